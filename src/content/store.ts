@@ -1,0 +1,99 @@
+import type { Readable } from 'node:stream';
+import type { Descriptor } from '../oci/descriptor.ts';
+import type { Digest } from '../oci/digest.ts';
+
+/*
+ * The content-addressed store, as four small interfaces. An implementation offers those it can;
+ * `content/conformance.ts` holds one conformance function for all of them.
+ *
+ * Lifecycle: an ingest is opened under a caller-chosen ref, written, then committed. Until the commit nothing of it
+ * can be seen through Provider or Manager; after it the content is complete, verified, durable and immutable.
+ * An ingest that is closed without commit keeps its bytes and can be opened again under the same ref (resume);
+ * `abort` throws them away. Two ingests of one ref never run at once: the second `openIngest` fails with `LOCKED`.
+ */
+
+/** Facts about committed content. */
+export interface ContentInfo {
+  readonly digest: Digest;
+  readonly size: number;
+  /** Milliseconds since the epoch. */
+  readonly committedAt: number;
+}
+
+/** A byte range: `length` absent means to the end. */
+export interface Range {
+  readonly offset: number;
+  readonly length?: number;
+}
+
+/** Reads committed content. */
+export interface Provider {
+  /**
+   * Opens content for reading. The caller destroys or drains the stream.
+   *
+   * @throws ContentError `NOT_FOUND`; `OUT_OF_RANGE` when the range begins behind the end
+   */
+  open(digest: Digest, range?: Range): Promise<Readable>;
+  /** @throws ContentError `NOT_FOUND` */
+  stat(digest: Digest): Promise<ContentInfo>;
+}
+
+/** Bytes on their way in. */
+export interface Ingest {
+  readonly ref: string;
+  /** Bytes written so far, including those found from an earlier, closed ingest of this ref. */
+  readonly offset: number;
+  /** Appends bytes. */
+  write(chunk: Uint8Array): Promise<void>;
+  /** Drops what was written after `offset` (0 starts again). */
+  truncate(offset: number): Promise<void>;
+  /**
+   * Verifies, makes durable and publishes. Content that already exists is a success, and the ingest's bytes are dropped.
+   *
+   * @throws ContentError `DIGEST_MISMATCH` or `SIZE_MISMATCH`; the ingest is then unusable and its bytes are gone
+   */
+  commit(expected: { digest?: Digest; size?: number }): Promise<ContentInfo>;
+  /** Stops writing and keeps the bytes for a later resume; harmless after commit or abort. */
+  close(): Promise<void>;
+  /** Throws the bytes away; harmless after commit. */
+  abort(): Promise<void>;
+}
+
+/** Takes content in. */
+export interface Ingester {
+  /**
+   * Opens or resumes the ingest named `ref` (any string).
+   *
+   * @throws ContentError `LOCKED` while another holder has it
+   */
+  openIngest(ref: string, options?: { algorithm?: string }): Promise<Ingest>;
+}
+
+/** An ingest that is not committed. */
+export interface IngestStatus {
+  readonly ref: string;
+  readonly offset: number;
+  readonly startedAt: number;
+  readonly updatedAt: number;
+}
+
+/** Sees and removes unfinished ingests. */
+export interface IngestManager {
+  ingests(): Promise<IngestStatus[]>;
+  /** @throws ContentError `LOCKED` while a holder has it; a missing ref is no error */
+  abortIngest(ref: string): Promise<void>;
+}
+
+/** Walks and removes committed content. Whether something may be removed is the caller's knowledge, not the store's. */
+export interface Manager {
+  /** Iterates over everything committed, in no particular order. */
+  walk(): AsyncIterable<ContentInfo>;
+  /** Removes content; removing what is not there is no error. Open readers keep reading. */
+  remove(digest: Digest): Promise<void>;
+}
+
+/** What a full local store offers. */
+export type ContentStore = Provider & Ingester & IngestManager & Manager;
+
+/** Content that can be asked for with its descriptor, so that size and type are known beforehand. */
+export type { Descriptor };

@@ -1,0 +1,8 @@
+/** Names an operating system and processor as OCI indexes do. @see OCI image-spec v1.1.1, image-index.md, "platform" */
+export interface Platform {
+  readonly os: string;
+  readonly architecture: string;
+  readonly variant?: string;
+  readonly 'os.version'?: string;
+  readonly 'os.features'?: readonly string[];
+}
