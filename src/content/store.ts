@@ -64,9 +64,16 @@ export interface Ingester {
   /**
    * Opens or resumes the ingest named `ref` (any string).
    *
-   * @throws ContentError `LOCKED` while another holder has it
+   * @throws ContentError `LOCKED` while another holder has it, unless `wait` is given; `wait`'s reason when it aborts
    */
-  openIngest(ref: string, options?: { algorithm?: string }): Promise<Ingest>;
+  openIngest(ref: string, options?: OpenIngestOptions): Promise<Ingest>;
+}
+
+export interface OpenIngestOptions {
+  /** Algorithm to digest with while writing: `sha256` by default. */
+  readonly algorithm?: string;
+  /** Waits for another holder of the ref to let go, until this aborts, instead of failing with `LOCKED`. */
+  readonly wait?: AbortSignal;
 }
 
 /** An ingest that is not committed. */

@@ -1,0 +1,163 @@
+import { rm, type FileHandle } from 'node:fs/promises';
+import { algorithmOf, Digester, type Digest } from '../oci/digest.ts';
+import { contentError } from './_system-error.ts';
+import { ContentError } from './content-error.ts';
+import type { ContentInfo, Ingest } from './store.ts';
+
+/** File of an ingest that holds its bytes. */
+export const INGEST_DATA = 'data';
+/** File of an ingest that says what it is. */
+export const INGEST_RECORD = 'record.json';
+/** Committed content is read-only, so that a reader with the wrong flags fails instead of damaging it. */
+export const COMMITTED_MODE = 0o444;
+/** Bytes digested at a time when bytes of an earlier process are taken up again. */
+const REHASH_CHUNK = 1024 * 1024;
+
+export interface IngestRecord {
+  readonly ref: string;
+  readonly startedAt: number;
+}
+
+interface FileIngestParts {
+  readonly ref: string;
+  readonly directory: string;
+  /** Open for appending and reading. */
+  readonly file: FileHandle;
+  readonly algorithm: string;
+  /** Lets go of the ref. */
+  readonly release: () => void;
+  readonly publish: (digest: Digest, size: number) => Promise<ContentInfo>;
+}
+
+/** One ingest of a file store: digests what it appends, so that a commit reads nothing again. */
+export class FileIngest implements Ingest {
+  readonly ref: string;
+  readonly #parts: FileIngestParts;
+  #offset = 0;
+  #digester: Digester;
+  #state: 'open' | 'closed' = 'open';
+
+  private constructor(parts: FileIngestParts) {
+    this.ref = parts.ref;
+    this.#parts = parts;
+    this.#digester = new Digester(parts.algorithm);
+  }
+
+  /** Takes up the bytes that are in the file: they are digested anew, never believed. */
+  static async resume(parts: FileIngestParts): Promise<FileIngest> {
+    const ingest = new FileIngest(parts);
+    try {
+      const { size } = await parts.file.stat();
+      await digestFile(parts.file, size, ingest.#digester);
+      ingest.#offset = size;
+    } catch (error) {
+      await parts.file.close();
+      throw error;
+    }
+    return ingest;
+  }
+
+  get offset(): number {
+    return this.#offset;
+  }
+
+  async write(chunk: Uint8Array): Promise<void> {
+    this.#assertOpen('write to');
+    let rest = chunk;
+    try {
+      while (rest.length > 0) {
+        const { bytesWritten } = await this.#parts.file.write(rest);
+        this.#digester.update(rest.subarray(0, bytesWritten));
+        this.#offset += bytesWritten;
+        rest = rest.subarray(bytesWritten);
+      }
+    } catch (error) {
+      throw contentError(error, `Cannot write to ingest "${this.ref}"`);
+    }
+  }
+
+  async truncate(offset: number): Promise<void> {
+    this.#assertOpen('truncate');
+    if (!Number.isSafeInteger(offset) || offset < 0 || offset > this.#offset) {
+      throw new ContentError(
+        'OUT_OF_RANGE',
+        `Cannot truncate ingest "${this.ref}" to ${offset}: it has ${this.#offset} bytes`,
+      );
+    }
+    await this.#parts.file.truncate(offset);
+    const digester = new Digester(this.#parts.algorithm);
+    await digestFile(this.#parts.file, offset, digester);
+    this.#digester = digester;
+    this.#offset = offset;
+  }
+
+  async commit(expected: { digest?: Digest; size?: number }): Promise<ContentInfo> {
+    this.#assertOpen('commit');
+    const action = `Cannot commit ingest "${this.ref}"`;
+    try {
+      if (expected.size !== undefined && expected.size !== this.#offset) {
+        await this.abort();
+        throw new ContentError(
+          'SIZE_MISMATCH',
+          `${action}: size is ${this.#offset}, expected ${expected.size}`,
+        );
+      }
+      const digest = await this.#finalDigest(expected.digest);
+      if (expected.digest !== undefined && expected.digest !== digest) {
+        await this.abort();
+        throw new ContentError(
+          'DIGEST_MISMATCH',
+          `${action}: digest is ${digest}, expected ${expected.digest}`,
+        );
+      }
+      await this.#parts.file.sync();
+      await this.#parts.file.chmod(COMMITTED_MODE);
+      await this.#parts.file.close();
+      return await this.#parts.publish(digest, this.#offset);
+    } catch (error) {
+      throw contentError(error, action);
+    } finally {
+      await this.close();
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#state === 'closed') return;
+    this.#state = 'closed';
+    try {
+      await this.#parts.file.close();
+    } finally {
+      this.#parts.release();
+    }
+  }
+
+  async abort(): Promise<void> {
+    if (this.#state === 'closed') return;
+    await rm(this.#parts.directory, { recursive: true, force: true });
+    await this.close();
+  }
+
+  /** A caller may learn only at the end that another algorithm is wanted; then the file is read once more. */
+  async #finalDigest(expected: Digest | undefined): Promise<Digest> {
+    if (expected === undefined || algorithmOf(expected) === this.#parts.algorithm)
+      return this.#digester.digest();
+    const digester = new Digester(algorithmOf(expected));
+    await digestFile(this.#parts.file, this.#offset, digester);
+    return digester.digest();
+  }
+
+  #assertOpen(verb: string): void {
+    if (this.#state === 'closed') throw new Error(`Cannot ${verb} ingest "${this.ref}": it is closed`);
+  }
+}
+
+async function digestFile(file: FileHandle, size: number, digester: Digester): Promise<void> {
+  const buffer = Buffer.allocUnsafe(Math.min(REHASH_CHUNK, Math.max(size, 1)));
+  for (let position = 0; position < size;) {
+    const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, size - position), position);
+    if (bytesRead === 0)
+      throw new Error(`Cannot digest an ingest: it ended at ${position}, expected ${size} bytes`);
+    digester.update(buffer.subarray(0, bytesRead));
+    position += bytesRead;
+  }
+}

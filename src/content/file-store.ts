@@ -1,0 +1,348 @@
+import { createHash } from 'node:crypto';
+import { mkdir, open, readdir, readFile, rename, rm, stat, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { syncDirectory, writeFileAtomic } from '../base/atomic-file.ts';
+import { isSystemError } from '../base/coded-error.ts';
+import { algorithmOf, hexOf, isDigest, type Digest } from '../oci/digest.ts';
+import { MEDIA_TYPE } from '../oci/media-type.ts';
+import { COMMITTED_MODE, FileIngest, INGEST_DATA, INGEST_RECORD, type IngestRecord } from './_file-ingest.ts';
+import { ContentError } from './content-error.ts';
+import { contentError } from './_system-error.ts';
+import type { ContentInfo, ContentStore, Ingest, IngestStatus, OpenIngestOptions, Range } from './store.ts';
+
+/** What `oci-layout` says. @see OCI image-spec v1.1.1, image-layout.md, "oci-layout file" */
+const LAYOUT_VERSION = '1.0.0';
+/** Bytes read at a time: large enough that a layer costs few system calls, small enough for many open readers. */
+const READ_CHUNK = 256 * 1024;
+
+/**
+ * Content in a directory that is an OCI image layout at every moment, so that skopeo, crane and oras read it while it is
+ * in use. Unfinished ingests live beside the layout's own files:
+ *
+ * ```
+ * oci-layout  index.json  blobs/<algorithm>/<hex>  ingest/<sha256 of ref>/{record.json,data}
+ * ```
+ *
+ * One process opens a directory at a time; the lock on the root above it sees to that.
+ */
+export interface FileStore extends ContentStore {
+  /** The layout's directory. */
+  readonly directory: string;
+  /** Returns where committed content lies, whether or not it is there. Readers must not write to it. */
+  pathOf(digest: Digest): string;
+  /**
+   * Opens or resumes an ingest whose bytes another thread writes and digests itself.
+   *
+   * @throws ContentError `LOCKED`
+   */
+  openExternalIngest(ref: string, options?: OpenIngestOptions): Promise<ExternalIngest>;
+}
+
+/** An ingest whose `path` somebody else writes; that somebody vouches for the digest. */
+export interface ExternalIngest {
+  readonly ref: string;
+  /** The file to append to. */
+  readonly path: string;
+  /** Bytes found from an earlier ingest of this ref: not trusted until they were digested. */
+  readonly offset: number;
+  /** Publishes the file, which the writer has digested, closed and need not have flushed. */
+  publish(digest: Digest, size: number): Promise<ContentInfo>;
+  close(): Promise<void>;
+  abort(): Promise<void>;
+}
+
+export interface FileStoreOptions {
+  /** Milliseconds since the epoch; the machine's clock by default. */
+  readonly now?: () => number;
+}
+
+/**
+ * Opens the layout in `directory`, making it when it is not there. What a crashed process left is kept where it can be
+ * resumed and removed where it cannot.
+ *
+ * @throws ContentError `DAMAGED` when `oci-layout` names a version that this program does not know
+ */
+export async function openFileStore(directory: string, options: FileStoreOptions = {}): Promise<FileStore> {
+  await mkdir(join(directory, 'blobs', 'sha256'), { recursive: true });
+  await mkdir(join(directory, 'ingest'), { recursive: true });
+  await openLayoutFile(join(directory, 'oci-layout'));
+  await writeIfMissing(
+    join(directory, 'index.json'),
+    JSON.stringify({ schemaVersion: 2, mediaType: MEDIA_TYPE.ociIndex, manifests: [] }),
+  );
+  const store = new DirectoryStore(directory, options.now ?? Date.now);
+  await store.dropUnreadableIngests();
+  return store;
+}
+
+async function openLayoutFile(path: string): Promise<void> {
+  await writeIfMissing(path, JSON.stringify({ imageLayoutVersion: LAYOUT_VERSION }));
+  const text = await readFile(path, 'utf8');
+  let version: unknown;
+  try {
+    version = (JSON.parse(text) as { imageLayoutVersion?: unknown } | null)?.imageLayoutVersion;
+  } catch (cause) {
+    throw new ContentError('DAMAGED', `Cannot open content store: "${path}" is not JSON`, { cause });
+  }
+  if (version !== LAYOUT_VERSION) {
+    throw new ContentError(
+      'DAMAGED',
+      `Cannot open content store: "${path}" says layout version ${JSON.stringify(version)}, expected "${LAYOUT_VERSION}"`,
+    );
+  }
+}
+
+async function writeIfMissing(path: string, text: string): Promise<void> {
+  try {
+    await stat(path);
+  } catch (error) {
+    if (!isSystemError(error, 'ENOENT')) throw error;
+    await writeFileAtomic(path, text);
+  }
+}
+
+class DirectoryStore implements FileStore {
+  readonly directory: string;
+  readonly #now: () => number;
+  /** Refs held in this process, with the promise that settles when the holder lets go. */
+  readonly #held = new Map<string, { released: Promise<void>; release: () => void }>();
+
+  constructor(directory: string, now: () => number) {
+    this.directory = directory;
+    this.#now = now;
+  }
+
+  pathOf(digest: Digest): string {
+    return join(this.directory, 'blobs', algorithmOf(digest), hexOf(digest));
+  }
+
+  async stat(digest: Digest): Promise<ContentInfo> {
+    try {
+      const facts = await stat(this.pathOf(digest));
+      return { digest, size: facts.size, committedAt: facts.mtimeMs };
+    } catch (error) {
+      throw contentError(error, `Cannot stat content "${digest}"`);
+    }
+  }
+
+  async open(digest: Digest, range: Range = { offset: 0 }): Promise<Readable> {
+    const action = `Cannot open content "${digest}"`;
+    try {
+      const file = await open(this.pathOf(digest), 'r');
+      try {
+        const { size } = await file.stat();
+        if (range.offset < 0 || range.offset > size || (range.length ?? 0) < 0) {
+          throw new ContentError('OUT_OF_RANGE', `${action} at ${range.offset}: it has ${size} bytes`);
+        }
+        const end = range.length === undefined ? size : Math.min(size, range.offset + range.length);
+        if (end <= range.offset) {
+          await file.close();
+          return Readable.from([]);
+        }
+        return file.createReadStream({ start: range.offset, end: end - 1, highWaterMark: READ_CHUNK });
+      } catch (error) {
+        await file.close();
+        throw error;
+      }
+    } catch (error) {
+      throw contentError(error, action);
+    }
+  }
+
+  async *walk(): AsyncIterable<ContentInfo> {
+    for (const algorithm of await readdir(join(this.directory, 'blobs'))) {
+      for (const hex of await readdir(join(this.directory, 'blobs', algorithm))) {
+        const digest = `${algorithm}:${hex}`;
+        if (!isDigest(digest)) continue;
+        try {
+          yield await this.stat(digest);
+        } catch (error) {
+          // Removed while we walked.
+          if (!(error instanceof ContentError && error.code === 'NOT_FOUND')) throw error;
+        }
+      }
+    }
+  }
+
+  async remove(digest: Digest): Promise<void> {
+    try {
+      await unlink(this.pathOf(digest));
+    } catch (error) {
+      if (!isSystemError(error, 'ENOENT')) throw contentError(error, `Cannot remove content "${digest}"`);
+    }
+  }
+
+  async openIngest(ref: string, options: OpenIngestOptions = {}): Promise<Ingest> {
+    const algorithm = options.algorithm ?? 'sha256';
+    const { directory, release } = await this.#hold(ref, options);
+    try {
+      const file = await open(join(directory, INGEST_DATA), 'a+', 0o600);
+      return await FileIngest.resume({
+        ref,
+        directory,
+        file,
+        algorithm,
+        release,
+        publish: (digest, size) => this.#publish(directory, digest, size),
+      });
+    } catch (error) {
+      release();
+      throw contentError(error, `Cannot open ingest "${ref}"`);
+    }
+  }
+
+  async openExternalIngest(ref: string, options: OpenIngestOptions = {}): Promise<ExternalIngest> {
+    const { directory, release } = await this.#hold(ref, options);
+    const path = join(directory, INGEST_DATA);
+    try {
+      const file = await open(path, 'a', 0o600);
+      const offset = (await file.stat()).size;
+      await file.close();
+      return {
+        ref,
+        path,
+        offset,
+        publish: async (digest, size) => {
+          try {
+            await flush(path);
+            return await this.#publish(directory, digest, size);
+          } catch (error) {
+            throw contentError(error, `Cannot commit ingest "${ref}"`);
+          } finally {
+            release();
+          }
+        },
+        close: async () => {
+          await Promise.resolve();
+          release();
+        },
+        abort: async () => {
+          await rm(directory, { recursive: true, force: true });
+          release();
+        },
+      };
+    } catch (error) {
+      release();
+      throw contentError(error, `Cannot open ingest "${ref}"`);
+    }
+  }
+
+  async ingests(): Promise<IngestStatus[]> {
+    const found: IngestStatus[] = [];
+    for (const name of await readdir(join(this.directory, 'ingest'))) {
+      const status = await this.#statusOf(join(this.directory, 'ingest', name));
+      if (status !== undefined) found.push(status);
+    }
+    return found;
+  }
+
+  async abortIngest(ref: string): Promise<void> {
+    if (this.#held.has(ref)) throw locked(ref);
+    await rm(this.#directoryOf(ref), { recursive: true, force: true });
+  }
+
+  /** Removes ingests whose record was lost in a crash: nobody can ask for them by ref again. */
+  async dropUnreadableIngests(): Promise<void> {
+    for (const name of await readdir(join(this.directory, 'ingest'))) {
+      const directory = join(this.directory, 'ingest', name);
+      if ((await this.#statusOf(directory)) === undefined)
+        await rm(directory, { recursive: true, force: true });
+    }
+  }
+
+  #directoryOf(ref: string): string {
+    return join(this.directory, 'ingest', createHash('sha256').update(ref).digest('hex'));
+  }
+
+  async #statusOf(directory: string): Promise<IngestStatus | undefined> {
+    try {
+      const record = JSON.parse(await readFile(join(directory, INGEST_RECORD), 'utf8')) as IngestRecord;
+      const facts = await stat(join(directory, INGEST_DATA));
+      return {
+        ref: record.ref,
+        offset: facts.size,
+        startedAt: record.startedAt,
+        updatedAt: facts.mtimeMs,
+      };
+    } catch (error) {
+      if (isSystemError(error, 'ENOENT') || error instanceof SyntaxError) return undefined;
+      throw contentError(error, `Cannot read ingest "${directory}"`);
+    }
+  }
+
+  async #hold(ref: string, options: OpenIngestOptions): Promise<{ directory: string; release: () => void }> {
+    for (let holder = this.#held.get(ref); holder !== undefined; holder = this.#held.get(ref)) {
+      if (options.wait === undefined) throw locked(ref);
+      await settledOrAborted(holder.released, options.wait);
+    }
+    const { promise: released, resolve } = Promise.withResolvers<void>();
+    const release = (): void => {
+      if (this.#held.get(ref)?.released === released) this.#held.delete(ref);
+      resolve();
+    };
+    this.#held.set(ref, { released, release });
+    try {
+      const directory = this.#directoryOf(ref);
+      await mkdir(directory, { recursive: true, mode: 0o700 });
+      const record: IngestRecord = { ref, startedAt: this.#now() };
+      await writeIfMissing(join(directory, INGEST_RECORD), JSON.stringify(record));
+      return { directory, release };
+    } catch (error) {
+      release();
+      throw contentError(error, `Cannot open ingest "${ref}"`);
+    }
+  }
+
+  /** Moves the flushed data file of an ingest to its place and removes the rest of the ingest. */
+  async #publish(ingest: string, digest: Digest, size: number): Promise<ContentInfo> {
+    const target = this.pathOf(digest);
+    const parent = join(this.directory, 'blobs', algorithmOf(digest));
+    const existing = await sizeOf(target);
+    // A file of another size cannot be this content: a damaged disk left it, and the good bytes replace it.
+    if (existing !== size) {
+      if ((await mkdir(parent, { recursive: true })) !== undefined)
+        await syncDirectory(join(this.directory, 'blobs'));
+      await rename(join(ingest, INGEST_DATA), target);
+      await syncDirectory(parent);
+    }
+    await rm(ingest, { recursive: true, force: true });
+    return this.stat(digest);
+  }
+}
+
+async function sizeOf(path: string): Promise<number | undefined> {
+  try {
+    return (await stat(path)).size;
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+}
+
+async function flush(path: string): Promise<void> {
+  const file = await open(path, 'r+');
+  try {
+    await file.sync();
+    await file.chmod(COMMITTED_MODE);
+  } finally {
+    await file.close();
+  }
+}
+
+function locked(ref: string): ContentError {
+  return new ContentError('LOCKED', `Cannot open ingest "${ref}": it is already open`, { retryable: true });
+}
+
+/** Waits for `settled`, or throws the signal's reason when it aborts first. */
+async function settledOrAborted(settled: Promise<void>, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const onAbort = (): void => reject(signal.reason as Error);
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    await Promise.race([settled, aborted]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
