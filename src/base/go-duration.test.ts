@@ -54,7 +54,7 @@ for (const [milliseconds, text] of PRINTED) {
 
 test('what is printed reads back as the same duration', () => {
   fc.assert(
-    fc.property(fc.integer({ min: -1e12, max: 1e12 }), (milliseconds) => {
+    fc.property(fc.integer({ min: -9e9, max: 9e9 }), (milliseconds) => {
       assert.equal(parseGoDuration(formatGoDuration(milliseconds)), milliseconds);
     }),
     { numRuns: RUNS },

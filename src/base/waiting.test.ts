@@ -41,6 +41,7 @@ test('a limiter lets no more in than its limit and serves in order', async () =>
       await new Promise<void>((resolve) => gates.push(resolve));
     }),
   );
+  await new Promise((resolve) => setImmediate(resolve));
   assert.deepEqual([order, limiter.active, limiter.waiting], [[0, 1], 2, 2]);
   gates.shift()?.();
   await runs[0];

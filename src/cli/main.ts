@@ -1,0 +1,109 @@
+import { readFileSync } from 'node:fs';
+import type { Command } from 'commander';
+import { CodedError, messageOf } from '../base/coded-error.ts';
+import { nearest } from '../base/nearest.ts';
+import { EXIT, UsageError } from './exit.ts';
+
+/** One command: loaded only when it is called, so that a small question gets a quick answer. */
+interface CommandEntry {
+  readonly summary: string;
+  readonly load: () => Promise<{ command: () => Command }>;
+}
+
+const COMMANDS: Readonly<Record<string, CommandEntry>> = {
+  up: { summary: 'run the whole system on this machine', load: () => import('./up.ts') },
+};
+
+/** Node tells about features that are not final; users of this program need not hear it at every start. */
+function hideExperimentalWarnings(): void {
+  const emit = process.emitWarning.bind(process) as (...args: unknown[]) => void;
+  process.emitWarning = ((warning: string | Error, ...rest: unknown[]) => {
+    const first = rest[0];
+    const type = typeof first === 'object' && first !== null ? (first as { type?: string }).type : first;
+    if (
+      type === 'ExperimentalWarning' ||
+      (warning instanceof Error && warning.name === 'ExperimentalWarning')
+    )
+      return;
+    emit(warning, ...rest);
+  }) as typeof process.emitWarning;
+}
+
+/**
+ * Runs the command line and sets the exit code.
+ *
+ * @param args arguments behind the program's name
+ */
+export async function main(args: readonly string[]): Promise<void> {
+  hideExperimentalWarnings();
+  try {
+    process.exitCode = await run(args);
+  } catch (error) {
+    process.exitCode = report(error);
+  }
+}
+
+async function run(args: readonly string[]): Promise<number> {
+  const name = args[0];
+  if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
+    const about = name === 'help' ? args[1] : undefined;
+    if (about !== undefined) return run([about, '--help']);
+    process.stdout.write(helpText());
+    return name === undefined ? EXIT.usage : EXIT.ok;
+  }
+  if (name === '--version' || name === '-V' || name === 'version') {
+    process.stdout.write(`dray ${version()}\n`);
+    return EXIT.ok;
+  }
+  const entry = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (entry === undefined) {
+    const what = name.startsWith('-') ? 'option' : 'command';
+    const meant = nearest(name, Object.keys(COMMANDS)).map((each) => `"${each}"`);
+    throw new UsageError(
+      `unknown ${what} "${name}"${meant.length === 0 ? '' : `: did you mean ${meant.join(' or ')}?`}; dray --help lists the commands`,
+    );
+  }
+  const { command } = await entry.load();
+  const parsed = command().name(`dray ${name}`).exitOverride().showSuggestionAfterError(true);
+  parsed.configureOutput({ outputError: () => {} });
+  await parsed.parseAsync([...args.slice(1)], { from: 'user' });
+  return Number(process.exitCode ?? EXIT.ok);
+}
+
+/** Prints what went wrong and returns the exit code for it. */
+function report(error: unknown): number {
+  // Commander throws to leave: help was printed already, anything else is bad usage.
+  if (
+    error instanceof Error &&
+    'exitCode' in error &&
+    'code' in error &&
+    String(error.code).startsWith('commander.')
+  ) {
+    if (error.exitCode === 0) return EXIT.ok;
+    process.stderr.write(`dray: ${error.message.replace(/^error: /, '')}\n`);
+    return EXIT.usage;
+  }
+  if (error instanceof UsageError) {
+    process.stderr.write(`dray: ${error.message}\n`);
+    return EXIT.usage;
+  }
+  if (error instanceof CodedError) {
+    process.stderr.write(`dray: ${error.message}\n`);
+    return EXIT.failure;
+  }
+  process.stderr.write(
+    `dray: ${error instanceof Error && process.env['DRAYAGE_DEBUG'] !== undefined ? error.stack : messageOf(error)}\n`,
+  );
+  return EXIT.failure;
+}
+
+function helpText(): string {
+  const width = Math.max(...Object.keys(COMMANDS).map((name) => name.length));
+  const lines = Object.entries(COMMANDS).map(([name, entry]) => `  ${name.padEnd(width)}  ${entry.summary}`);
+  return `dray ${version()}: the image half of Kubernetes\n\nUsage: dray COMMAND [OPTIONS]\n\n${lines.join('\n')}\n\ndray COMMAND --help tells more. State is kept in $DRAYAGE_ROOT, else /var/lib/drayage (root) or ~/.local/share/drayage.\n`;
+}
+
+function version(): string {
+  const file = new URL('../../package.json', import.meta.url);
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}

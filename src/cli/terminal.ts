@@ -1,0 +1,54 @@
+import type { WriteStream } from 'node:tty';
+
+type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan';
+
+const CODES: Readonly<Record<Style, readonly [number, number]>> = {
+  bold: [1, 22],
+  dim: [2, 22],
+  red: [31, 39],
+  green: [32, 39],
+  yellow: [33, 39],
+  cyan: [36, 39],
+};
+
+/** Writes for people: styles only where a terminal shows them and `NO_COLOR` does not forbid it. */
+export class Terminal {
+  readonly #stream: Pick<WriteStream, 'write'>;
+  readonly interactive: boolean;
+  readonly #styled: boolean;
+  #transient = false;
+
+  constructor(stream: Pick<WriteStream, 'write' | 'isTTY'>, environment: NodeJS.ProcessEnv = process.env) {
+    this.#stream = stream;
+    this.interactive = stream.isTTY === true && environment['TERM'] !== 'dumb';
+    const noColor = environment['NO_COLOR'];
+    this.#styled = this.interactive && (noColor === undefined || noColor === '');
+  }
+
+  /** Returns text in a style, or as it is where styles are not shown. */
+  style(style: Style, text: string): string {
+    if (!this.#styled) return text;
+    const [on, off] = CODES[style];
+    return `\u001b[${on}m${text}\u001b[${off}m`;
+  }
+
+  /** Writes one line that stays. */
+  line(text = ''): void {
+    this.#clear();
+    this.#stream.write(`${text}\n`);
+  }
+
+  /** Shows a line that the next one replaces; nothing where there is no terminal. */
+  progress(text: string): void {
+    if (!this.interactive) return;
+    this.#clear();
+    this.#stream.write(`${this.style('dim', text)}`);
+    this.#transient = true;
+  }
+
+  #clear(): void {
+    if (!this.#transient) return;
+    this.#stream.write('\r\u001b[2K');
+    this.#transient = false;
+  }
+}
