@@ -21,7 +21,13 @@ export function parseDigest(text: string): Digest {
   const algorithm = text.slice(0, colon);
   const hex = text.slice(colon + 1);
   const length = Object.hasOwn(HEX_LENGTH, algorithm) ? HEX_LENGTH[algorithm] : undefined;
-  if (length === undefined) throw new DigestError('BAD_DIGEST', 'unsupported digest algorithm');
+  if (length === undefined) {
+    const wellFormed = /^[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[a-zA-Z0-9=_-]+$/.test(text);
+    throw new DigestError(
+      'BAD_DIGEST',
+      wellFormed ? 'unsupported digest algorithm' : 'invalid checksum digest format',
+    );
+  }
   if (hex.length !== length) throw new DigestError('BAD_DIGEST', 'invalid checksum digest length');
   if (!/^[0-9a-f]+$/.test(hex)) throw new DigestError('BAD_DIGEST', 'invalid checksum digest format');
   return text as Digest;
