@@ -21,21 +21,190 @@ export interface ResourceInfo {
   readonly namespaced: boolean;
   readonly shortNames: readonly string[];
   readonly categories: readonly string[];
-  /** Empty for kinds that live only under subresources. Without `list`, the resource is not stored (reviews). */
+  /** A resource without `list` is answered, not stored: reviews, bindings. */
   readonly verbs: readonly string[];
   readonly subresources: readonly SubresourceInfo[];
   /** Where the same objects are stored when another group serves them too: Events. Absent: under itself. */
   readonly storedAs?: { readonly group: string; readonly version: string };
 }
 
-export declare const resources: readonly ResourceInfo[];
+/** Verbs of a resource that can do everything, in discovery's order. */
+export const allVerbs: readonly string[] = [
+  'create',
+  'delete',
+  'deletecollection',
+  'get',
+  'list',
+  'patch',
+  'update',
+  'watch',
+];
+
+const WRITE_STATUS: readonly string[] = ['get', 'patch', 'update'];
+const CREATE: readonly string[] = ['create'];
+const CONNECT: readonly string[] = ['create', 'get'];
+
+interface Options {
+  shortNames?: readonly string[];
+  categories?: readonly string[];
+  verbs?: readonly string[];
+  subresources?: readonly SubresourceInfo[];
+  storedAs?: { readonly group: string; readonly version: string };
+}
+
+function declare(
+  apiVersion: string,
+  kind: string,
+  scope: 'Namespaced' | 'Cluster',
+  options: Options = {},
+): ResourceInfo {
+  const { group, version } = parseApiVersion(apiVersion);
+  const singular = kind.toLowerCase();
+  return {
+    group,
+    version,
+    apiVersion,
+    resource: `${singular}s`,
+    singular,
+    kind,
+    namespaced: scope === 'Namespaced',
+    shortNames: options.shortNames ?? [],
+    categories: options.categories ?? [],
+    verbs: options.verbs ?? allVerbs,
+    subresources: options.subresources ?? [],
+    ...(options.storedAs === undefined ? {} : { storedAs: options.storedAs }),
+  };
+}
+
+const status = (kind: string): SubresourceInfo => ({ name: 'status', kind, verbs: WRITE_STATUS });
+const scale: SubresourceInfo = {
+  name: 'scale',
+  kind: 'Scale',
+  group: 'autoscaling',
+  version: 'v1',
+  verbs: WRITE_STATUS,
+};
+const ALL: readonly string[] = ['all'];
+
+const POD_SUBRESOURCES: readonly SubresourceInfo[] = [
+  { name: 'attach', kind: 'PodAttachOptions', verbs: CONNECT },
+  { name: 'binding', kind: 'Binding', verbs: CREATE },
+  { name: 'ephemeralcontainers', kind: 'Pod', verbs: WRITE_STATUS },
+  { name: 'eviction', kind: 'Eviction', group: 'policy', version: 'v1', verbs: CREATE },
+  { name: 'exec', kind: 'PodExecOptions', verbs: CONNECT },
+  { name: 'log', kind: 'Pod', verbs: ['get'] },
+  { name: 'portforward', kind: 'PodPortForwardOptions', verbs: CONNECT },
+  { name: 'resize', kind: 'Pod', verbs: WRITE_STATUS },
+  status('Pod'),
+];
+
+/** Everything the embedded API serves, in discovery's order: groups as a 1.36 server lists them, resources by name. */
+export const resources: readonly ResourceInfo[] = [
+  declare('v1', 'Binding', 'Namespaced', { verbs: CREATE }),
+  declare('v1', 'ConfigMap', 'Namespaced', { shortNames: ['cm'] }),
+  declare('v1', 'Event', 'Namespaced', { shortNames: ['ev'] }),
+  declare('v1', 'Namespace', 'Cluster', {
+    shortNames: ['ns'],
+    verbs: allVerbs.filter((verb) => verb !== 'deletecollection'),
+    subresources: [{ name: 'finalize', kind: 'Namespace', verbs: ['update'] }, status('Namespace')],
+  }),
+  declare('v1', 'Node', 'Cluster', { shortNames: ['no'], subresources: [status('Node')] }),
+  declare('v1', 'PersistentVolumeClaim', 'Namespaced', {
+    shortNames: ['pvc'],
+    subresources: [status('PersistentVolumeClaim')],
+  }),
+  declare('v1', 'PersistentVolume', 'Cluster', {
+    shortNames: ['pv'],
+    subresources: [status('PersistentVolume')],
+  }),
+  declare('v1', 'Pod', 'Namespaced', {
+    shortNames: ['po'],
+    categories: ALL,
+    subresources: POD_SUBRESOURCES,
+  }),
+  declare('v1', 'ReplicationController', 'Namespaced', {
+    shortNames: ['rc'],
+    categories: ALL,
+    subresources: [scale, status('ReplicationController')],
+  }),
+  declare('v1', 'Secret', 'Namespaced'),
+  declare('v1', 'ServiceAccount', 'Namespaced', {
+    shortNames: ['sa'],
+    subresources: [
+      {
+        name: 'token',
+        kind: 'TokenRequest',
+        group: 'authentication.k8s.io',
+        version: 'v1',
+        verbs: CREATE,
+      },
+    ],
+  }),
+  declare('apps/v1', 'ControllerRevision', 'Namespaced'),
+  declare('apps/v1', 'DaemonSet', 'Namespaced', {
+    shortNames: ['ds'],
+    categories: ALL,
+    subresources: [status('DaemonSet')],
+  }),
+  declare('apps/v1', 'Deployment', 'Namespaced', {
+    shortNames: ['deploy'],
+    categories: ALL,
+    subresources: [scale, status('Deployment')],
+  }),
+  declare('apps/v1', 'ReplicaSet', 'Namespaced', {
+    shortNames: ['rs'],
+    categories: ALL,
+    subresources: [scale, status('ReplicaSet')],
+  }),
+  declare('apps/v1', 'StatefulSet', 'Namespaced', {
+    shortNames: ['sts'],
+    categories: ALL,
+    subresources: [scale, status('StatefulSet')],
+  }),
+  declare('events.k8s.io/v1', 'Event', 'Namespaced', {
+    shortNames: ['ev'],
+    storedAs: { group: '', version: 'v1' },
+  }),
+  declare('authentication.k8s.io/v1', 'SelfSubjectReview', 'Cluster', { verbs: CREATE }),
+  declare('authentication.k8s.io/v1', 'TokenReview', 'Cluster', { verbs: CREATE }),
+  declare('authorization.k8s.io/v1', 'LocalSubjectAccessReview', 'Namespaced', { verbs: CREATE }),
+  declare('authorization.k8s.io/v1', 'SelfSubjectAccessReview', 'Cluster', { verbs: CREATE }),
+  declare('authorization.k8s.io/v1', 'SelfSubjectRulesReview', 'Cluster', { verbs: CREATE }),
+  declare('authorization.k8s.io/v1', 'SubjectAccessReview', 'Cluster', { verbs: CREATE }),
+  declare('batch/v1', 'CronJob', 'Namespaced', {
+    shortNames: ['cj'],
+    categories: ALL,
+    subresources: [status('CronJob')],
+  }),
+  declare('batch/v1', 'Job', 'Namespaced', { categories: ALL, subresources: [status('Job')] }),
+  declare('rbac.authorization.k8s.io/v1', 'ClusterRoleBinding', 'Cluster'),
+  declare('rbac.authorization.k8s.io/v1', 'ClusterRole', 'Cluster'),
+  declare('rbac.authorization.k8s.io/v1', 'RoleBinding', 'Namespaced'),
+  declare('rbac.authorization.k8s.io/v1', 'Role', 'Namespaced'),
+  declare('coordination.k8s.io/v1', 'Lease', 'Namespaced'),
+];
+
+const byPath = new Map(resources.map((info) => [`${info.apiVersion}/${info.resource}`, info]));
+const byKind = new Map(resources.map((info) => [`${info.apiVersion}/${info.kind}`, info]));
+
 /** Finds by path parts; `undefined` when not served. */
-export declare function findResource(
-  group: string,
-  version: string,
-  resource: string,
-): ResourceInfo | undefined;
+export function findResource(group: string, version: string, resource: string): ResourceInfo | undefined {
+  return byPath.get(`${formatApiVersion(group, version)}/${resource}`);
+}
+
 /** Finds by what a body says: `apps/v1`, `Deployment`. */
-export declare function findKind(apiVersion: string, kind: string): ResourceInfo | undefined;
+export function findKind(apiVersion: string, kind: string): ResourceInfo | undefined {
+  return byKind.get(`${apiVersion}/${kind}`);
+}
+
 /** Splits `apps/v1` into group and version; `v1` has group `''`. */
-export declare function parseApiVersion(apiVersion: string): { group: string; version: string };
+export function parseApiVersion(apiVersion: string): { group: string; version: string } {
+  const slash = apiVersion.indexOf('/');
+  if (slash < 0) return { group: '', version: apiVersion };
+  return { group: apiVersion.slice(0, slash), version: apiVersion.slice(slash + 1) };
+}
+
+/** Joins what `parseApiVersion` splits. */
+export function formatApiVersion(group: string, version: string): string {
+  return group === '' ? version : `${group}/${version}`;
+}
