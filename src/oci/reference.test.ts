@@ -29,7 +29,7 @@ function refusal(parse: (text: string) => unknown, text: string): string {
   return assert.fail(`${JSON.stringify(text)} was accepted`);
 }
 
-const BARE: Record<string, [domain: string, path: string, tag?: string, digest?: string]> = {
+const BARE: Record<string, [domain: string, path: string, tag?: string | undefined, digest?: string]> = {
   test_com: ['', 'test_com'],
   'test.com:tag': ['', 'test.com', 'tag'],
   'test.com:5000': ['', 'test.com', '5000'],
