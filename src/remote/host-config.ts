@@ -21,6 +21,10 @@ export interface RegistryHost {
   readonly dialTimeoutMs?: number;
   /** True for a mirror: requests carry `ns=`, and credentials of the origin are withheld unless configured otherwise. */
   readonly mirror: boolean;
+  /** With `https`: whether plain http is used when the host answers the TLS greeting with plain text (rule 16.14). */
+  readonly fallbackToHttp?: boolean;
+  /** For a mirror: whether it may be shown the credential of the registry it stands for; false when absent. */
+  readonly forwardCredentials?: boolean;
 }
 
 /** Returns the hosts to try for a registry name, in order; at least one. Files are read anew for each call (16.4). */

@@ -1,0 +1,139 @@
+import { createHash } from 'node:crypto';
+import type { Socket } from 'node:net';
+import { Agent, buildConnector, ProxyAgent, type Dispatcher } from 'undici';
+import { proxyFor, type ProxyEnvironment } from './proxy.ts';
+import { secureContextFor, type TlsSettings } from './tls-roots.ts';
+
+/** Times a connection may take, in milliseconds (rule 17.3). */
+export const CONNECT_LIMITS = {
+  dialMs: 30_000,
+  tlsHandshakeMs: 10_000,
+  responseHeaderMs: 30_000,
+  idleMs: 30_000,
+} as const;
+
+/** Different TLS settings kept connected at a time; a node talks to a handful of registries. */
+const MAX_AGENTS = 64;
+
+/** The longest an unread body may stay silent before its connection is given up. */
+const DEFAULT_BODY_SILENCE_MS = 60_000;
+
+/**
+ * Keeps connections open between requests, one pool an origin and TLS identity, so that layers, manifests and tokens of one
+ * registry share them. Settings that differ in trust never share a connection.
+ */
+export class Connections {
+  readonly #agents = new Map<string, Dispatcher>();
+  readonly #environment: ProxyEnvironment;
+  readonly #bodySilenceMs: number;
+
+  constructor(options: { environment?: ProxyEnvironment; bodySilenceMs?: number } = {}) {
+    this.#environment = options.environment ?? process.env;
+    this.#bodySilenceMs = options.bodySilenceMs ?? DEFAULT_BODY_SILENCE_MS;
+  }
+
+  /** Returns what carries a request to `url` under the given settings. */
+  for(url: URL, tls: TlsSettings, dialTimeoutMs: number | undefined): Dispatcher {
+    const proxy = proxyFor(url, this.#environment);
+    const key = keyOf(url.protocol === 'https:' ? tls : undefined, dialTimeoutMs, proxy);
+    const kept = this.#agents.get(key);
+    if (kept !== undefined) {
+      this.#agents.delete(key);
+      this.#agents.set(key, kept);
+      return kept;
+    }
+    const agent = this.#make(tls, dialTimeoutMs ?? CONNECT_LIMITS.dialMs, proxy);
+    this.#agents.set(key, agent);
+    this.#evict();
+    return agent;
+  }
+
+  /** Ends all connections; requests under way fail. */
+  async close(): Promise<void> {
+    const agents = [...this.#agents.values()];
+    this.#agents.clear();
+    await Promise.all(agents.map((agent) => agent.destroy()));
+  }
+
+  #make(tls: TlsSettings, dialMs: number, proxy: string | undefined): Dispatcher {
+    const options: Agent.Options = {
+      // One connection with many streams shares one flow-control window: parallel layers would slow each other.
+      allowH2: false,
+      keepAliveTimeout: CONNECT_LIMITS.idleMs,
+      headersTimeout: CONNECT_LIMITS.responseHeaderMs,
+      bodyTimeout: this.#bodySilenceMs,
+      maxHeaderSize: 64 * 1024,
+    };
+    if (proxy === undefined) return new Agent({ ...options, connect: connectorFor(tls, dialMs) });
+    return new ProxyAgent({
+      ...options,
+      uri: proxy,
+      requestTls: {
+        secureContext: secureContextFor(tls),
+        rejectUnauthorized: !tls.skipVerify,
+        allowH2: false,
+        timeout: CONNECT_LIMITS.tlsHandshakeMs,
+      },
+      proxyTls: { timeout: dialMs, allowH2: false },
+    });
+  }
+
+  #evict(): void {
+    const [oldest] = this.#agents;
+    if (this.#agents.size <= MAX_AGENTS || oldest === undefined) return;
+    this.#agents.delete(oldest[0]);
+    // Closing waits for requests under way; nobody needs to wait for it, and its failure concerns nobody.
+    void oldest[1].close().catch(() => undefined);
+  }
+}
+
+/** Connects in two steps, each with its own time limit and its own error. */
+function connectorFor(tls: TlsSettings, dialMs: number): buildConnector.connector {
+  const dial = buildConnector({ timeout: dialMs, allowH2: false });
+  let secure: buildConnector.connector | undefined;
+  return (options, callback) => {
+    if (options.protocol !== 'https:') {
+      dial(options, callback);
+      return;
+    }
+    try {
+      secure ??= buildConnector({
+        secureContext: secureContextFor(tls),
+        rejectUnauthorized: !tls.skipVerify,
+        timeout: CONNECT_LIMITS.tlsHandshakeMs,
+        allowH2: false,
+      });
+    } catch (error) {
+      callback(error as Error, null);
+      return;
+    }
+    const handshake = secure;
+    dial({ ...options, protocol: 'http:', port: options.port || '443' }, (...[error, socket]) => {
+      if (error !== null) {
+        callback(error, null);
+        return;
+      }
+      handshake({ ...options, httpSocket: socket as Socket }, (...[failure, secured]) => {
+        if (failure === null) callback(null, secured);
+        else callback(asHandshakeTimeout(failure), null);
+      });
+    });
+  };
+}
+
+function asHandshakeTimeout(failure: Error): Error {
+  if (!('code' in failure) || failure.code !== 'UND_ERR_CONNECT_TIMEOUT') return failure;
+  return Object.assign(new Error('TLS handshake timeout', { cause: failure }), {
+    code: 'ERR_TLS_HANDSHAKE_TIMEOUT',
+  });
+}
+
+function keyOf(
+  tls: TlsSettings | undefined,
+  dialTimeoutMs: number | undefined,
+  proxy: string | undefined,
+): string {
+  return createHash('sha256')
+    .update(JSON.stringify([tls?.ca, tls?.clientCertificates, tls?.skipVerify, dialTimeoutMs, proxy]))
+    .digest('base64');
+}

@@ -1,0 +1,7 @@
+import { STATUS_CODES } from 'node:http';
+
+/** Prints a status as Go's `Response.Status` does: `404 Not Found`. */
+export function statusText(status: number): string {
+  const reason = STATUS_CODES[status];
+  return reason === undefined ? `${status}` : `${status} ${reason}`;
+}
