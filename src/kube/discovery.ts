@@ -3,8 +3,7 @@ import { createHash } from 'node:crypto';
 import { resources, type ResourceInfo, type SubresourceInfo } from './resources.ts';
 
 /** Media type of aggregated discovery, which its answers carry as Content-Type. */
-export const aggregatedDiscoveryType =
-  'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList';
+export const aggregatedDiscoveryType = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList';
 
 /** Body of `GET /api` without aggregation. `serverAddress` is `host:port`. */
 export function apiVersions(serverAddress: string): object {

@@ -76,9 +76,14 @@ export class StatusError extends CodedError<StatusReason> {
 
 /** Answers 404 for an object that is not there. */
 export function notFound(resource: GroupResource, name: string): StatusError {
-  return failure(404, 'NotFound', `${qualified(resource.resource, resource.group)} ${goQuote(name)} not found`, {
-    ...resourceDetails(resource, name),
-  });
+  return failure(
+    404,
+    'NotFound',
+    `${qualified(resource.resource, resource.group)} ${goQuote(name)} not found`,
+    {
+      ...resourceDetails(resource, name),
+    },
+  );
 }
 
 /** Answers 409 for a create under a name that is taken. */

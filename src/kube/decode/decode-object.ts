@@ -1,5 +1,16 @@
+import { messageOf } from '../../base/coded-error.ts';
+import { goQuote } from '../../base/go-quote.ts';
+import { isObject } from '../json/own-property.ts';
+import { JsonError, parseJson } from '../json/parse-json.ts';
 import type { KubeObject } from '../object.ts';
-import type { ResourceInfo } from '../resources.ts';
+import { formatApiVersion, parseApiVersion } from '../resources.ts';
+import { QuantityError } from '../quantity.ts';
+import { findKindStruct } from '../schema/schema.ts';
+import { badRequest, type StatusError } from '../status.ts';
+import { Base64Error } from './base64.ts';
+import { ConvertError } from './convert-error.ts';
+import { convertStruct } from './convert-value.ts';
+import { parseYaml, YamlError } from './parse-yaml.ts';
 
 /** What to do with unknown and duplicate fields: the `fieldValidation` parameter, `Warn` when absent. */
 export type FieldValidation = 'Ignore' | 'Warn' | 'Strict';
@@ -10,25 +21,163 @@ export interface Decoded<T = KubeObject> {
   readonly warnings: readonly string[];
 }
 
-export interface DecodeOptions {
-  readonly mediaType: 'application/json' | 'application/yaml';
+/** A kind with its group and version. Every `ResourceInfo` is one. */
+export interface GroupVersionKind {
+  readonly group: string;
+  readonly version: string;
+  readonly kind: string;
+}
+
+export interface ConvertOptions {
   /** The kind that the path speaks: a `ResourceInfo`, or a subresource's kind (`Binding`, `TokenRequest`, `DeleteOptions`). */
-  readonly expect: { readonly group: string; readonly version: string; readonly kind: string };
+  readonly expect: GroupVersionKind;
   readonly fieldValidation: FieldValidation;
 }
 
+export interface DecodeOptions extends ConvertOptions {
+  readonly mediaType: 'application/json' | 'application/yaml';
+}
+
+/** As much of an unreadable body as an error shows. */
+const SUMMARY_BYTES = 30;
+
 /**
  * Decodes one body into the expected kind: syntax, apiVersion and kind, field names and types, base64 of secrets.
- * Unknown fields are dropped; quantities and times are normalised; nulls are dropped.
+ * Unknown fields are dropped; quantities, times and base64 are canonical; fields appear as the API prints them.
  *
  * @throws StatusError 400 with the API's texts
  */
-export declare function decodeObject<T = KubeObject>(body: Uint8Array, options: DecodeOptions): Decoded<T>;
-/** The same checks for a value that was parsed already (the outcome of a patch). */
-export declare function convertObject<T = KubeObject>(
+export function decodeObject<T = KubeObject>(body: Uint8Array, options: DecodeOptions): Decoded<T> {
+  const { value, duplicates, strictPrefix } = parseBody(body, options);
+  return convert<T>(value, options, duplicates, strictPrefix);
+}
+
+/** Does the same checks for a value that was parsed already (the outcome of a patch). */
+export function convertObject<T = KubeObject>(value: unknown, options: ConvertOptions): Decoded<T> {
+  return convert<T>(value, options, [], '');
+}
+
+interface ParsedBody {
+  readonly value: unknown;
+  readonly duplicates: readonly string[];
+  /** Text before the first finding of a strict error: YAML parsers say what they are. */
+  readonly strictPrefix: string;
+}
+
+function parseBody(body: Uint8Array, options: DecodeOptions): ParsedBody {
+  const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8');
+  try {
+    if (options.mediaType === 'application/yaml') {
+      const { value, duplicates } = parseYaml(text);
+      if (value !== null && !isObject(value)) throw unrecognized(notAnObject(value), options, body);
+      return { value: value ?? {}, duplicates, strictPrefix: 'yaml: unmarshal errors:\n  ' };
+    }
+    const duplicates: string[] = [];
+    const value = parseJson(text, {
+      onDuplicate: (path) => duplicates.push(`duplicate field ${goQuote(path)}`),
+    });
+    if (!isObject(value)) throw unrecognized(notAnObject(value), options, body);
+    return { value, duplicates, strictPrefix: '' };
+  } catch (error) {
+    if (error instanceof JsonError) {
+      throw unrecognized(
+        `couldn't get version/kind; json parse error: ${error.message}`,
+        options,
+        body,
+        error,
+      );
+    }
+    if (error instanceof YamlError) throw unrecognized(error.message, options, body, error);
+    throw error;
+  }
+}
+
+function notAnObject(value: unknown): string {
+  const kind = Array.isArray(value) ? 'array' : value === null ? 'null' : goJsonKind(value);
+  return (
+    `couldn't get version/kind; json parse error: json: cannot unmarshal ${kind} into Go value of type ` +
+    'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
+  );
+}
+
+function goJsonKind(value: unknown): string {
+  return typeof value === 'boolean' ? 'bool' : typeof value;
+}
+
+function unrecognized(why: string, options: ConvertOptions, body: Uint8Array, cause?: unknown): StatusError {
+  return badRequest(
+    `the object provided is unrecognized (must be of type ${options.expect.kind}): ${why} (${summarize(body)})`,
+    { cause },
+  );
+}
+
+function summarize(body: Uint8Array): string {
+  if (body.length === 0) return '<empty>';
+  const start = Buffer.from(body.subarray(0, SUMMARY_BYTES));
+  const text = start[0] === 0x7b ? start.toString('utf8') : start.toString('hex');
+  return body.length > SUMMARY_BYTES ? `${text} ...` : text;
+}
+
+function convert<T>(
   value: unknown,
-  options: Omit<DecodeOptions, 'mediaType'>,
-): Decoded<T>;
-/** Reads a file of manifests: JSON or YAML, many documents, `List` kinds flattened; for the cli. Throws `ManifestError`. */
-export declare function parseManifests(text: string): KubeObject[];
-export type { ResourceInfo };
+  { expect, fieldValidation }: ConvertOptions,
+  duplicates: readonly string[],
+  strictPrefix: string,
+): Decoded<T> {
+  if (!isObject(value)) throw badRequest(`expected an object of type ${expect.kind}`);
+  const actual = kindOf(value, expect);
+  const cannot = (why: string, cause?: unknown): StatusError =>
+    badRequest(
+      `${actual.kind} in version ${goQuote(actual.version)} cannot be handled as a ${expect.kind}: ${why}`,
+      { cause },
+    );
+  const struct = findKindStruct(actual.group, actual.version, actual.kind);
+  if (struct === undefined || (struct.kinds.length === 0 && actual.kind !== expect.kind)) {
+    throw cannot(
+      `no kind ${goQuote(actual.kind)} is registered for version ` +
+        `${goQuote(formatApiVersion(actual.group, actual.version))} in scheme "pkg/api/legacyscheme/scheme.go:30"`,
+    );
+  }
+  const unknown: string[] = [];
+  let object: Record<string, unknown>;
+  try {
+    object = convertStruct(value, struct, { unknown });
+  } catch (error) {
+    if (error instanceof ConvertError || error instanceof QuantityError || error instanceof Base64Error) {
+      throw cannot(messageOf(error), error);
+    }
+    throw error;
+  }
+  const unknownTexts = unknown.map((path) => `unknown field ${goQuote(path)}`);
+  const findings = [...duplicates, ...unknownTexts];
+  if (findings.length > 0 && fieldValidation === 'Strict') {
+    const prefix = duplicates.length > 0 ? strictPrefix : '';
+    throw cannot(`strict decoding error: ${prefix}${findings.join(', ')}`);
+  }
+  if (actual.kind !== expect.kind || actual.group !== expect.group) {
+    const from = struct.goType;
+    throw cannot(
+      `converting (${from}) to (${internalPackage(expect.group)}.${expect.kind}): unknown conversion`,
+    );
+  }
+  const { apiVersion: _apiVersion, kind: _kind, ...rest } = object;
+  const typed = {
+    kind: expect.kind,
+    apiVersion: formatApiVersion(expect.group, expect.version),
+    ...rest,
+  };
+  return { object: typed as T, warnings: fieldValidation === 'Warn' ? findings : [] };
+}
+
+/** A body without a kind is taken for what the path speaks. */
+function kindOf(value: Readonly<Record<string, unknown>>, expect: GroupVersionKind): GroupVersionKind {
+  const apiVersion = typeof value['apiVersion'] === 'string' ? value['apiVersion'] : '';
+  const kind = typeof value['kind'] === 'string' && value['kind'] !== '' ? value['kind'] : expect.kind;
+  if (apiVersion === '') return { group: expect.group, version: expect.version, kind };
+  return { ...parseApiVersion(apiVersion), kind };
+}
+
+/** The name of the package that holds a group's internal types, as conversion errors print it. */
+function internalPackage(group: string): string {
+  return group === '' ? 'core' : (group.split('.')[0] ?? group);
+}

@@ -7,10 +7,11 @@ import { readFileSync } from 'node:fs';
  * - `a`: `atomic` when server-side apply owns it as a whole
  * - `r`: required fields
  * - `f`: fields; each a type, or an object of `t` type, `l` list type, `k` list map keys, `a` map type,
- *   `m` patch merge key, `p` patch strategy, `d` default, `z` 1 when the zero value is the default, `e` enum
+ *   `m` patch merge key, `p` patch strategy, `d` default, `z` 1 when the zero value is printed too, `e` enum
  *
  * Types: `s` string, `b` boolean, `i32`, `i64`, `f64`, `bytes` (base64), `time`, `microtime`, `quantity`,
  * `intstr`, `raw` (any object), `fields` (FieldsV1), `[T]` list, `{T}` map, `core.v1.Container` struct.
+ * A scalar with `?` tells absent from zero; without it, zero values are not printed unless `z` says so.
  */
 interface RawField {
   readonly t: string;
@@ -49,7 +50,7 @@ export type Scalar =
 
 /** What a field holds. */
 export type TypeSchema =
-  | { readonly is: 'scalar'; readonly scalar: Scalar }
+  | { readonly is: 'scalar'; readonly scalar: Scalar; readonly nullable: boolean }
   | { readonly is: 'list'; readonly items: TypeSchema }
   | { readonly is: 'map'; readonly values: TypeSchema }
   | { readonly is: 'struct'; readonly name: string };
@@ -66,7 +67,7 @@ export interface FieldSchema {
   /** `merge`, `replace`, `retainKeys`, or two of them. */
   readonly patchStrategy?: readonly string[];
   readonly default?: unknown;
-  /** The zero value counts as the default: a string that may not be absent. */
+  /** The zero value is printed: `""`, `0`, `false`, `{}`, and `null` for times. */
   readonly zeroDefault: boolean;
   readonly enum?: readonly string[];
   readonly required: boolean;
@@ -210,5 +211,6 @@ function parseType(text: string): TypeSchema {
   if (text.startsWith('[')) return { is: 'list', items: parseType(text.slice(1, -1)) };
   if (text.startsWith('{')) return { is: 'map', values: parseType(text.slice(1, -1)) };
   if (text.includes('.')) return { is: 'struct', name: text };
-  return { is: 'scalar', scalar: text as Scalar };
+  const nullable = text.endsWith('?');
+  return { is: 'scalar', scalar: (nullable ? text.slice(0, -1) : text) as Scalar, nullable };
 }
