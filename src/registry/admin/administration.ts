@@ -1,0 +1,126 @@
+import type { Clock } from '../../base/clock.ts';
+import { hashPassword } from '../identity/password.ts';
+import type { Role } from '../identity/identity.ts';
+import type { ProjectRecord } from '../metadata/identity-index.ts';
+import type { Metadata } from '../metadata/metadata.ts';
+import { isRepositoryName } from '../repository-name.ts';
+import { AdminError } from './admin-error.ts';
+
+/** Names that need no quoting in shells and YAML, and cannot be taken for a robot or a service account. */
+const USER_NAME = /^(?!robot\.)[a-z0-9](?:[a-z0-9._@-]{0,62}[a-z0-9])?$/i;
+/** Shortest password. @see NIST SP 800-63B section 5.1.1 */
+const PASSWORD_LENGTH = 8;
+
+/** A user as shown to people. */
+export interface User {
+  readonly name: string;
+  readonly admin: boolean;
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number;
+}
+
+/** Manages users, projects and roles, on a registry that serves or that does not. */
+export class Administration {
+  readonly #metadata: Metadata;
+  readonly #clock: Clock;
+
+  constructor(metadata: Metadata, clock: Clock) {
+    this.#metadata = metadata;
+    this.#clock = clock;
+  }
+
+  /** @throws AdminError `BAD_NAME`, `BAD_PASSWORD`, `EXISTS` */
+  async addUser(name: string, password: string, options: { admin?: boolean } = {}): Promise<void> {
+    if (!USER_NAME.test(name)) throw new AdminError('BAD_NAME', `Cannot add user "${name}": not a user name`);
+    const user = {
+      name,
+      passwordHash: await hashed(password),
+      admin: options.admin ?? false,
+      createdAt: this.#clock.now(),
+    };
+    if (!(await this.#metadata.users.createUser(user))) {
+      throw new AdminError('EXISTS', `Cannot add user "${name}": it exists`);
+    }
+  }
+
+  /** Changes a password and ends the user's refresh tokens. @throws AdminError `BAD_PASSWORD`, `NOT_FOUND` */
+  async setPassword(name: string, password: string): Promise<void> {
+    const passwordHash = await hashed(password);
+    if (!(await this.#metadata.users.updateUser(name, { passwordHash }))) throw unknown('user', name);
+  }
+
+  /** Makes a user an administrator of the whole registry, or an ordinary one. @throws AdminError `NOT_FOUND` */
+  async setAdmin(name: string, admin: boolean): Promise<void> {
+    if (!(await this.#metadata.users.updateUser(name, { admin }))) throw unknown('user', name);
+  }
+
+  /** @throws AdminError `NOT_FOUND` */
+  async removeUser(name: string): Promise<void> {
+    if (!(await this.#metadata.users.deleteUser(name))) throw unknown('user', name);
+  }
+
+  async listUsers(): Promise<User[]> {
+    const users = await this.#metadata.users.listUsers();
+    return users.map(({ name, admin, createdAt }) => ({ name, admin, createdAt }));
+  }
+
+  /** Creates a project: all repositories at or below `name`. @throws AdminError `BAD_NAME`, `EXISTS` */
+  async createProject(name: string, options: { public?: boolean } = {}): Promise<void> {
+    if (!isRepositoryName(name)) {
+      throw new AdminError('BAD_NAME', `Cannot create project "${name}": not a repository path`);
+    }
+    const project = { name, public: options.public ?? false, createdAt: this.#clock.now() };
+    if (!(await this.#metadata.projects.createProject(project))) {
+      throw new AdminError('EXISTS', `Cannot create project "${name}": it exists`);
+    }
+  }
+
+  /** Lets everybody pull from a project, or only its members. @throws AdminError `NOT_FOUND` */
+  async setPublic(name: string, isPublic: boolean): Promise<void> {
+    if (!(await this.#metadata.projects.updateProject(name, { public: isPublic })))
+      throw unknown('project', name);
+  }
+
+  /** Removes a project with its roles; its repositories stay and only administrators reach them. @throws AdminError `NOT_FOUND` */
+  async removeProject(name: string): Promise<void> {
+    if (!(await this.#metadata.projects.deleteProject(name))) throw unknown('project', name);
+  }
+
+  async listProjects(): Promise<ProjectRecord[]> {
+    return this.#metadata.projects.listProjects();
+  }
+
+  /** Gives an account a role in a project in place of the one it had. @throws AdminError `NOT_FOUND` */
+  async grantRole(project: string, account: string, role: Role): Promise<void> {
+    if (!(await this.#metadata.projects.setRole(project, account, role))) throw unknown('project', project);
+  }
+
+  /** @throws AdminError `NOT_FOUND` */
+  async revokeRole(project: string, account: string): Promise<void> {
+    if (!(await this.#metadata.projects.setRole(project, account, undefined)))
+      throw unknown('project', project);
+  }
+
+  async listMembers(project: string): Promise<{ account: string; role: Role }[]> {
+    return this.#metadata.projects.membersOf(project);
+  }
+
+  /** Removes a repository with its tags, manifests and links. @throws AdminError `NOT_FOUND` */
+  async removeRepository(name: string): Promise<void> {
+    if (!(await this.#metadata.manifests.deleteRepository(name))) throw unknown('repository', name);
+  }
+}
+
+async function hashed(password: string): Promise<string> {
+  if (password.length < PASSWORD_LENGTH) {
+    throw new AdminError(
+      'BAD_PASSWORD',
+      `Cannot set a password: it has fewer than ${PASSWORD_LENGTH} characters`,
+    );
+  }
+  return hashPassword(password);
+}
+
+function unknown(kind: string, name: string): AdminError {
+  return new AdminError('NOT_FOUND', `Cannot find ${kind} "${name}": there is none`);
+}

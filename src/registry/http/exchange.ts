@@ -1,0 +1,30 @@
+import type { IncomingMessage } from 'node:http';
+import type { Clock } from '../../base/clock.ts';
+import type { ContentStore } from '../../content/store.ts';
+import type { Logger } from '../../observe/logger.ts';
+import type { Rights } from '../identity/rights.ts';
+import type { ManifestBytes } from '../manifest-bytes.ts';
+import type { Metadata } from '../metadata/metadata.ts';
+import type { UploadSessions } from '../upload-sessions.ts';
+import type { Caller } from './caller.ts';
+
+/** What handlers work with; made once. */
+export interface Service {
+  readonly store: ContentStore;
+  readonly metadata: Metadata;
+  readonly manifestBytes: ManifestBytes;
+  readonly uploads: UploadSessions;
+  readonly rights: Rights;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Whether an index may name manifests that are not here. */
+  readonly sparseIndexes: boolean;
+  /** Age at which a blob that a client was told of is protected anew. */
+  readonly renewAfterMs: number;
+}
+
+/** One request with who sent it. Handlers read its headers and its body, never its URL. */
+export interface Exchange {
+  readonly message: IncomingMessage;
+  readonly caller: Caller;
+}

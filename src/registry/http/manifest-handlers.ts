@@ -1,0 +1,123 @@
+import { ContentError } from '../../content/content-error.ts';
+import { digestOf, algorithmOf, type Digest } from '../../oci/digest.ts';
+import { reserveBlob } from '../commit-blob.ts';
+import { parseManifestDocument } from '../manifest-document.ts';
+import { RegistryError } from '../registry-error.ts';
+import { emptyAnswer, type Answer } from './answer.ts';
+import { contentAnswer, contentConditions, deleted } from './content-answer.ts';
+import type { Exchange, Service } from './exchange.ts';
+import { readBounded } from './read-bounded.ts';
+import type { ManifestReference } from './request-target.ts';
+
+/** Largest manifest taken, as the specification asks for at least. */
+export const MANIFEST_LIMIT = 4 * 1024 * 1024;
+/** A tag may move at any time, so it is asked for again each time; what a digest names does not change. */
+const TAG_CACHE = 'private, no-cache';
+const DIGEST_CACHE = 'private, max-age=31536000, immutable';
+
+/** GET and HEAD of a manifest. Its type is what was pushed, whatever the client accepts. */
+export async function getManifest(
+  service: Service,
+  { message }: Exchange,
+  { repository, reference }: { repository: string; reference: ManifestReference },
+): Promise<Answer> {
+  const record = await service.metadata.manifests.findManifest(repository, reference);
+  if (record === undefined) throw await manifestUnknown(service, repository, reference);
+  const { digest, mediaType, size } = record;
+  const cacheControl = reference.by === 'tag' ? TAG_CACHE : DIGEST_CACHE;
+  const open = async (range?: { offset: number; length: number }): Promise<Uint8Array> => {
+    const bytes = await service.manifestBytes.read(digest);
+    return range === undefined ? bytes : bytes.subarray(range.offset, range.offset + range.length);
+  };
+  try {
+    return await contentAnswer({ digest, size, mediaType, cacheControl, open }, contentConditions(message));
+  } catch (error) {
+    if (!(error instanceof ContentError && error.code === 'NOT_FOUND')) throw error;
+    service.logger.error({ repository, digest }, 'manifest is recorded but its bytes are gone');
+    throw await manifestUnknown(service, repository, reference);
+  }
+}
+
+/** PUT of a manifest. @see OCI distribution-spec v1.1.1, "Pushing Manifests" */
+export async function putManifest(
+  service: Service,
+  { message, caller }: Exchange,
+  {
+    repository,
+    reference,
+    tags,
+  }: { repository: string; reference: ManifestReference; tags: readonly string[] },
+): Promise<Answer> {
+  const bytes = await readBounded(message, MANIFEST_LIMIT);
+  const facts = parseManifestDocument(bytes, message.headers['content-type']);
+  const digest = digestFor(reference, bytes);
+  await reserveBlob({ blobs: service.metadata.blobs, clock: service.clock }, digest);
+  await service.manifestBytes.write(digest, bytes);
+  const result = await service.metadata.manifests.putManifest({
+    ...facts,
+    repository,
+    digest,
+    size: bytes.length,
+    tags: reference.by === 'tag' ? [reference.tag] : tags,
+    account: caller.identity.account,
+    sparse: service.sparseIndexes,
+  });
+  if (result.kind === 'missing') {
+    throw new RegistryError('MANIFEST_BLOB_UNKNOWN', 'blob unknown to registry', {
+      details: result.digests.map((missing) => ({ digest: missing })),
+    });
+  }
+  return emptyAnswer(201, {
+    Location: `/v2/${repository}/manifests/${digest}`,
+    'Docker-Content-Digest': digest,
+    ...(facts.subject === undefined ? {} : { 'OCI-Subject': facts.subject }),
+    ...(tags.length === 0 ? {} : { 'OCI-Tag': tags.join(', ') }),
+    ...(result.absent.length === 0
+      ? {}
+      : { Warning: absentWarning(result.absent.length, facts.manifests.length) }),
+  });
+}
+
+/** DELETE of a manifest with all its tags, or of one tag. */
+export async function deleteManifest(
+  service: Service,
+  { repository, reference }: { repository: string; reference: ManifestReference },
+): Promise<Answer> {
+  const { manifests } = service.metadata;
+  const removed =
+    reference.by === 'tag'
+      ? await manifests.deleteTag(repository, reference.tag)
+      : await manifests.deleteManifest(repository, reference.digest);
+  if (removed === undefined) throw await manifestUnknown(service, repository, reference);
+  return deleted();
+}
+
+function digestFor(reference: ManifestReference, bytes: Uint8Array): Digest {
+  if (reference.by === 'tag') return digestOf(bytes);
+  const digest = digestOf(bytes, algorithmOf(reference.digest));
+  if (digest === reference.digest) return digest;
+  throw new RegistryError('DIGEST_INVALID', 'provided digest did not match uploaded content', {
+    detail: { digest: reference.digest },
+  });
+}
+
+async function manifestUnknown(
+  service: Service,
+  repository: string,
+  reference: ManifestReference,
+): Promise<RegistryError> {
+  if (!(await service.metadata.listing.hasRepository(repository))) return nameUnknown(repository);
+  const detail = reference.by === 'tag' ? { tag: reference.tag } : { digest: reference.digest };
+  return new RegistryError('MANIFEST_UNKNOWN', 'manifest unknown', { detail });
+}
+
+/** Makes the 404 of a repository. */
+export function nameUnknown(repository: string): RegistryError {
+  return new RegistryError('NAME_UNKNOWN', 'repository name not known to registry', {
+    detail: { name: repository },
+  });
+}
+
+function absentWarning(absent: number, children: number): string {
+  return `299 - "${absent} of ${children} manifests of this index are not in the repository"`;
+}

@@ -1,0 +1,111 @@
+/**
+ * The schema, one step a version; a step is never changed once it was released.
+ *
+ * Times are milliseconds since the epoch. Digests are text. Names compare by bytes, which is the ASCII order that
+ * listings promise.
+ */
+export const MIGRATIONS: readonly string[] = [
+  `
+CREATE TABLE repository (
+  id INTEGER PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE,
+  created_at INTEGER NOT NULL
+);
+-- Bytes that must not be swept: committed, or about to be. Collected when no link is left and renewed_at is old.
+CREATE TABLE blob (
+  digest TEXT PRIMARY KEY,
+  renewed_at INTEGER NOT NULL
+) WITHOUT ROWID;
+-- Digests whose bytes are to be removed; sweeping_at is set while a collector removes them.
+CREATE TABLE condemned (
+  digest TEXT PRIMARY KEY,
+  since INTEGER NOT NULL,
+  sweeping_at INTEGER
+) WITHOUT ROWID;
+CREATE TABLE blob_link (
+  repository_id INTEGER NOT NULL REFERENCES repository(id) ON DELETE CASCADE,
+  digest TEXT NOT NULL,
+  size INTEGER NOT NULL,
+  renewed_at INTEGER NOT NULL,
+  PRIMARY KEY (repository_id, digest)
+) WITHOUT ROWID;
+CREATE INDEX blob_link_digest ON blob_link (digest, repository_id);
+CREATE TABLE manifest (
+  repository_id INTEGER NOT NULL REFERENCES repository(id) ON DELETE CASCADE,
+  digest TEXT NOT NULL,
+  media_type TEXT NOT NULL,
+  size INTEGER NOT NULL,
+  subject TEXT,
+  artifact_type TEXT,
+  annotations TEXT NOT NULL,
+  pushed_at INTEGER NOT NULL,
+  pushed_by TEXT NOT NULL,
+  renewed_at INTEGER NOT NULL,
+  PRIMARY KEY (repository_id, digest)
+) WITHOUT ROWID;
+CREATE INDEX manifest_digest ON manifest (digest);
+CREATE INDEX manifest_subject ON manifest (repository_id, subject, digest) WHERE subject IS NOT NULL;
+-- What a manifest needs: blobs ('b') and child manifests ('m').
+CREATE TABLE manifest_reference (
+  repository_id INTEGER NOT NULL,
+  manifest TEXT NOT NULL,
+  target TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  PRIMARY KEY (repository_id, manifest, target),
+  FOREIGN KEY (repository_id, manifest) REFERENCES manifest (repository_id, digest) ON DELETE CASCADE
+) WITHOUT ROWID;
+CREATE INDEX manifest_reference_target ON manifest_reference (repository_id, target);
+CREATE TABLE tag (
+  repository_id INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  digest TEXT NOT NULL,
+  updated_at INTEGER NOT NULL,
+  PRIMARY KEY (repository_id, name),
+  FOREIGN KEY (repository_id, digest) REFERENCES manifest (repository_id, digest) ON DELETE CASCADE
+) WITHOUT ROWID;
+CREATE INDEX tag_digest ON tag (repository_id, digest);
+CREATE TABLE upload (
+  id TEXT PRIMARY KEY,
+  repository TEXT NOT NULL,
+  algorithm TEXT NOT NULL,
+  account TEXT NOT NULL,
+  started_at INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX upload_started ON upload (started_at);
+
+CREATE TABLE user (
+  name TEXT PRIMARY KEY,
+  password TEXT NOT NULL,
+  admin INTEGER NOT NULL,
+  created_at INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE project (
+  name TEXT PRIMARY KEY,
+  public INTEGER NOT NULL,
+  created_at INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE project_role (
+  project TEXT NOT NULL REFERENCES project(name) ON DELETE CASCADE,
+  account TEXT NOT NULL,
+  role TEXT NOT NULL,
+  PRIMARY KEY (account, project)
+) WITHOUT ROWID;
+CREATE TABLE signing_key (
+  id TEXT PRIMARY KEY,
+  private_jwk TEXT NOT NULL,
+  created_at INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE refresh_token (
+  hash TEXT PRIMARY KEY,
+  account TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX refresh_token_account ON refresh_token (account);
+CREATE TABLE login_failure (
+  key TEXT PRIMARY KEY,
+  failures INTEGER NOT NULL,
+  last_at INTEGER NOT NULL
+) WITHOUT ROWID;
+`,
+];

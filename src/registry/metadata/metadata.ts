@@ -1,0 +1,16 @@
+import type { LoginFailureIndex, ProjectIndex, TokenIndex, UserIndex } from './identity-index.ts';
+import type { BlobIndex, ManifestIndex, RegistryListing, UploadIndex } from './registry-index.ts';
+
+/** Everything a registry keeps beside bytes, opened together. */
+export interface Metadata {
+  readonly blobs: BlobIndex;
+  readonly manifests: ManifestIndex;
+  readonly listing: RegistryListing;
+  readonly uploads: UploadIndex;
+  readonly users: UserIndex;
+  readonly projects: ProjectIndex;
+  readonly tokens: TokenIndex;
+  readonly loginFailures: LoginFailureIndex;
+  /** Finishes what was asked for and closes. */
+  close(): void;
+}

@@ -1,0 +1,121 @@
+import type { Digest } from '../../oci/digest.ts';
+
+/*
+ * What a registry knows beside bytes, as small interfaces. Each method is one transaction of whatever keeps the data, so
+ * that several processes may serve one registry: SQLite in one machine, a shared SQL database for replicas. No caller
+ * holds anything between two calls.
+ *
+ * Content is seen in a repository only through its link there. Links, manifests and tags are removed before bytes are,
+ * never the other way round.
+ */
+
+/** A blob as seen in one repository. */
+export interface BlobLink {
+  readonly digest: Digest;
+  readonly size: number;
+  /** Milliseconds since the epoch of the last push, mount or renewal. */
+  readonly renewedAt: number;
+}
+
+/** Blobs and the repositories they are visible in. */
+export interface BlobIndex {
+  findBlob(repository: string, digest: Digest): Promise<BlobLink | undefined>;
+  /** Puts off the collection of a blob that a client was just told exists. */
+  renewBlob(repository: string, digest: Digest): Promise<void>;
+  /**
+   * Protects bytes that are about to be committed. Answers `sweeping` while a collector removes bytes of this digest: the
+   * caller then tries again a little later.
+   */
+  reserveBlob(digest: Digest): Promise<'reserved' | 'sweeping'>;
+  /** Makes committed bytes visible in a repository, which it creates. */
+  linkBlob(repository: string, blob: { digest: Digest; size: number }): Promise<void>;
+  /** Links a blob of one repository into another; undefined when the source has none. */
+  mountBlob(from: string, to: string, digest: Digest): Promise<BlobLink | undefined>;
+  /** Removes the link, unless a manifest of the repository needs it. */
+  unlinkBlob(repository: string, digest: Digest): Promise<'removed' | 'unknown' | 'needed'>;
+  /** Names of repositories that have the blob, in ASCII order. */
+  repositoriesWith(digest: Digest, after: string, limit: number): Promise<string[]>;
+}
+
+/** A manifest as stored. */
+export interface ManifestRecord {
+  readonly digest: Digest;
+  readonly mediaType: string;
+  readonly size: number;
+}
+
+export interface NewManifest extends ManifestRecord {
+  readonly repository: string;
+  readonly tags: readonly string[];
+  readonly blobs: readonly Digest[];
+  readonly manifests: readonly Digest[];
+  readonly subject?: Digest;
+  readonly artifactType?: string;
+  readonly annotations: Readonly<Record<string, string>>;
+  /** Who pushed it. */
+  readonly account: string;
+  /** Whether an index may name manifests that are not here. */
+  readonly sparse: boolean;
+}
+
+export type PutManifestResult =
+  | {
+      readonly kind: 'stored';
+      /** Children that an index names and the repository lacks. */ readonly absent: readonly Digest[];
+    }
+  | { readonly kind: 'missing'; readonly digests: readonly Digest[] };
+
+export type ManifestKey = { readonly tag: string } | { readonly digest: Digest };
+
+/** Manifests and tags. */
+export interface ManifestIndex {
+  findManifest(repository: string, key: ManifestKey): Promise<ManifestRecord | undefined>;
+  /**
+   * Stores a manifest with its references, subject and tags, after checking in the same transaction that what it needs is
+   * in the repository; nothing is stored otherwise. The same manifest again is a success.
+   */
+  putManifest(manifest: NewManifest): Promise<PutManifestResult>;
+  /** Removes a manifest and every tag on it; the removed tags, or undefined when it is not there. */
+  deleteManifest(repository: string, digest: Digest): Promise<readonly string[] | undefined>;
+  /** Removes one tag and says what it pointed at. */
+  deleteTag(repository: string, tag: string): Promise<Digest | undefined>;
+  /** Removes a repository with all in it; false when it is not there. */
+  deleteRepository(repository: string): Promise<boolean>;
+}
+
+/** A manifest that names another as its subject. */
+export interface Referrer extends ManifestRecord {
+  readonly artifactType?: string;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+/** Listings, all in ASCII order and by page. */
+export interface RegistryListing {
+  hasRepository(repository: string): Promise<boolean>;
+  listTags(repository: string, after: string, limit: number): Promise<string[]>;
+  /** Repositories that hold a manifest. */
+  listRepositories(after: string, limit: number): Promise<string[]>;
+  listReferrers(
+    repository: string,
+    subject: Digest,
+    page: { after: string; limit: number; artifactType?: string },
+  ): Promise<Referrer[]>;
+}
+
+/** An upload that was begun and neither finished nor cancelled. Its bytes are a content ingest named for its ID. */
+export interface UploadRecord {
+  readonly id: string;
+  readonly repository: string;
+  readonly algorithm: string;
+  readonly account: string;
+  readonly startedAt: number;
+}
+
+export interface UploadIndex {
+  createUpload(upload: UploadRecord): Promise<void>;
+  findUpload(id: string): Promise<UploadRecord | undefined>;
+  /** Removes the record; false when it is gone already. */
+  removeUpload(id: string): Promise<boolean>;
+  /** Uploads begun before `before`, oldest first. */
+  uploadsBefore(before: number, limit: number): Promise<UploadRecord[]>;
+}

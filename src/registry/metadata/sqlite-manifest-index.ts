@@ -1,0 +1,125 @@
+import type { Clock } from '../../base/clock.ts';
+import type { Digest } from '../../oci/digest.ts';
+import { ensureRepository, repositoryId } from './_repository-row.ts';
+import type {
+  ManifestIndex,
+  ManifestKey,
+  ManifestRecord,
+  NewManifest,
+  PutManifestResult,
+} from './registry-index.ts';
+import type { SqliteDatabase, SqlRow } from './sqlite-database.ts';
+
+const BY_TAG = `SELECT m.digest, m.media_type, m.size FROM tag t
+  JOIN repository r ON r.id = t.repository_id
+  JOIN manifest m ON m.repository_id = t.repository_id AND m.digest = t.digest
+  WHERE r.name = ? AND t.name = ?`;
+const BY_DIGEST = `SELECT m.digest, m.media_type, m.size FROM manifest m
+  JOIN repository r ON r.id = m.repository_id WHERE r.name = ? AND m.digest = ?`;
+const INSERT = `INSERT INTO manifest
+  (repository_id, digest, media_type, size, subject, artifact_type, annotations, pushed_at, pushed_by, renewed_at)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  ON CONFLICT (repository_id, digest) DO UPDATE SET renewed_at = excluded.renewed_at`;
+const SET_TAG = `INSERT INTO tag (repository_id, name, digest, updated_at) VALUES (?, ?, ?, ?)
+  ON CONFLICT (repository_id, name) DO UPDATE SET digest = excluded.digest, updated_at = excluded.updated_at`;
+
+/** Keeps manifests and tags in SQLite. */
+export class SqliteManifestIndex implements ManifestIndex {
+  readonly #db: SqliteDatabase;
+  readonly #clock: Clock;
+
+  constructor(db: SqliteDatabase, clock: Clock) {
+    this.#db = db;
+    this.#clock = clock;
+  }
+
+  async findManifest(repository: string, key: ManifestKey): Promise<ManifestRecord | undefined> {
+    const row =
+      'tag' in key
+        ? this.#db.get(BY_TAG, repository, key.tag)
+        : this.#db.get(BY_DIGEST, repository, key.digest);
+    return row && manifestRecordOf(row);
+  }
+
+  putManifest(manifest: NewManifest): Promise<PutManifestResult> {
+    return this.#db.write((): PutManifestResult => {
+      const now = this.#clock.now();
+      const known = repositoryId(this.#db, manifest.repository);
+      const missing = manifest.blobs.filter((digest) => !this.#has(known, 'blob_link', digest));
+      const absent = manifest.manifests.filter((digest) => !this.#has(known, 'manifest', digest));
+      if (!manifest.sparse) missing.push(...absent);
+      if (missing.length > 0) return { kind: 'missing', digests: missing };
+      const id = known ?? ensureRepository(this.#db, manifest.repository, now);
+      this.#insert(id, manifest, now);
+      for (const tag of manifest.tags) this.#db.run(SET_TAG, id, tag, manifest.digest, now);
+      return { kind: 'stored', absent };
+    });
+  }
+
+  deleteManifest(repository: string, digest: Digest): Promise<readonly string[] | undefined> {
+    return this.#db.write(() => {
+      const id = repositoryId(this.#db, repository);
+      if (id === undefined) return undefined;
+      const tags = this.#db
+        .all('SELECT name FROM tag WHERE repository_id = ? AND digest = ? ORDER BY name', id, digest)
+        .map((row) => String(row['name']));
+      const removed = this.#db.run('DELETE FROM manifest WHERE repository_id = ? AND digest = ?', id, digest);
+      return removed === 0 ? undefined : tags;
+    });
+  }
+
+  deleteTag(repository: string, tag: string): Promise<Digest | undefined> {
+    return this.#db.write(() => {
+      const id = repositoryId(this.#db, repository);
+      if (id === undefined) return undefined;
+      const row = this.#db.get('SELECT digest FROM tag WHERE repository_id = ? AND name = ?', id, tag);
+      if (row === undefined) return undefined;
+      this.#db.run('DELETE FROM tag WHERE repository_id = ? AND name = ?', id, tag);
+      return row['digest'] as Digest;
+    });
+  }
+
+  deleteRepository(repository: string): Promise<boolean> {
+    return this.#db.write(() => {
+      this.#db.run('DELETE FROM upload WHERE repository = ?', repository);
+      return this.#db.run('DELETE FROM repository WHERE name = ?', repository) > 0;
+    });
+  }
+
+  #has(id: number | undefined, table: 'blob_link' | 'manifest', digest: Digest): boolean {
+    if (id === undefined) return false;
+    const sql = `SELECT 1 FROM ${table} WHERE repository_id = ? AND digest = ?`;
+    return this.#db.get(sql, id, digest) !== undefined;
+  }
+
+  #insert(id: number, manifest: NewManifest, now: number): void {
+    const { digest, mediaType, size, subject, artifactType, annotations, account } = manifest;
+    const known = this.#has(id, 'manifest', digest);
+    this.#db.run(
+      INSERT,
+      id,
+      digest,
+      mediaType,
+      size,
+      subject ?? null,
+      artifactType ?? null,
+      JSON.stringify(annotations),
+      now,
+      account,
+      now,
+    );
+    if (known) return;
+    const sql = 'INSERT INTO manifest_reference (repository_id, manifest, target, kind) VALUES (?, ?, ?, ?)';
+    for (const target of manifest.blobs) this.#db.run(sql, id, digest, target, 'b');
+    for (const target of manifest.manifests) this.#db.run(sql, id, digest, target, 'm');
+  }
+}
+
+/** Reads the columns `digest`, `media_type` and `size`. */
+export function manifestRecordOf(row: SqlRow): ManifestRecord {
+  return {
+    digest: row['digest'] as Digest,
+    mediaType: String(row['media_type']),
+    size: Number(row['size']),
+  };
+}

@@ -1,0 +1,27 @@
+import type { Clock } from '../../base/clock.ts';
+import { SqliteBlobIndex } from './sqlite-blob-index.ts';
+import { SqliteDatabase } from './sqlite-database.ts';
+import { SqliteListing } from './sqlite-listing.ts';
+import { SqliteLoginFailureIndex } from './sqlite-login-failure-index.ts';
+import { SqliteManifestIndex } from './sqlite-manifest-index.ts';
+import { SqliteProjectIndex } from './sqlite-project-index.ts';
+import { SqliteTokenIndex } from './sqlite-token-index.ts';
+import { SqliteUploadIndex } from './sqlite-upload-index.ts';
+import { SqliteUserIndex } from './sqlite-user-index.ts';
+import type { Metadata } from './metadata.ts';
+
+/** Opens the metadata of a registry in one SQLite file. */
+export function openSqliteMetadata(path: string, clock: Clock): Metadata {
+  const db = new SqliteDatabase(path);
+  return {
+    blobs: new SqliteBlobIndex(db, clock),
+    manifests: new SqliteManifestIndex(db, clock),
+    listing: new SqliteListing(db),
+    uploads: new SqliteUploadIndex(db),
+    users: new SqliteUserIndex(db),
+    projects: new SqliteProjectIndex(db),
+    tokens: new SqliteTokenIndex(db, clock),
+    loginFailures: new SqliteLoginFailureIndex(db, clock),
+    close: () => db.close(),
+  };
+}

@@ -1,0 +1,43 @@
+import type { UploadIndex, UploadRecord } from './registry-index.ts';
+import type { SqliteDatabase, SqlRow } from './sqlite-database.ts';
+
+/** Keeps uploads in SQLite. Not durable: an upload that power loss took is begun again by its client. */
+export class SqliteUploadIndex implements UploadIndex {
+  readonly #db: SqliteDatabase;
+
+  constructor(db: SqliteDatabase) {
+    this.#db = db;
+  }
+
+  async createUpload(upload: UploadRecord): Promise<void> {
+    const { id, repository, algorithm, account, startedAt } = upload;
+    const sql = 'INSERT INTO upload (id, repository, algorithm, account, started_at) VALUES (?, ?, ?, ?, ?)';
+    await this.#db.write(() => this.#db.run(sql, id, repository, algorithm, account, startedAt), {
+      durable: false,
+    });
+  }
+
+  async findUpload(id: string): Promise<UploadRecord | undefined> {
+    const row = this.#db.get('SELECT * FROM upload WHERE id = ?', id);
+    return row && uploadOf(row);
+  }
+
+  removeUpload(id: string): Promise<boolean> {
+    return this.#db.write(() => this.#db.run('DELETE FROM upload WHERE id = ?', id) > 0, { durable: false });
+  }
+
+  async uploadsBefore(before: number, limit: number): Promise<UploadRecord[]> {
+    const sql = 'SELECT * FROM upload WHERE started_at < ? ORDER BY started_at LIMIT ?';
+    return this.#db.all(sql, before, limit).map(uploadOf);
+  }
+}
+
+function uploadOf(row: SqlRow): UploadRecord {
+  return {
+    id: String(row['id']),
+    repository: String(row['repository']),
+    algorithm: String(row['algorithm']),
+    account: String(row['account']),
+    startedAt: Number(row['started_at']),
+  };
+}

@@ -1,0 +1,131 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { systemClock, type Clock } from '../base/clock.ts';
+import { openFileStore } from '../content/file-store.ts';
+import { silentLogger, type Logger } from '../observe/logger.ts';
+import { Administration } from './admin/administration.ts';
+import { listenRegistry } from './http/registry-server.ts';
+import { AccessTokens } from './identity/access-token.ts';
+import type { Role } from './identity/identity.ts';
+import { LoginThrottle } from './identity/login-throttle.ts';
+import { Login, type AccountSource } from './identity/login.ts';
+import { openRights, ProjectRights } from './identity/rights.ts';
+import { SigningKeys } from './identity/signing-keys.ts';
+import { TokenService } from './identity/token-service.ts';
+import { FileAccounts, ManagedAccounts } from './identity/user-accounts.ts';
+import { ManifestBytes } from './manifest-bytes.ts';
+import type { Metadata } from './metadata/metadata.ts';
+import { openSqliteMetadata } from './metadata/sqlite-metadata.ts';
+import { UploadSessions } from './upload-sessions.ts';
+
+/** How long a blob that nothing needs is kept: longer than the longest push. */
+const COLLECT_DELAY_MS = 24 * 3_600_000;
+/** How long an idle upload keeps its file open. */
+const KEEP_OPEN_MS = 30_000;
+/** How long requests under way may take to end when the registry closes. */
+const CLOSE_GRACE_MS = 10_000;
+
+export interface RegistryOptions {
+  /** Directory of the registry: `content/` is an OCI layout, `registry.db` the metadata. Made when it is not there. */
+  readonly directory: string;
+  /** 127.0.0.1 by default. */
+  readonly host?: string;
+  /** 0, the default, takes a free one. */
+  readonly port?: number;
+  /** PEM; without it the registry speaks plain HTTP. */
+  readonly tls?: { readonly cert: string | Buffer; readonly key: string | Buffer };
+  /** URL that clients use, when it is not the host they name: behind a proxy. */
+  readonly publicUrl?: string;
+  /** Name of the registry in its tokens: `drayage` by default. */
+  readonly serviceName?: string;
+  /** `required` by default. `none` lets everybody do everything. */
+  readonly auth?: 'required' | 'none';
+  /** Users in a file of bcrypt hashes, and the role that all of them have in the whole registry. */
+  readonly htpasswd?: { readonly path: string; readonly role?: Role };
+  /** Whether an index may name manifests that the repository lacks: true by default. */
+  readonly sparseIndexes?: boolean;
+  readonly clock?: Clock;
+  readonly logger?: Logger;
+}
+
+/** A registry that is being served. */
+export interface Registry {
+  readonly url: string;
+  readonly port: number;
+  /** Manages users, projects and roles while the registry serves. */
+  readonly admin: Administration;
+  /** Lets requests under way end, then closes everything. Uploads can go on after a restart. */
+  close(): Promise<void>;
+}
+
+/** Opens the registry in a directory and serves it. */
+export async function createRegistry(options: RegistryOptions): Promise<Registry> {
+  const clock = options.clock ?? systemClock;
+  const logger = options.logger ?? silentLogger;
+  await mkdir(options.directory, { recursive: true, mode: 0o700 });
+  const store = await openFileStore(join(options.directory, 'content'));
+  const metadata = openSqliteMetadata(join(options.directory, 'registry.db'), clock);
+  try {
+    const uploads = new UploadSessions({
+      store,
+      uploads: metadata.uploads,
+      blobs: metadata.blobs,
+      clock,
+      keepOpenMs: KEEP_OPEN_MS,
+    });
+    const serviceName = options.serviceName ?? 'drayage';
+    const open = options.auth === 'none';
+    const rights = open ? openRights : new ProjectRights(metadata.projects);
+    const identity = open ? {} : { identity: makeIdentity(options, metadata, rights, serviceName, clock) };
+    const server = await listenRegistry(
+      {
+        service: {
+          store,
+          metadata,
+          uploads,
+          rights,
+          clock,
+          logger,
+          manifestBytes: new ManifestBytes(store),
+          sparseIndexes: options.sparseIndexes ?? true,
+          renewAfterMs: COLLECT_DELAY_MS / 4,
+        },
+        ...identity,
+        serviceName,
+        ...(options.publicUrl === undefined ? {} : { publicUrl: options.publicUrl }),
+        ...(options.tls === undefined ? {} : { tls: options.tls }),
+      },
+      { host: options.host ?? '127.0.0.1', port: options.port ?? 0 },
+    );
+    return {
+      url: server.url,
+      port: server.port,
+      admin: new Administration(metadata, clock),
+      close: async () => {
+        await server.close(CLOSE_GRACE_MS);
+        await uploads.close();
+        metadata.close();
+      },
+    };
+  } catch (error) {
+    metadata.close();
+    throw error;
+  }
+}
+
+function makeIdentity(
+  options: RegistryOptions,
+  metadata: Metadata,
+  rights: ProjectRights | typeof openRights,
+  serviceName: string,
+  clock: Clock,
+): { login: Login; tokens: AccessTokens; tokenService: TokenService } {
+  const sources: AccountSource[] = [new ManagedAccounts(metadata.users)];
+  if (options.htpasswd !== undefined) {
+    sources.push(new FileAccounts(options.htpasswd.path, options.htpasswd.role));
+  }
+  const login = new Login(sources, new LoginThrottle(metadata.loginFailures, clock), clock);
+  const tokens = new AccessTokens(new SigningKeys(metadata.tokens, clock), serviceName, clock);
+  const { tokens: index, users } = metadata;
+  return { login, tokens, tokenService: new TokenService({ login, rights, tokens, index, users, clock }) };
+}
