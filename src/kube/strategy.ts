@@ -1,19 +1,233 @@
+import { isDeepStrictEqual } from 'node:util';
+
+import { inheritLabels } from './default/workload-defaults.ts';
+import { numberAt, objectAt, objectsAt, type JsonObject } from './json/json-object.ts';
 import type { KubeObject } from './object.ts';
+import { quantityValue } from './quantity.ts';
 import type { ResourceInfo } from './resources.ts';
+import { findKindStruct } from './schema/schema.ts';
+import { convertStruct } from './decode/convert-value.ts';
+
+/** Kinds that count generations: those whose controllers report what they have seen. */
+const COUNTS_GENERATION: ReadonlySet<string> = new Set([
+  'Pod',
+  'ReplicationController',
+  'Deployment',
+  'ReplicaSet',
+  'StatefulSet',
+  'DaemonSet',
+  'Job',
+  'CronJob',
+]);
+
+const TEMPLATE_GENERATION = 'deprecated.daemonset.template.generation';
 
 /**
  * Does in place what the API does before validation on create: drops status, sets generation where the kind
- * counts one, first status (Namespace Active, Pod Pending with qosClass, PVC and PV phases).
- * Does not set name, uid, times or resourceVersion: that is storage's part.
+ * counts one, makes the first status (Namespace Active, Pod Pending with its QoS class), merges a Secret's
+ * stringData, generates a Job's selector from its uid.
+ * Sets no name, uid, times or resourceVersion: the caller does so first.
  */
-export declare function prepareForCreate(object: KubeObject, resource: ResourceInfo): void;
+export function prepareForCreate(object: KubeObject, resource: ResourceInfo): void {
+  const json = object as unknown as JsonObject;
+  mergeStringData(json);
+  if (hasStatus(resource)) resetStatus(json, resource);
+  if (COUNTS_GENERATION.has(resource.kind)) object.metadata.generation = 1;
+  else delete object.metadata.generation;
+  switch (resource.kind) {
+    case 'Pod':
+      json['status'] = { phase: 'Pending', qosClass: qosClassOf(objectAt(json, 'spec')) };
+      break;
+    case 'Namespace':
+      json['status'] = { phase: 'Active' };
+      addKubernetesFinalizer(json);
+      break;
+    case 'PersistentVolumeClaim':
+    case 'PersistentVolume':
+      json['status'] = { phase: 'Pending' };
+      break;
+    case 'DaemonSet':
+      object.metadata.annotations = { ...object.metadata.annotations, [TEMPLATE_GENERATION]: '1' };
+      break;
+    case 'Job':
+      generateJobSelector(json, object.metadata.uid ?? '');
+      break;
+    default:
+  }
+}
+
 /**
  * Does in place what the API does before validation on update: keeps status (main path) or everything
- * but status (`status` path), counts generation up when the spec changed, keeps the fields that a client cannot change.
+ * but status (`status` path), counts generation up when the spec changed, keeps the metadata that a client cannot change.
  */
-export declare function prepareForUpdate(
+export function prepareForUpdate(
   object: KubeObject,
   old: KubeObject,
   resource: ResourceInfo,
   subresource?: string,
-): void;
+): void {
+  const json = object as unknown as JsonObject;
+  const before = old as unknown as JsonObject;
+  mergeStringData(json);
+  keepServerMetadata(object, old);
+  if (subresource === 'status') {
+    keepAllBut(json, before, 'status');
+  } else if (hasStatus(resource)) {
+    setOrDelete(json, 'status', before['status']);
+  }
+  if (resource.kind === 'Pod') preparePod(json, before, subresource);
+  if (resource.kind === 'Namespace' && subresource !== 'finalize' && subresource !== 'status') {
+    setOrDelete(json, 'spec', before['spec']);
+  }
+  if (resource.kind === 'DaemonSet') countTemplateGeneration(object, old, json, before);
+  if (!COUNTS_GENERATION.has(resource.kind)) return;
+  const changed = !isDeepStrictEqual(json['spec'], before['spec']);
+  object.metadata.generation = (old.metadata.generation ?? 0) + (changed ? 1 : 0);
+}
+
+/** A Node's and a Namespace's whole object may carry status on create; here they may not either, except Node's. */
+function hasStatus(resource: ResourceInfo): boolean {
+  return resource.subresources.some(({ name }) => name === 'status');
+}
+
+function resetStatus(object: JsonObject, resource: ResourceInfo): void {
+  // Nodes register themselves with their first status in one request.
+  if (resource.kind === 'Node') return;
+  const struct = findKindStruct(resource.group, resource.version, resource.kind);
+  const empty = struct === undefined ? {} : convertStruct({}, struct, { unknown: [] });
+  setOrDelete(object, 'status', empty['status']);
+}
+
+function mergeStringData(object: JsonObject): void {
+  const added = objectAt(object, 'stringData');
+  if (added === undefined) return;
+  delete object['stringData'];
+  const data = objectAt(object, 'data') ?? {};
+  for (const [key, text] of Object.entries(added)) {
+    Object.defineProperty(data, key, {
+      value: Buffer.from(String(text)).toString('base64'),
+      writable: true,
+      enumerable: true,
+      configurable: true,
+    });
+  }
+  object['data'] = data;
+}
+
+function addKubernetesFinalizer(object: JsonObject): void {
+  const spec = objectAt(object, 'spec') ?? {};
+  const finalizers = Array.isArray(spec['finalizers']) ? (spec['finalizers'] as unknown[]) : [];
+  spec['finalizers'] = finalizers.includes('kubernetes') ? finalizers : [...finalizers, 'kubernetes'];
+  object['spec'] = spec;
+}
+
+/** What a client may leave out of an update without meaning to remove it. */
+function keepServerMetadata(object: KubeObject, old: KubeObject): void {
+  const from = old.metadata;
+  const to = object.metadata;
+  const keep = (key: keyof KubeObject['metadata']): void => {
+    setOrDelete(to as unknown as JsonObject, key, from[key]);
+  };
+  keep('generation');
+  keep('deletionTimestamp');
+  keep('deletionGracePeriodSeconds');
+  if (to.uid === undefined) keep('uid');
+  if (to.creationTimestamp === undefined || to.creationTimestamp === null) keep('creationTimestamp');
+  if (to.namespace === undefined) keep('namespace');
+  if (to.generateName === undefined) keep('generateName');
+}
+
+function keepAllBut(object: JsonObject, old: JsonObject, part: string): void {
+  for (const key of new Set([...Object.keys(object), ...Object.keys(old)])) {
+    if (key !== part && key !== 'metadata' && key !== 'apiVersion' && key !== 'kind') {
+      setOrDelete(object, key, old[key]);
+    }
+  }
+  // Labels and annotations may come with a status; references to owners may not.
+  const metadata = objectAt(object, 'metadata');
+  if (metadata !== undefined) {
+    setOrDelete(metadata, 'ownerReferences', objectAt(old, 'metadata')?.['ownerReferences']);
+  }
+}
+
+function preparePod(object: JsonObject, old: JsonObject, subresource: string | undefined): void {
+  if (subresource === 'ephemeralcontainers') {
+    const added = objectAt(object, 'spec')?.['ephemeralContainers'];
+    object['spec'] = structuredClone(objectAt(old, 'spec') ?? {});
+    setOrDelete(object['spec'] as JsonObject, 'ephemeralContainers', added);
+    setOrDelete(object, 'status', old['status']);
+  }
+  const status = objectAt(object, 'status');
+  if (status !== undefined) {
+    status['qosClass'] = objectAt(old, 'status')?.['qosClass'] ?? qosClassOf(objectAt(object, 'spec'));
+  }
+}
+
+function countTemplateGeneration(
+  object: KubeObject,
+  old: KubeObject,
+  json: JsonObject,
+  before: JsonObject,
+): void {
+  const count = Number(old.metadata.annotations?.[TEMPLATE_GENERATION] ?? '0');
+  const changed = !isDeepStrictEqual(objectAt(json, 'spec')?.['template'], objectAt(before, 'spec')?.['template']);
+  object.metadata.annotations = {
+    ...object.metadata.annotations,
+    [TEMPLATE_GENERATION]: String(changed ? count + 1 : count),
+  };
+}
+
+/** A Job finds its Pods by its own uid, unless its author insists on a selector. */
+function generateJobSelector(object: JsonObject, uid: string): void {
+  const spec = objectAt(object, 'spec');
+  const template = objectAt(spec, 'template');
+  const name = objectAt(object, 'metadata')?.['name'];
+  if (spec === undefined || template === undefined) return;
+  if (spec['manualSelector'] === true) return;
+  const metadata = objectAt(template, 'metadata') ?? {};
+  template['metadata'] = metadata;
+  const labels: JsonObject = {
+    ...objectAt(metadata, 'labels'),
+    'batch.kubernetes.io/controller-uid': uid,
+    'batch.kubernetes.io/job-name': name,
+    'controller-uid': uid,
+    'job-name': name,
+  };
+  metadata['labels'] = labels;
+  spec['selector'] ??= { matchLabels: { 'batch.kubernetes.io/controller-uid': uid } };
+  inheritLabels(object, labels);
+}
+
+/** Tells how well a Pod is provided for: `Guaranteed`, `Burstable` or `BestEffort`. */
+export function qosClassOf(spec: JsonObject | undefined): 'Guaranteed' | 'Burstable' | 'BestEffort' {
+  const containers = [...objectsAt(spec, 'initContainers'), ...objectsAt(spec, 'containers')];
+  let anything = false;
+  let guaranteed = containers.length > 0;
+  for (const container of containers) {
+    const resources = objectAt(container, 'resources');
+    const requests = positive(objectAt(resources, 'requests'));
+    const limits = positive(objectAt(resources, 'limits'));
+    if (requests.size > 0 || limits.size > 0) anything = true;
+    for (const name of ['cpu', 'memory']) {
+      const limit = limits.get(name);
+      if (limit === undefined || (requests.get(name) ?? limit) !== limit) guaranteed = false;
+    }
+  }
+  if (!anything) return 'BestEffort';
+  return guaranteed ? 'Guaranteed' : 'Burstable';
+}
+
+function positive(list: JsonObject | undefined): Map<string, number> {
+  const amounts = new Map<string, number>();
+  for (const name of ['cpu', 'memory']) {
+    const given = list?.[name];
+    const amount = typeof given === 'string' ? quantityValue(given) : numberAt(list, name);
+    if (amount !== undefined && amount > 0) amounts.set(name, amount);
+  }
+  return amounts;
+}
+
+function setOrDelete(target: JsonObject, key: string, value: unknown): void {
+  if (value === undefined) delete target[key];
+  else target[key] = value;
+}

@@ -1,10 +1,94 @@
+import { objectAt, objectsAt, stringAt, type JsonObject } from '../json/json-object.ts';
 import type { KubeObject } from '../object.ts';
-import type { PullPolicy } from '../pod.ts';
+import { setDefault, setDefaultText } from './_set-default.ts';
+import type { DefaultOptions } from './default-options.ts';
+import { setPodOnlyDefaults, setPodSpecDefaults } from './pod-defaults.ts';
+import {
+  setClaimDefaults,
+  setCronJobDefaults,
+  setDaemonSetDefaults,
+  setDeploymentDefaults,
+  setJobDefaults,
+  setReplicaSetDefaults,
+  setReplicationControllerDefaults,
+  setStatefulSetDefaults,
+} from './workload-defaults.ts';
 
-export interface DefaultOptions {
-  /** Says the policy of an image that has none (rule 2.2): pass the function of `admission/pull-policy.ts`. */
-  readonly pullPolicyOf: (image: string) => PullPolicy;
+export type { DefaultOptions } from './default-options.ts';
+
+type SetKindDefaults = (object: JsonObject, options: DefaultOptions) => void;
+
+const RBAC = 'rbac.authorization.k8s.io';
+
+/** Turns a function over a spec into one over an object; a missing spec gets nothing. */
+function onSpec(set: SetKindDefaults): SetKindDefaults {
+  return (object, options) => {
+    const spec = objectAt(object, 'spec');
+    if (spec !== undefined) set(spec, options);
+  };
 }
 
-/** Fills in, in place, every default of the object's kind (dispatches on apiVersion and kind). Call after each decode and patch. */
-export declare function setDefaults(object: KubeObject, options: DefaultOptions): void;
+const byKind = new Map<string, SetKindDefaults>([
+  [
+    'v1/Pod',
+    onSpec((spec, options) => {
+      setPodSpecDefaults(spec, options);
+      setPodOnlyDefaults(spec);
+    }),
+  ],
+  ['v1/ReplicationController', setReplicationControllerDefaults],
+  ['v1/Secret', (secret) => setDefaultText(secret, 'type', 'Opaque')],
+  ['v1/Namespace', setNamespaceDefaults],
+  ['v1/PersistentVolumeClaim', setClaimDefaults],
+  ['v1/PersistentVolume', setVolumeDefaults],
+  ['apps/v1/Deployment', onSpec(setDeploymentDefaults)],
+  ['apps/v1/DaemonSet', onSpec(setDaemonSetDefaults)],
+  ['apps/v1/StatefulSet', onSpec(setStatefulSetDefaults)],
+  ['apps/v1/ReplicaSet', onSpec(setReplicaSetDefaults)],
+  ['batch/v1/Job', setJobDefaults],
+  ['batch/v1/CronJob', onSpec(setCronJobDefaults)],
+  [`${RBAC}/v1/RoleBinding`, setBindingDefaults],
+  [`${RBAC}/v1/ClusterRoleBinding`, setBindingDefaults],
+  [
+    'authentication.k8s.io/v1/TokenRequest',
+    onSpec((spec) => setDefault(spec, 'expirationSeconds', 60 * 60)),
+  ],
+]);
+
+/**
+ * Fills in, in place, every default of the object's kind (dispatches on apiVersion and kind): what the API does
+ * whenever it decodes. Kinds without defaults are left as they are. What admission adds is not here.
+ */
+export function setDefaults(object: KubeObject, options: DefaultOptions): void {
+  byKind.get(`${object.apiVersion}/${object.kind}`)?.(object as unknown as JsonObject, options);
+}
+
+/** Each namespace carries its own name as a label, so that selectors can name it. */
+function setNamespaceDefaults(object: JsonObject): void {
+  const metadata = objectAt(object, 'metadata');
+  const name = stringAt(metadata, 'name');
+  if (metadata === undefined || name === '') return;
+  metadata['labels'] = { ...objectAt(metadata, 'labels'), 'kubernetes.io/metadata.name': name };
+}
+
+function setVolumeDefaults(object: JsonObject): void {
+  const spec = objectAt(object, 'spec');
+  if (spec !== undefined) {
+    setDefaultText(spec, 'persistentVolumeReclaimPolicy', 'Retain');
+    setDefault(spec, 'volumeMode', 'Filesystem');
+    const hostPath = objectAt(spec, 'hostPath');
+    if (hostPath !== undefined) setDefault(hostPath, 'type', '');
+  }
+  const status = objectAt(object, 'status') ?? {};
+  object['status'] = status;
+  setDefaultText(status, 'phase', 'Pending');
+}
+
+function setBindingDefaults(object: JsonObject): void {
+  const roleRef = objectAt(object, 'roleRef');
+  if (roleRef !== undefined) setDefaultText(roleRef, 'apiGroup', RBAC);
+  for (const subject of objectsAt(object, 'subjects')) {
+    const kind = stringAt(subject, 'kind');
+    if (kind === 'User' || kind === 'Group') setDefaultText(subject, 'apiGroup', RBAC);
+  }
+}
