@@ -26,9 +26,14 @@ export interface PodSandbox {
 }
 
 export interface Mount {
+  /** Path on the node; empty when `image` is set. */
   readonly hostPath: string;
   readonly containerPath: string;
   readonly readonly: boolean;
+  /** Image reference (as `ImageService` returned it) whose content is mounted read-only: an image volume (3.37). */
+  readonly image?: string;
+  /** Path inside the image; the whole image when absent. */
+  readonly imageSubPath?: string;
 }
 
 export interface LinuxUser {
@@ -66,6 +71,10 @@ export interface ContainerConfig {
     readonly cpuQuotaMicros?: number;
     readonly cpuPeriodMicros?: number;
   };
+  readonly capabilities?: { readonly add: readonly string[]; readonly drop: readonly string[] };
+  /** True forbids gaining privileges by set-user-ID files (`allowPrivilegeEscalation: false`). */
+  readonly noNewPrivileges?: boolean;
+  readonly oomScoreAdj?: number;
   /** Signal name or number to stop with; the image's STOPSIGNAL, else SIGTERM, when absent. */
   readonly stopSignal?: string;
 }
@@ -97,6 +106,12 @@ export interface ContainerStatus {
   /** Absolute path of the log file. */
   readonly logPath: string;
   readonly mounts: readonly Mount[];
+  /** Numeric identity the process started with, for Pod status `user.linux`; absent until it is known. */
+  readonly user?: {
+    readonly uid: number;
+    readonly gid: number;
+    readonly supplementalGroups: readonly number[];
+  };
 }
 
 export interface ExecResult {

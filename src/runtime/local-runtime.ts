@@ -1,0 +1,523 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, rm, stat } from 'node:fs/promises';
+import { isAbsolute, join } from 'node:path';
+import { writeFileAtomic } from '../base/atomic-file.ts';
+import { systemClock, type Clock } from '../base/clock.ts';
+import { isSystemError, messageOf } from '../base/coded-error.ts';
+import type { RootfsProvider } from '../images/rootfs.ts';
+import { silentLogger, type Logger } from '../observe/logger.ts';
+import { SHIM_SCRIPT } from './_shim-script.ts';
+import { chooseLauncher, type LauncherChoice, type LauncherName } from './choose-launcher.ts';
+import type { ContainerImage, ImageLookup } from './container-image.ts';
+import { ContainerProcess, startErrorMessage } from './container-process.ts';
+import {
+  listNames,
+  readRecord,
+  writeRecord,
+  type ContainerRecord,
+  type SandboxRecord,
+} from './container-record.ts';
+import { etcMounts, writeEtcFiles } from './etc-files.ts';
+import { EventHub } from './event-hub.ts';
+import { execCommand } from './exec-command.ts';
+import type { Launcher, ResolvedMount } from './launcher.ts';
+import { processSpec } from './process-spec.ts';
+import { RootedTree } from './rooted-path.ts';
+import { RuntimeError } from './runtime-error.ts';
+import type {
+  ContainerConfig,
+  ContainerStatus,
+  ExecResult,
+  Mount,
+  PodSandbox,
+  PodSandboxConfig,
+  RuntimeEvent,
+  RuntimeService,
+} from './runtime-service.ts';
+import { parseSignal } from './stop-signal.ts';
+import { rootLayers } from './unshare-script.ts';
+import { resolveUser } from './user.ts';
+
+/** How often running containers are looked at although nothing was reported: a killed shim reports nothing. */
+const LIVENESS_MS = 10_000;
+
+/** Longest wait for a process to be gone after SIGKILL. */
+const KILL_WAIT_MS = 30_000;
+
+const SIGKILL = 9;
+
+export interface LocalRuntimeOptions {
+  /** Directory of all state; only one runtime may use it at a time. */
+  readonly root: string;
+  readonly rootfs: RootfsProvider;
+  readonly images: ImageLookup;
+  readonly clock?: Clock;
+  readonly logger?: Logger;
+  /** Uses this way of running only, instead of the best that works. */
+  readonly launcher?: LauncherName;
+  /** Version in `containerRuntimeVersion`. */
+  readonly version?: string;
+}
+
+/** A runtime of this machine. `close` stops following containers; they go on and are found again by the next one. */
+export interface LocalRuntime extends RuntimeService {
+  /** Tells which launcher was chosen and why better ones were not. */
+  launcher(signal: AbortSignal): Promise<LauncherChoice>;
+  /** Waits until the log of a container has everything that it wrote so far. */
+  syncContainerLog(id: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Opens the runtime at `root` and takes up the containers that an earlier one left. */
+export async function createLocalRuntime(
+  options: LocalRuntimeOptions,
+  signal: AbortSignal,
+): Promise<LocalRuntime> {
+  await mkdir(join(options.root, 'containers'), { recursive: true, mode: 0o711 });
+  await mkdir(join(options.root, 'sandboxes'), { recursive: true, mode: 0o711 });
+  await writeFileAtomic(join(options.root, 'shim.sh'), SHIM_SCRIPT, { mode: 0o600 });
+  const runtime = new DirectoryRuntime(options);
+  await runtime.adopt(signal);
+  return runtime;
+}
+
+class DirectoryRuntime implements LocalRuntime {
+  readonly #options: LocalRuntimeOptions;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #hub = new EventHub();
+  readonly #sandboxes = new Map<string, SandboxRecord>();
+  readonly #containers = new Map<string, ContainerProcess>();
+  readonly #closing = new AbortController();
+  #choice: Promise<LauncherChoice> | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: LocalRuntimeOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#logger = options.logger ?? silentLogger;
+  }
+
+  async adopt(signal: AbortSignal): Promise<void> {
+    for (const id of await listNames(this.#sandboxPath())) {
+      const record = await readRecord<SandboxRecord>(this.#sandboxPath(id), 'sandbox.json');
+      if (record === undefined) await rm(this.#sandboxPath(id), { recursive: true, force: true });
+      else this.#sandboxes.set(id, record);
+    }
+    for (const id of await listNames(this.#containerPath())) {
+      const record = await readRecord<ContainerRecord>(this.#containerPath(id), 'record.json');
+      if (record === undefined || !this.#sandboxes.has(record.sandboxId)) {
+        await this.#forget(id, record?.views ?? []);
+        continue;
+      }
+      const container = this.#track(record, await this.#launcherNamed(record.launcher, signal));
+      await container.adopt();
+    }
+    this.#timer = setInterval(() => this.#checkRunning(), LIVENESS_MS);
+    this.#timer.unref();
+  }
+
+  launcher(signal: AbortSignal): Promise<LauncherChoice> {
+    const { root, launcher } = this.#options;
+    const stop = this.#closing.signal;
+    signal.throwIfAborted();
+    this.#choice ??= chooseLauncher(
+      { root, ...(launcher === undefined ? {} : { only: launcher }) },
+      stop,
+    ).then(
+      (choice) => {
+        this.#logger.info(
+          { launcher: choice.launcher.name, version: choice.launcher.version, refused: choice.refused },
+          'runs containers',
+        );
+        return choice;
+      },
+      (error: unknown) => {
+        this.#choice = undefined;
+        throw error;
+      },
+    );
+    return this.#choice;
+  }
+
+  async version(): Promise<{ runtimeName: string; runtimeVersion: string }> {
+    return { runtimeName: 'drayage', runtimeVersion: this.#options.version ?? '0.1.0' };
+  }
+
+  async runPodSandbox(config: PodSandboxConfig): Promise<string> {
+    const id = randomBytes(32).toString('hex');
+    const record: SandboxRecord = { id, config, createdAt: this.#clock.now(), stopped: false };
+    await mkdir(this.#sandboxPath(id), { recursive: true, mode: 0o711 });
+    await writeEtcFiles(this.#sandboxPath(id), config.hostname);
+    await mkdir(config.logDirectory, { recursive: true, mode: 0o755 });
+    await writeRecord(this.#sandboxPath(id), 'sandbox.json', record);
+    this.#sandboxes.set(id, record);
+    return id;
+  }
+
+  async stopPodSandbox(id: string, signal: AbortSignal): Promise<void> {
+    const record = this.#sandboxes.get(id);
+    if (record === undefined) return;
+    const inside = this.#inside(id);
+    await Promise.all(inside.map((container) => this.#kill(container, signal)));
+    if (record.stopped) return;
+    const stopped = { ...record, stopped: true };
+    await writeRecord(this.#sandboxPath(id), 'sandbox.json', stopped);
+    this.#sandboxes.set(id, stopped);
+    this.#publish('stopped', '', stopped);
+  }
+
+  async removePodSandbox(id: string, signal: AbortSignal): Promise<void> {
+    const record = this.#sandboxes.get(id);
+    if (record === undefined) return;
+    await this.stopPodSandbox(id, signal);
+    for (const container of this.#inside(id)) await this.removeContainer(container.record.id, signal);
+    await rm(this.#sandboxPath(id), { recursive: true, force: true });
+    this.#sandboxes.delete(id);
+    this.#publish('deleted', '', record);
+  }
+
+  async listPodSandboxes(): Promise<PodSandbox[]> {
+    return [...this.#sandboxes.values()].map(({ id, config, createdAt, stopped }) => ({
+      id,
+      config,
+      createdAt,
+      state: stopped ? 'notReady' : 'ready',
+    }));
+  }
+
+  async createContainer(sandboxId: string, config: ContainerConfig, signal: AbortSignal): Promise<string> {
+    const sandbox = this.#sandboxes.get(sandboxId);
+    if (sandbox === undefined || sandbox.stopped) {
+      throw new RuntimeError('NOT_FOUND', `Cannot create container "${config.name}": no such sandbox`);
+    }
+    const image = await this.#options.images(config.imageRef, signal);
+    if (image === undefined) {
+      throw new RuntimeError('NOT_FOUND', `failed to resolve image "${config.imageRef}": not found`);
+    }
+    const { launcher } = await this.launcher(signal);
+    const id = randomBytes(32).toString('hex');
+    const views: string[] = [];
+    try {
+      const rootfs = await this.#options.rootfs.prepare(id, image.diffIds, signal);
+      const user = await resolveUser(
+        new RootedTree(rootLayers({ rootfs })),
+        config.user,
+        image.config.User ?? '',
+      );
+      const mounts = await this.#resolveMounts(id, config.mounts, views, signal);
+      const hostname = sandbox.config.hostname;
+      // Found out now rather than at start, as a CRI runtime does: an image without a command cannot become a container.
+      processSpec(config, image.config, user, hostname);
+      const taken = new Set(config.mounts.map((mount) => mount.containerPath));
+      const record: ContainerRecord = {
+        id,
+        sandboxId,
+        config,
+        createdAt: this.#clock.now(),
+        imageId: image.id,
+        image: image.config,
+        launcher: launcher.name,
+        rootfs,
+        views,
+        mounts: [...etcMounts(this.#sandboxPath(sandboxId), taken), ...mounts],
+        cgroup: `/drayage/pod${sandbox.config.uid}/${id}`,
+        logPath: join(sandbox.config.logDirectory, config.logPath),
+        hostname,
+        user,
+      };
+      await writeRecord(this.#containerPath(id), 'record.json', record);
+      const container = this.#track(record, launcher);
+      this.#publish('created', container.record.id, sandbox);
+      return id;
+    } catch (error) {
+      await this.#forget(id, views);
+      throw error;
+    }
+  }
+
+  async startContainer(id: string, signal: AbortSignal): Promise<void> {
+    const container = this.#get(id);
+    const { record } = container;
+    const launcher = await this.#launcherNamed(record.launcher, signal);
+    let command;
+    try {
+      command = await launcher.prepare({
+        id,
+        directory: container.directory,
+        rootfs: record.rootfs,
+        process: processSpec(record.config, record.image, record.user, record.hostname),
+        hostname: record.hostname,
+        mounts: record.mounts,
+        config: record.config,
+        cgroup: record.cgroup,
+      });
+    } catch (error) {
+      if (!(error instanceof RuntimeError) || error.code !== 'START_FAILED') throw error;
+      const message = startErrorMessage(error.message);
+      await container.failStart(message);
+      throw new RuntimeError('START_FAILED', message, { cause: error });
+    }
+    await container.start(command, join(this.#options.root, 'shim.sh'));
+  }
+
+  async stopContainer(id: string, timeoutMs: number, signal: AbortSignal): Promise<void> {
+    const container = this.#containers.get(id);
+    if (container === undefined || container.state !== 'running') return;
+    if (timeoutMs > 0) {
+      const { config, image } = container.record;
+      await container.signal(parseSignal(config.stopSignal ?? image.StopSignal ?? 'SIGTERM'));
+      if (await container.exited(timeoutMs, signal)) return;
+    }
+    await this.#kill(container, signal);
+  }
+
+  async removeContainer(id: string, signal: AbortSignal): Promise<void> {
+    const container = this.#containers.get(id);
+    if (container === undefined) return;
+    await this.#kill(container, signal);
+    await container.close();
+    await this.#forget(id, container.record.views);
+    this.#containers.delete(id);
+    const sandbox = this.#sandboxes.get(container.record.sandboxId);
+    if (sandbox !== undefined) this.#publish('deleted', id, sandbox);
+  }
+
+  async listContainers(
+    filter: { podUid?: string; sandboxId?: string },
+    signal: AbortSignal,
+  ): Promise<ContainerStatus[]> {
+    const images = new Map<string, Promise<ContainerImage | undefined>>();
+    const statuses = [];
+    for (const container of this.#containers.values()) {
+      const { sandboxId } = container.record;
+      if (filter.sandboxId !== undefined && sandboxId !== filter.sandboxId) continue;
+      const sandbox = this.#sandboxes.get(sandboxId);
+      if (filter.podUid !== undefined && sandbox?.config.uid !== filter.podUid) continue;
+      statuses.push(await this.#status(container, images, signal));
+    }
+    return statuses;
+  }
+
+  async containerStatus(id: string, signal: AbortSignal): Promise<ContainerStatus | undefined> {
+    const container = this.#containers.get(id);
+    return container === undefined ? undefined : await this.#status(container, new Map(), signal);
+  }
+
+  async execSync(
+    id: string,
+    command: readonly string[],
+    timeoutMs: number,
+    signal: AbortSignal,
+  ): Promise<ExecResult> {
+    const container = this.#get(id);
+    const { record, init } = container;
+    if (container.state !== 'running' || init === undefined) {
+      throw new RuntimeError(
+        'NOT_RUNNING',
+        `container is in CONTAINER_${container.state.toUpperCase()} state`,
+      );
+    }
+    const launcher = await this.#launcherNamed(record.launcher, signal);
+    const process = processSpec(record.config, record.image, record.user, record.hostname);
+    return await execCommand(
+      launcher.exec({ id, directory: container.directory, init }, { ...process, args: command }),
+      timeoutMs,
+      signal,
+    );
+  }
+
+  async reopenContainerLog(id: string): Promise<void> {
+    await this.#get(id).reopenLog();
+  }
+
+  async syncContainerLog(id: string): Promise<void> {
+    await this.#containers.get(id)?.syncLog();
+  }
+
+  events(signal: AbortSignal): AsyncIterable<RuntimeEvent> {
+    return this.#hub.events(AbortSignal.any([signal, this.#closing.signal]));
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort(new RuntimeError('UNAVAILABLE', 'the runtime was closed'));
+    clearInterval(this.#timer);
+    for (const container of this.#containers.values()) await container.close();
+  }
+
+  #track(record: ContainerRecord, launcher: Launcher): ContainerProcess {
+    const container = new ContainerProcess({
+      record,
+      directory: this.#containerPath(record.id),
+      launcher,
+      clock: this.#clock,
+      changed: (kind) => {
+        const sandbox = this.#sandboxes.get(record.sandboxId);
+        if (sandbox !== undefined) this.#publish(kind, record.id, sandbox);
+      },
+      failed: (error) =>
+        this.#logger.error({ container: record.id, error: messageOf(error) }, 'cannot follow container'),
+    });
+    this.#containers.set(record.id, container);
+    return container;
+  }
+
+  async #launcherNamed(name: LauncherName, signal: AbortSignal): Promise<Launcher> {
+    const { launcher } = await this.launcher(signal);
+    if (launcher.name === name) return launcher;
+    // Left by an agent under other conditions; what started a container must also end it.
+    return (await chooseLauncher({ root: this.#options.root, only: name }, signal)).launcher;
+  }
+
+  async #resolveMounts(
+    id: string,
+    mounts: readonly Mount[],
+    views: string[],
+    signal: AbortSignal,
+  ): Promise<ResolvedMount[]> {
+    const resolved: ResolvedMount[] = [];
+    for (const mount of mounts) {
+      if (!isAbsolute(mount.containerPath)) {
+        throw new RuntimeError('INVALID', `Cannot mount at "${mount.containerPath}": path is not absolute`);
+      }
+      if (mount.image !== undefined) {
+        resolved.push(await this.#imageMount(`${id}-v${views.length}`, mount, mount.image, views, signal));
+        continue;
+      }
+      const directory = await isDirectory(mount.hostPath);
+      resolved.push({
+        source: mount.hostPath,
+        destination: mount.containerPath,
+        readonly: mount.readonly,
+        directory,
+      });
+    }
+    return resolved;
+  }
+
+  async #imageMount(
+    key: string,
+    mount: Mount,
+    reference: string,
+    views: string[],
+    signal: AbortSignal,
+  ): Promise<ResolvedMount> {
+    const image = await this.#options.images(reference, signal);
+    if (image === undefined) {
+      throw new RuntimeError('NOT_FOUND', `Cannot mount image "${reference}": not on this node`);
+    }
+    views.push(key);
+    const view = await this.#options.rootfs.view(key, image.diffIds, signal);
+    const destination = mount.containerPath;
+    if (mount.imageSubPath === undefined && view.overlay !== undefined) {
+      const overlayLower = view.overlay.lower;
+      return { source: view.path, destination, readonly: true, directory: true, overlayLower };
+    }
+    const tree = new RootedTree(view.overlay?.lower ?? [view.path]);
+    const entry = await tree.resolve(mount.imageSubPath ?? '/');
+    if (entry.kind === undefined) {
+      throw new RuntimeError('INVALID', `Cannot mount "${mount.imageSubPath ?? ''}" of image: no such path`);
+    }
+    return {
+      source: entry.hostPath,
+      destination,
+      readonly: true,
+      directory: entry.kind === 'directory',
+    };
+  }
+
+  async #status(
+    container: ContainerProcess,
+    images: Map<string, Promise<ContainerImage | undefined>>,
+    signal: AbortSignal,
+  ): Promise<ContainerStatus> {
+    const { record, end } = container;
+    let lookup = images.get(record.imageId);
+    if (lookup === undefined)
+      images.set(record.imageId, (lookup = this.#options.images(record.imageId, signal)));
+    const image = await lookup;
+    const { config, user } = record;
+    return {
+      id: record.id,
+      sandboxId: record.sandboxId,
+      name: config.name,
+      attempt: config.attempt,
+      state: container.state,
+      createdAt: record.createdAt,
+      startedAt: container.startedAt,
+      finishedAt: end?.finishedAt ?? 0,
+      exitCode: end?.exitCode ?? 0,
+      reason: end?.reason ?? '',
+      message: end?.message ?? '',
+      imageId: record.imageId,
+      imageRef: image?.imageRef ?? record.imageId,
+      image: image?.image ?? config.userSpecifiedImage,
+      labels: config.labels,
+      annotations: config.annotations,
+      logPath: record.logPath,
+      mounts: config.mounts,
+      user: { uid: user.uid, gid: user.gid, supplementalGroups: user.supplementalGroups },
+    };
+  }
+
+  async #kill(container: ContainerProcess, signal: AbortSignal): Promise<void> {
+    if (container.state !== 'running') return;
+    await container.signal(SIGKILL);
+    if (await container.exited(KILL_WAIT_MS, signal)) return;
+    throw new RuntimeError(
+      'TIMEOUT',
+      `Cannot stop container "${container.record.id}": still running ${KILL_WAIT_MS / 1000} s after SIGKILL`,
+    );
+  }
+
+  async #forget(id: string, views: readonly string[]): Promise<void> {
+    for (const view of views) await this.#options.rootfs.remove(view);
+    await this.#options.rootfs.remove(id);
+    await rm(this.#containerPath(id), { recursive: true, force: true });
+  }
+
+  #checkRunning(): void {
+    for (const container of this.#containers.values()) {
+      if (container.state !== 'running') continue;
+      container.check().catch((error: unknown) => {
+        this.#logger.error(
+          { container: container.record.id, error: messageOf(error) },
+          'cannot check container',
+        );
+      });
+    }
+  }
+
+  #publish(kind: RuntimeEvent['kind'], containerId: string, sandbox: SandboxRecord): void {
+    this.#hub.publish({ kind, containerId, sandboxId: sandbox.id, podUid: sandbox.config.uid });
+  }
+
+  #inside(sandboxId: string): ContainerProcess[] {
+    return [...this.#containers.values()].filter((container) => container.record.sandboxId === sandboxId);
+  }
+
+  #get(id: string): ContainerProcess {
+    const container = this.#containers.get(id);
+    if (container === undefined) throw new RuntimeError('NOT_FOUND', `container "${id}" not found`);
+    return container;
+  }
+
+  #sandboxPath(id = ''): string {
+    return join(this.#options.root, 'sandboxes', id);
+  }
+
+  #containerPath(id = ''): string {
+    return join(this.#options.root, 'containers', id);
+  }
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch (error) {
+    if (!isSystemError(error, 'ENOENT')) throw error;
+    throw new RuntimeError('INVALID', `failed to mount "${path}": no such file or directory`, {
+      cause: error,
+    });
+  }
+}

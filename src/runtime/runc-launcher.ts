@@ -1,0 +1,122 @@
+import { execFile } from 'node:child_process';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { isSystemError } from '../base/coded-error.ts';
+import type { Command, LaunchedContainer, Launcher, LaunchPlan } from './launcher.ts';
+import { ociSpec } from './oci-spec.ts';
+import type { ProcessSpec } from './process-spec.ts';
+import { oomKills } from './cgroup-oom.ts';
+
+const run = promisify(execFile);
+
+/** Environment of the runtime itself; containers get their own. */
+const RUNTIME_ENV = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' };
+
+/** Longest wait for the runtime to forget a container. */
+const DELETE_TIMEOUT_MS = 30_000;
+
+/** Runs containers with `runc` or `crun` through the OCI runtime command line. */
+export class RuncLauncher implements Launcher {
+  readonly name: 'runc' | 'crun';
+  readonly version: string;
+  readonly #program: string;
+  readonly #state: string;
+
+  /** @param options.state directory in which the runtime keeps its own records */
+  constructor(options: { name: 'runc' | 'crun'; version: string; program: string; state: string }) {
+    this.name = options.name;
+    this.version = options.version;
+    this.#program = options.program;
+    this.#state = options.state;
+  }
+
+  async prepare(plan: LaunchPlan): Promise<Command> {
+    await writeFile(join(plan.directory, 'config.json'), JSON.stringify(ociSpec(plan)), { mode: 0o600 });
+    // crun has no --keep: it forgets the container, and with it the count of memory kills, by itself.
+    const keep = this.name === 'runc' ? ['--keep'] : [];
+    return {
+      file: this.#program,
+      args: [
+        ...this.#global(plan.directory),
+        'run',
+        ...keep,
+        '--pid-file',
+        join(plan.directory, 'pid'),
+        '--bundle',
+        plan.directory,
+        plan.id,
+      ],
+      env: RUNTIME_ENV,
+    };
+  }
+
+  async startFailure(plan: Pick<LaunchPlan, 'id' | 'directory'>): Promise<string> {
+    let text: string;
+    try {
+      text = await readFile(join(plan.directory, 'runtime.log'), 'utf8');
+    } catch (error) {
+      if (isSystemError(error, 'ENOENT')) return `${this.name} ended without a message`;
+      throw error;
+    }
+    const messages = text
+      .split('\n')
+      .map(messageOfLine)
+      .filter((message) => message !== '');
+    const last = messages.at(-1) ?? `${this.name} ended without a message`;
+    return last.replace(/^(?:runc|crun) (?:run|create) failed: /, '');
+  }
+
+  exec(container: LaunchedContainer, process: ProcessSpec): Command {
+    const { args, env, cwd, user } = process;
+    const groups = user.supplementalGroups.flatMap((gid) => ['--additional-gids', String(gid)]);
+    return {
+      file: this.#program,
+      args: [
+        '--root',
+        this.#state,
+        'exec',
+        '--cwd',
+        cwd,
+        '--user',
+        `${user.uid}:${user.gid}`,
+        ...(this.name === 'runc' ? groups : []),
+        ...env.flatMap((line) => ['--env', line]),
+        container.id,
+        ...args,
+      ],
+      env: RUNTIME_ENV,
+    };
+  }
+
+  async afterExit(plan: { id: string; directory: string; cgroup: string }): Promise<{ oomKilled: boolean }> {
+    const oomKilled = (await oomKills(plan.cgroup)) > 0;
+    try {
+      await run(this.#program, ['--root', this.#state, 'delete', '--force', plan.id], {
+        env: RUNTIME_ENV,
+        timeout: DELETE_TIMEOUT_MS,
+      });
+    } catch (error) {
+      // It exits with 1 for a container that it has forgotten already.
+      if (!(error instanceof Error) || isSystemError(error)) throw error;
+    }
+    return { oomKilled };
+  }
+
+  #global(directory: string): string[] {
+    return ['--root', this.#state, '--log', join(directory, 'runtime.log'), '--log-format', 'json'];
+  }
+}
+
+function messageOfLine(line: string): string {
+  if (line === '') return '';
+  try {
+    const parsed: unknown = JSON.parse(line);
+    if (typeof parsed !== 'object' || parsed === null || !('msg' in parsed)) return '';
+    if ('level' in parsed && parsed.level !== 'error' && parsed.level !== 'fatal') return '';
+    return String(parsed.msg);
+  } catch (error) {
+    if (error instanceof SyntaxError) return line;
+    throw error;
+  }
+}
