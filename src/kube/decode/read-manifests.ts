@@ -19,16 +19,22 @@ const MAX_LIST_DEPTH = 8;
  * @throws ManifestError
  */
 export function readManifests(text: string, where: string): KubeObject[] {
-  return documents(text, where).flatMap((value, index) => flatten(value, `${where}, document ${index + 1}`, 0));
+  return documents(text, where).flatMap((value, index) =>
+    flatten(value, `${where}, document ${index + 1}`, 0),
+  );
 }
 
 function documents(text: string, where: string): unknown[] {
-  const fail = (error: unknown): ManifestError => new ManifestError('BAD_SYNTAX', `Cannot read ${where}: ${messageOf(error)}`, { cause: error });
+  const fail = (error: unknown): ManifestError =>
+    new ManifestError('BAD_SYNTAX', `Cannot read ${where}: ${messageOf(error)}`, { cause: error });
   if (/^\s*[{[]/.test(text)) {
     try {
-      const parsed = parseJson(text);
-      rejectDuplicates(parsed.duplicates, where);
-      return [parsed.value];
+      const duplicates: string[] = [];
+      const value = parseJson(text, {
+        onDuplicate: (path) => duplicates.push(`field "${path}" is given twice`),
+      });
+      rejectDuplicates(duplicates, where);
+      return [value];
     } catch (error) {
       if (error instanceof ManifestError) throw error;
       // YAML in flow style begins the same way.
@@ -46,7 +52,8 @@ function documents(text: string, where: string): unknown[] {
 }
 
 function rejectDuplicates(duplicates: readonly string[], where: string): void {
-  if (duplicates[0] !== undefined) throw new ManifestError('DUPLICATE_FIELD', `Cannot read ${where}: ${duplicates[0]}`);
+  if (duplicates[0] !== undefined)
+    throw new ManifestError('DUPLICATE_FIELD', `Cannot read ${where}: ${duplicates[0]}`);
 }
 
 function flatten(value: unknown, where: string, depth: number): KubeObject[] {
@@ -55,10 +62,14 @@ function flatten(value: unknown, where: string, depth: number): KubeObject[] {
   }
   const { apiVersion, kind, metadata, items } = value as Record<string, unknown>;
   if (typeof apiVersion !== 'string' || apiVersion === '' || typeof kind !== 'string' || kind === '') {
-    throw new ManifestError('NOT_AN_OBJECT', `Cannot read ${where}: ${typeof kind === 'string' && kind !== '' ? 'apiVersion' : 'kind'} is not set`);
+    throw new ManifestError(
+      'NOT_AN_OBJECT',
+      `Cannot read ${where}: ${typeof kind === 'string' && kind !== '' ? 'apiVersion' : 'kind'} is not set`,
+    );
   }
   if (kind.endsWith('List') && Array.isArray(items)) {
-    if (depth >= MAX_LIST_DEPTH) throw new ManifestError('NOT_AN_OBJECT', `Cannot read ${where}: lists hold lists without end`);
+    if (depth >= MAX_LIST_DEPTH)
+      throw new ManifestError('NOT_AN_OBJECT', `Cannot read ${where}: lists hold lists without end`);
     return items.flatMap((item, index) => flatten(item, `${where}, item ${index + 1}`, depth + 1));
   }
   if (typeof metadata !== 'object' || metadata === null || Array.isArray(metadata)) {

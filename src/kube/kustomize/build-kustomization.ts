@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { isSystemError } from '../../base/coded-error.ts';
-import { parseManifests } from '../decode/decode-object.ts';
+import { readManifests } from '../decode/read-manifests.ts';
 import type { KubeObject } from '../object.ts';
 import { findKind } from '../resources.ts';
 import { generate, type Generated } from './generate.ts';
@@ -125,7 +125,9 @@ async function readResource(directory: string, resource: string, depth: number):
       { cause: error },
     );
   });
-  return found.isDirectory() ? build(path, [], depth + 1) : parseManifests(await readText(path));
+  return found.isDirectory()
+    ? build(path, [], depth + 1)
+    : readManifests(await readText(path), JSON.stringify(path));
 }
 
 async function findFile(directory: string): Promise<string | undefined> {

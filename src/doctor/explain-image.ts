@@ -1,0 +1,252 @@
+import type { TraceStep, Traced } from '../base/trace.ts';
+import { findCandidates, type PodIdentity } from '../credentials/candidates.ts';
+import { describeSource } from '../credentials/keyring.ts';
+import { MalformedSecretError, retrievePullSecrets } from '../credentials/pull-secrets.ts';
+import type { PullPolicy } from '../kube/pod.ts';
+import { decideVerification } from '../kubelet/images/verification-decision.ts';
+import {
+  familiarReference,
+  formatReference,
+  parseImageName,
+  parseNormalizedReference,
+  ReferenceError,
+  repositoryOf,
+} from '../oci/reference.ts';
+import type { ExplainSources } from './explain-sources.ts';
+
+/** What happens to one image of one Pod, and why. Holds names of credentials only. */
+export interface ImageExplanation {
+  /** Field path: `spec.containers[0]`, `spec.volumes[1].image`. */
+  readonly field: string;
+  readonly name: string;
+  /** String as in the manifest. */
+  readonly image: string;
+  readonly reference: ReferenceExplanation;
+  readonly policy: { readonly value: PullPolicy; readonly trace: readonly TraceStep[] };
+  readonly decisions: readonly CaseDecision[];
+  /** In the order in which they would be tried; none means one anonymous pull. */
+  readonly candidates: readonly { readonly source: string; readonly key: string }[];
+  readonly credentialTrace: readonly TraceStep[];
+  readonly problems: readonly string[];
+  readonly warnings: readonly Warning[];
+}
+
+export type ReferenceExplanation =
+  | {
+      readonly valid: true;
+      /** With host and path filled in, tag or digest included. */
+      readonly normalized: string;
+      readonly familiar: string;
+      readonly registry: string;
+      readonly repository: string;
+      readonly tag?: string;
+      readonly digest?: string;
+    }
+  | { readonly valid: false; readonly error: string };
+
+/** What the node would do in one case of what it holds. */
+export interface CaseDecision {
+  readonly when: 'absent' | 'present, preloaded' | 'present, pulled by this node for another credential';
+  readonly outcome: 'pull' | 'use' | 'ErrImageNeverPull' | 'InvalidImageName';
+  readonly trace: readonly TraceStep[];
+}
+
+export interface Warning {
+  /** Id of the practice, as docs/behaviour names it. */
+  readonly id: string;
+  readonly says: string;
+}
+
+/** The Pod around an image, as far as pulling looks at it. */
+export interface PodContext {
+  readonly namespace: string;
+  readonly podName: string;
+  readonly serviceAccountName: string;
+  /** After ServiceAccount admission (8.3). */
+  readonly imagePullSecrets: readonly { readonly name?: string }[];
+}
+
+/** Explains one image: what its name means, what each case of local state leads to, and which credentials would be tried. */
+export async function explainImage(
+  subject: {
+    field: string;
+    name: string;
+    image: string;
+    policy: Traced<PullPolicy>;
+    warnings: readonly Warning[];
+  },
+  pod: PodContext,
+  sources: ExplainSources,
+  signal: AbortSignal,
+): Promise<ImageExplanation> {
+  const reference = explainReference(subject.image);
+  const credentials = reference.valid
+    ? await explainCredentials(reference.repository, pod, sources, signal)
+    : { candidates: [], trace: [], problems: [] };
+  return {
+    field: subject.field,
+    name: subject.name,
+    image: subject.image,
+    reference,
+    policy: { value: subject.policy.result, trace: subject.policy.trace },
+    decisions: explainDecisions(subject.image, subject.policy.result, reference.valid, sources),
+    candidates: credentials.candidates,
+    credentialTrace: credentials.trace,
+    problems: credentials.problems,
+    warnings: subject.warnings,
+  };
+}
+
+/** Says what a name means on a node (rules 1.10, 1.15). */
+export function explainReference(image: string): ReferenceExplanation {
+  try {
+    const { tag, digest } = parseImageName(image);
+    const parsed = parseNormalizedReference(image);
+    const complete = { ...parsed, tag: tag === '' ? undefined : tag };
+    return {
+      valid: true,
+      normalized: formatReference(complete),
+      familiar: familiarReference(complete),
+      registry: parsed.domain,
+      repository: repositoryOf(parsed),
+      ...(tag === '' ? {} : { tag }),
+      ...(digest === '' ? {} : { digest }),
+    };
+  } catch (error) {
+    if (error instanceof ReferenceError) return { valid: false, error: error.message };
+    throw error;
+  }
+}
+
+function explainDecisions(
+  image: string,
+  policy: PullPolicy,
+  valid: boolean,
+  sources: ExplainSources,
+): CaseDecision[] {
+  if (!valid) {
+    const trace = [
+      { rule: '3.1', says: 'the default tag cannot be applied: InvalidImageName, nothing is pulled' },
+    ];
+    return [{ when: 'absent', outcome: 'InvalidImageName', trace }];
+  }
+  if (policy === 'Always') {
+    const trace = [
+      {
+        rule: '3.3',
+        says: 'policy Always: the node does not look at what it has; the name is resolved at the registry, bytes already held are not fetched again',
+      },
+    ];
+    return [
+      { when: 'absent', outcome: 'pull', trace },
+      { when: 'present, preloaded', outcome: 'pull', trace },
+    ];
+  }
+  const absent: CaseDecision =
+    policy === 'Never'
+      ? {
+          when: 'absent',
+          outcome: 'ErrImageNeverPull',
+          trace: [
+            {
+              rule: '3.5',
+              says: 'policy Never and the image is absent: the container waits with ErrImageNeverPull',
+            },
+          ],
+        }
+      : {
+          when: 'absent',
+          outcome: 'pull',
+          trace: [{ rule: '3.4', says: 'policy IfNotPresent and the image is absent: pull' }],
+        };
+  const present = (when: CaseDecision['when'], pulledByNode: boolean): CaseDecision => {
+    const { policy: verification, allowlist } = sources.verification;
+    const verdict = decideVerification({
+      image,
+      imageRef: 'sha256:present',
+      policy: verification,
+      allowlist,
+      record: pulledByNode ? FOREIGN_RECORD : undefined,
+      intent: false,
+    });
+    if (!('pull' in verdict.result) || !verdict.result.pull)
+      return { when, outcome: 'use', trace: verdict.trace };
+    if (policy !== 'Never') return { when, outcome: 'pull', trace: verdict.trace };
+    return {
+      when,
+      outcome: 'ErrImageNeverPull',
+      trace: [
+        ...verdict.trace,
+        { rule: '3.7', says: 'policy Never: an image that the Pod may not use counts as absent' },
+      ],
+    };
+  };
+  return [
+    absent,
+    present('present, preloaded', false),
+    present('present, pulled by this node for another credential', true),
+  ];
+}
+
+/** A record that names nothing the Pod could show: the case in which the Pod must prove its right. */
+const FOREIGN_RECORD = {
+  lastUpdatedTime: '1970-01-01T00:00:00Z',
+  imageRef: 'sha256:present',
+  credentialMapping: new Map(),
+};
+
+async function explainCredentials(
+  repository: string,
+  pod: PodContext,
+  sources: ExplainSources,
+  signal: AbortSignal,
+): Promise<{ candidates: { source: string; key: string }[]; trace: TraceStep[]; problems: string[] }> {
+  const retrieved = await retrievePullSecrets(pod.namespace, pod.imagePullSecrets, (namespace, name) =>
+    sources.secret(namespace, name, signal),
+  );
+  const problems = retrieved.warning === undefined ? [] : [retrieved.warning.message];
+  const identity: PodIdentity = {
+    namespace: pod.namespace,
+    name: pod.podName,
+    uid: '',
+    serviceAccountName: pod.serviceAccountName,
+  };
+  try {
+    const found = await findCandidates(
+      {
+        image: repository,
+        secrets: retrieved.secrets,
+        ...(sources.nodeFiles === undefined ? {} : { nodeFiles: sources.nodeFiles }),
+        ...(sources.providers === undefined ? {} : { providers: sources.providers }),
+        pod: identity,
+        explain: true,
+      },
+      signal,
+    );
+    return {
+      candidates: found.result.map((candidate) => ({
+        source: describeSource(candidate.source),
+        key: candidate.key,
+      })),
+      trace: [...retrieved.trace, ...found.trace],
+      problems,
+    };
+  } catch (error) {
+    if (!(error instanceof MalformedSecretError)) throw error;
+    return {
+      candidates: [],
+      trace: [
+        ...retrieved.trace,
+        {
+          rule: '6.19',
+          says: `cannot be read, so the whole request fails: ${error.message}`,
+          source: `Secret ${error.namespace}/${error.secret}`,
+        },
+      ],
+      problems: [
+        ...problems,
+        `Secret ${error.namespace}/${error.secret} is malformed (${error.message}): no pull of this Pod can succeed`,
+      ],
+    };
+  }
+}
