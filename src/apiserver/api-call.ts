@@ -1,0 +1,132 @@
+import type { Clock } from '../base/clock.ts';
+import type { FieldManager } from '../kube/apply/managed-fields.ts';
+import { managerOf } from '../kube/apply/managed-fields.ts';
+import type { DefaultOptions } from '../kube/default/set-defaults.ts';
+import type { KubeObject } from '../kube/object.ts';
+import { findResource, formatApiVersion, type ResourceInfo } from '../kube/resources.ts';
+import { badRequest, conflict, notFound } from '../kube/status.ts';
+import { formatTime } from '../kube/time.ts';
+import type { AdmissionChain } from './admission-chain.ts';
+import type { ResourceRequest } from './api-request.ts';
+import { convertEvent } from './event-conversion.ts';
+import { StoreError, type ObjectKey, type ObjectStore, type Stored } from './object-store.ts';
+import type { UserInfo } from './user-info.ts';
+
+/** What the verbs work with. */
+export interface ApiContext {
+  readonly store: ObjectStore;
+  readonly clock: Clock;
+  readonly admission: AdmissionChain;
+  readonly defaults: DefaultOptions;
+}
+
+export interface RequestBody {
+  readonly bytes: Uint8Array;
+  /** Media type in lower case, without parameters; `''` when the request named none. */
+  readonly mediaType: string;
+}
+
+/** One authorized request for a resource. */
+export interface ApiCall {
+  readonly request: ResourceRequest;
+  readonly resource: ResourceInfo;
+  readonly user: UserInfo;
+  readonly userAgent: string | undefined;
+  readonly signal: AbortSignal;
+  /** Reads the whole body, bounded; throws StatusError 413. */
+  body(): Promise<RequestBody>;
+  /** Texts for `Warning` headers. */
+  readonly warnings: string[];
+}
+
+/** What a verb answers: an object, a list or a Status. */
+export interface Answer {
+  readonly code: number;
+  readonly value: object;
+}
+
+/** Names a resource in storage: `pods`, `deployments.apps`. */
+export function storageName(resource: ResourceInfo): string {
+  const group = resource.storedAs?.group ?? resource.group;
+  return group === '' ? resource.resource : `${resource.resource}.${group}`;
+}
+
+export function keyOf(resource: ResourceInfo, namespace: string, name: string): ObjectKey {
+  return { resource: storageName(resource), namespace: resource.namespaced ? namespace : '', name };
+}
+
+/** Returns a stored object in the form that the resource serves. */
+export function asServed(resource: ResourceInfo, object: KubeObject): KubeObject {
+  return resource.storedAs === undefined ? object : convertEvent(object, resource.apiVersion);
+}
+
+/** Returns an object in the form that is stored. */
+export function asStored(resource: ResourceInfo, object: KubeObject): KubeObject {
+  const { storedAs } = resource;
+  return storedAs === undefined
+    ? object
+    : convertEvent(object, formatApiVersion(storedAs.group, storedAs.version));
+}
+
+/** @throws StatusError 404 */
+export function mustGet(context: ApiContext, call: ApiCall): Stored {
+  const { resource, request } = call;
+  const found = context.store.get(keyOf(resource, request.namespace, request.name));
+  if (found === undefined) throw notFound(resource, request.name);
+  return found;
+}
+
+/** Finds a core resource that the server itself relies on. */
+export function coreResource(name: string): ResourceInfo {
+  const found = findResource('', 'v1', name);
+  if (found === undefined) throw new Error(`Cannot serve: resource "${name}" is not declared`);
+  return found;
+}
+
+/** Says who writes, for managedFields. */
+export function fieldManager(context: ApiContext, call: ApiCall, named: string): FieldManager {
+  const { subresource } = call.request;
+  return {
+    manager: named === '' ? managerOf(call.userAgent) : named,
+    time: formatTime(context.clock.now()),
+    ...(subresource === '' || subresource === 'finalize' ? {} : { subresource }),
+  };
+}
+
+/** Sees to it that name and namespace of a body fit the path, and fills in the namespace. */
+export function fitToPath(call: ApiCall, object: KubeObject): void {
+  const { namespace, name } = call.request;
+  const { metadata } = object;
+  if (call.resource.namespaced) {
+    if (metadata.namespace === undefined || metadata.namespace === '') metadata.namespace = namespace;
+    else if (metadata.namespace !== namespace) {
+      throw badRequest(
+        'the namespace of the provided object does not match the namespace sent on the request',
+      );
+    }
+  } else delete metadata.namespace;
+  if (name === '') return;
+  if (metadata.name === undefined || metadata.name === '') metadata.name = name;
+  else if (metadata.name !== name) {
+    throw badRequest(
+      `the name of the object (${metadata.name}) does not match the name on the URL (${name})`,
+    );
+  }
+}
+
+/** Turns a failure of storage into the answer that the API gives; other failures pass. */
+export function storageFailure(error: unknown, resource: ResourceInfo, name: string): unknown {
+  if (!(error instanceof StoreError)) return error;
+  switch (error.code) {
+    case 'CONFLICT':
+      return conflict(resource, name);
+    case 'NOT_FOUND':
+      return notFound(resource, name);
+    case 'ALREADY_EXISTS':
+    case 'EXPIRED':
+    case 'NEWER_VERSION':
+      return error;
+    default:
+      return error.code satisfies never;
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * The grammar of API paths:
+ *
+ *     /api/v1                [/namespaces/NAMESPACE] /RESOURCE [/NAME [/SUBRESOURCE]]
+ *     /apis/GROUP/VERSION    [/namespaces/NAMESPACE] /RESOURCE [/NAME [/SUBRESOURCE]]
+ *
+ * `namespaces/NAME` itself, `namespaces/NAME/status` and `namespaces/NAME/finalize` name the Namespace object.
+ */
+
+export type Verb = 'get' | 'list' | 'watch' | 'create' | 'update' | 'patch' | 'delete' | 'deletecollection';
+
+export interface ResourceRequest {
+  readonly type: 'resource';
+  readonly method: string;
+  readonly path: string;
+  readonly verb: Verb;
+  readonly group: string;
+  readonly version: string;
+  readonly resource: string;
+  /** `''` at cluster scope and for all namespaces. */
+  readonly namespace: string;
+  /** `''` when the path names a collection. */
+  readonly name: string;
+  readonly subresource: string;
+  readonly query: URLSearchParams;
+}
+
+export interface NonResourceRequest {
+  readonly type: 'path';
+  readonly method: string;
+  /** Lower-case method, as authorization rules name it. */
+  readonly verb: string;
+  readonly path: string;
+  readonly query: URLSearchParams;
+}
+
+export type ApiRequest = ResourceRequest | NonResourceRequest;
+
+/** Paths longer than this are refused: the longest legal one (names of 253 characters, three times) is far below. */
+export const MAX_URL = 64 * 1024;
+
+/** Reads the request line into a value; `undefined` when the path is not well-formed. */
+export function parseApiRequest(method: string, url: string): ApiRequest | undefined {
+  if (url.length > MAX_URL) return undefined;
+  const mark = url.indexOf('?');
+  const rawPath = mark < 0 ? url : url.slice(0, mark);
+  const query = new URLSearchParams(mark < 0 ? '' : url.slice(mark + 1));
+  const parts: string[] = [];
+  for (const part of rawPath.split('/')) {
+    if (part === '') continue;
+    const decoded = decode(part);
+    if (decoded === undefined) return undefined;
+    parts.push(decoded);
+  }
+  const path = `/${parts.join('/')}${rawPath.length > 1 && rawPath.endsWith('/') ? '/' : ''}`;
+  const other: NonResourceRequest = { type: 'path', method, verb: method.toLowerCase(), path, query };
+
+  let rest: string[];
+  let group: string;
+  let version: string | undefined;
+  if (parts[0] === 'api' && parts.length > 2) {
+    group = '';
+    version = parts[1];
+    rest = parts.slice(2);
+  } else if (parts[0] === 'apis' && parts.length > 3) {
+    group = parts[1] ?? '';
+    version = parts[2];
+    rest = parts.slice(3);
+  } else return other;
+  if (version === undefined) return other;
+
+  let namespace = '';
+  if (rest[0] === 'namespaces' && rest.length > 1) {
+    namespace = rest[1] ?? '';
+    const isNamespaceItself = rest.length === 2 || rest[2] === 'status' || rest[2] === 'finalize';
+    if (!isNamespaceItself) rest = rest.slice(2);
+  }
+  const [resource = '', name = '', ...sub] = rest;
+  const verb = verbOf(method, name, query);
+  if (verb === undefined) return other;
+  return {
+    type: 'resource',
+    method,
+    path,
+    verb,
+    group,
+    version,
+    resource,
+    namespace,
+    name,
+    subresource: sub.join('/'),
+    query,
+  };
+}
+
+function verbOf(method: string, name: string, query: URLSearchParams): Verb | undefined {
+  switch (method) {
+    case 'GET':
+    case 'HEAD':
+      if (isTrue(query.get('watch'))) return 'watch';
+      return name === '' ? 'list' : 'get';
+    case 'POST':
+      return 'create';
+    case 'PUT':
+      return 'update';
+    case 'PATCH':
+      return 'patch';
+    case 'DELETE':
+      return name === '' ? 'deletecollection' : 'delete';
+    default:
+      return undefined;
+  }
+}
+
+/** Reads a boolean parameter as the API does: anything but `false` and `0` is true, absent is false. */
+export function isTrue(value: string | null): boolean {
+  return value !== null && value !== '0' && value.toLowerCase() !== 'false';
+}
+
+function decode(part: string): string | undefined {
+  if (!part.includes('%')) return part;
+  try {
+    return decodeURIComponent(part);
+  } catch (error) {
+    if (error instanceof URIError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,144 @@
+import type { Server } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import Fastify, { type FastifyInstance } from 'fastify';
+import { pullPolicyOf } from '../admission/pull-policy.ts';
+import { systemClock, type Clock } from '../base/clock.ts';
+import { AdmissionChain, type AdmissionPlugin } from './admission-chain.ts';
+import { staticTokens, type StaticToken } from './authentication.ts';
+import { AuthorizerChain } from './authorizer.ts';
+import { createBootstrapObjects } from './bootstrap-objects.ts';
+import { builtinPlugins, type PluginName } from './builtin-plugins.ts';
+import { runMaintenance } from './maintenance.ts';
+import { NodeAuthorizer } from './node-authorizer.ts';
+import { NodeGraph } from './node-graph.ts';
+import { ObjectStore } from './object-store.ts';
+import { KubeletProxy, type KubeletTls } from './pod-log.ts';
+import { RbacAuthorizer } from './rbac-authorizer.ts';
+import { handleRequest, type ApiLogger, type HandlerContext } from './request-handler.ts';
+import { ServiceAccountTokens } from './service-account-tokens.ts';
+import { DEFAULT_AUDIENCE } from './token-request.ts';
+
+export interface ApiServerOptions {
+  /** SQLite file, made when absent; `:memory:` keeps nothing. */
+  readonly databasePath: string;
+  /** PEM. `clientCa` signs the certificates of clients: subject CN is the user, each O a group. */
+  readonly tls: { readonly key: string; readonly cert: string; readonly clientCa: string };
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  readonly clock?: Clock;
+  /** Users with a fixed bearer token. */
+  readonly tokens?: readonly StaticToken[];
+  /** PEM of a P-256 or RSA private key. */
+  readonly serviceAccountSigningKey: string;
+  readonly serviceAccountIssuer?: string;
+  /** Built-in plugins that are off by default. */
+  readonly enableAdmissionPlugins?: readonly PluginName[];
+  /** Plugins of the caller; they run after the built-in ones that change objects. */
+  readonly admissionPlugins?: readonly AdmissionPlugin[];
+  /** How nodes are reached for logs; without it logs cannot be read. */
+  readonly kubelet?: KubeletTls;
+  readonly logger?: ApiLogger;
+}
+
+export interface ApiServer {
+  /** `https://HOST:PORT` */
+  readonly url: string;
+  readonly port: number;
+  /** Ends watches, waits for writes under way and closes the database. */
+  close(): Promise<void>;
+}
+
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
+
+/**
+ * Starts the embedded Kubernetes API over HTTPS. It serves as soon as the promise resolves.
+ *
+ * @throws StoreError `NEWER_VERSION`, and system errors such as `EADDRINUSE`
+ */
+export async function createApiServer(options: ApiServerOptions): Promise<ApiServer> {
+  const clock = options.clock ?? systemClock;
+  const store = new ObjectStore(options.databasePath, clock);
+  const defaults = { pullPolicyOf };
+  createBootstrapObjects(store, clock.now(), defaults);
+  const graph = new NodeGraph(store);
+  const rbac = new RbacAuthorizer(store);
+  const tokens = new ServiceAccountTokens({
+    signingKey: options.serviceAccountSigningKey,
+    issuer: options.serviceAccountIssuer ?? DEFAULT_AUDIENCE,
+    lookup: (resource, namespace, name) => store.get({ resource, namespace, name })?.object,
+    clock,
+  });
+  const kubelets = new KubeletProxy(options.kubelet);
+  const plugins = builtinPlugins({ store, enabled: options.enableAdmissionPlugins ?? [], clock });
+  const context: HandlerContext = {
+    store,
+    clock,
+    defaults,
+    admission: new AdmissionChain([...plugins, ...(options.admissionPlugins ?? [])]),
+    tokens,
+    rbac,
+    authorizer: new AuthorizerChain([new NodeAuthorizer(graph), rbac]),
+    authenticators: [
+      staticTokens(options.tokens ?? []),
+      (token) => tokens.authenticate(token, [DEFAULT_AUDIENCE]),
+    ],
+    kubelets,
+    logger: options.logger,
+    failing: () => [],
+  };
+  const ending = new AbortController();
+  const maintenance = runMaintenance({ store, clock, logger: options.logger }, ending.signal);
+  const app = createHttp(options, context);
+  const close = async (): Promise<void> => {
+    ending.abort();
+    await app.close();
+    await maintenance;
+    await kubelets.close();
+    graph.close();
+    rbac.close();
+    store.close();
+  };
+  try {
+    await app.listen({ host: options.host, port: options.port });
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  const { port } = app.server.address() as AddressInfo;
+  const host = options.host.includes(':') ? `[${options.host}]` : options.host;
+  return { url: `https://${host}:${port}`, port, close };
+}
+
+type HttpsApp = FastifyInstance<Server>;
+
+function createHttp(options: ApiServerOptions, context: HandlerContext): HttpsApp {
+  const { key, cert, clientCa } = options.tls;
+  const app = Fastify({
+    // A certificate is not needed to connect: clients may bring a token, and health checks nothing at all.
+    https: { key, cert, ca: clientCa, requestCert: true, rejectUnauthorized: false, minVersion: 'TLSv1.2' },
+    logger: false,
+    forceCloseConnections: true,
+    exposeHeadRoutes: false,
+    routerOptions: { maxParamLength: 64 * 1024 },
+    // Addresses that the router cannot decode are answered like any other by our own parser.
+    frameworkErrors: (_error, request, reply) => {
+      reply.hijack();
+      void handleRequest(context, request.raw, reply.raw);
+    },
+  }) as unknown as HttpsApp;
+  // Bodies stay streams: they are counted while they are read, and only by those who want one.
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', (_request, _payload, done) => {
+    done(null, undefined);
+  });
+  app.route({
+    method: METHODS,
+    url: '/*',
+    handler: (request, reply) => {
+      reply.hijack();
+      return handleRequest(context, request.raw, reply.raw);
+    },
+  });
+  return app;
+}

@@ -1,0 +1,76 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { TLSSocket } from 'node:tls';
+import { unauthorized } from '../kube/status.ts';
+import { ANONYMOUS, AUTHENTICATED_GROUP, type UserInfo } from './user-info.ts';
+
+/** What a request brings to say who sent it. */
+export interface Credentials {
+  /** Subject of a client certificate that the server's CA signed. */
+  readonly certificate?: { readonly commonName: string; readonly organizations: readonly string[] };
+  readonly bearerToken?: string;
+}
+
+/** Recognises one kind of bearer token; `undefined` leaves the token to the next. */
+export type TokenAuthenticator = (token: string) => UserInfo | undefined | Promise<UserInfo | undefined>;
+
+/** A token written down beforehand, as in kube-apiserver's token file. */
+export interface StaticToken {
+  readonly token: string;
+  readonly user: UserInfo;
+}
+
+/** Reads the credentials of a request; the TLS layer checked the certificate's chain and dates already. */
+export function credentialsOf(socket: TLSSocket, authorization: string | undefined): Credentials {
+  const bearer = /^bearer +(\S.*)$/i.exec(authorization ?? '')?.[1]?.trim();
+  const certificate = socket.authorized ? socket.getPeerCertificate() : undefined;
+  const subject = certificate?.subject as Record<string, string | string[] | undefined> | undefined;
+  const [commonName] = list(subject?.['CN']);
+  return {
+    ...(commonName === undefined ? {} : { certificate: { commonName, organizations: list(subject?.['O']) } }),
+    ...(bearer === undefined ? {} : { bearerToken: bearer }),
+  };
+}
+
+/**
+ * Finds out who sent a request: client certificate first, then each token authenticator, then anonymous.
+ *
+ * @throws StatusError 401 when a token was sent that nobody recognises
+ */
+export async function authenticate(
+  credentials: Credentials,
+  tokens: readonly TokenAuthenticator[],
+): Promise<UserInfo> {
+  const { certificate, bearerToken } = credentials;
+  if (certificate !== undefined && certificate.commonName !== '') {
+    return { name: certificate.commonName, groups: [...certificate.organizations, AUTHENTICATED_GROUP] };
+  }
+  if (bearerToken === undefined) return ANONYMOUS;
+  for (const authenticator of tokens) {
+    const user = await authenticator(bearerToken);
+    if (user !== undefined) return user;
+  }
+  throw unauthorized();
+}
+
+/** Recognises tokens of a fixed list. Compared by digest, so that time tells nothing about them. */
+export function staticTokens(tokens: readonly StaticToken[]): TokenAuthenticator {
+  const known = tokens.map(({ token, user }) => ({
+    digest: digest(token),
+    user: { ...user, groups: [...new Set([...user.groups, AUTHENTICATED_GROUP])] },
+  }));
+  return (token) => {
+    const wanted = digest(token);
+    let found: UserInfo | undefined;
+    for (const candidate of known) if (timingSafeEqual(candidate.digest, wanted)) found = candidate.user;
+    return found;
+  };
+}
+
+function digest(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}
+
+function list(value: string | string[] | undefined): string[] {
+  if (value === undefined) return [];
+  return typeof value === 'string' ? [value] : value;
+}

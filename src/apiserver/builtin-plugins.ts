@@ -1,0 +1,19 @@
+import type { Clock } from '../base/clock.ts';
+import type { AdmissionPlugin } from './admission-chain.ts';
+import { namespaceLifecycle } from './namespace-lifecycle.ts';
+import { nodeRestriction } from './node-restriction.ts';
+import type { ObjectStore } from './object-store.ts';
+import { defaultTolerations, podPriority } from './pod-defaults-admission.ts';
+
+/** Plugins that can be switched on by name. */
+export type PluginName = 'AlwaysPullImages';
+
+/** Returns the plugins of the server in upstream's order. */
+export function builtinPlugins(options: {
+  store: ObjectStore;
+  clock: Clock;
+  enabled: readonly PluginName[];
+}): AdmissionPlugin[] {
+  const { store } = options;
+  return [namespaceLifecycle(store), nodeRestriction, podPriority, defaultTolerations];
+}

@@ -1,0 +1,103 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { stringify } from 'yaml';
+import type { StatusError } from '../kube/status.ts';
+import { compress, GZIP_FROM } from './_gzip.ts';
+import type { PathAnswer } from './path-handlers.ts';
+import type { Representation } from './negotiation.ts';
+
+/** Writes finished answers to one HTTP response. */
+export class HttpResponder {
+  readonly #request: IncomingMessage;
+  readonly #response: ServerResponse;
+  readonly #warnings: readonly string[];
+
+  constructor(request: IncomingMessage, response: ServerResponse, warnings: readonly string[]) {
+    this.#request = request;
+    this.#response = response;
+    this.#warnings = warnings;
+  }
+
+  /** Sends an object in the encoding that the client asked for. */
+  async object(code: number, value: object, representation: Representation): Promise<void> {
+    const text =
+      representation.encoding === 'yaml'
+        ? stringify(sortedKeys(value), { aliasDuplicateObjects: false, lineWidth: 0 })
+        : `${JSON.stringify(value)}\n`;
+    await this.#send(code, `application/${representation.encoding}`, Buffer.from(text), {});
+  }
+
+  async failure(error: StatusError, representation: Representation): Promise<void> {
+    const { status } = error;
+    const retry = status.details?.retryAfterSeconds;
+    if (retry !== undefined && retry > 0) this.#response.setHeader('Retry-After', String(retry));
+    // A refusal may quote what the client sent: a browser must not take it for a page.
+    if (status.code === 403) this.#response.setHeader('X-Content-Type-Options', 'nosniff');
+    await this.object(status.code, status, { encoding: representation.encoding });
+  }
+
+  async path(answer: PathAnswer): Promise<void> {
+    const { body, code = 200, headers = {} } = answer;
+    if (typeof body === 'string') {
+      const text = { ...headers, 'X-Content-Type-Options': 'nosniff' };
+      await this.#send(code, answer.contentType ?? 'text/plain; charset=utf-8', Buffer.from(body), text);
+      return;
+    }
+    const bytes = body instanceof Uint8Array ? body : Buffer.from(`${JSON.stringify(body)}\n`);
+    await this.#send(code, answer.contentType ?? 'application/json', bytes, headers);
+  }
+
+  /** Sends the head of an answer that comes in pieces. */
+  head(contentType: string): void {
+    this.#common(contentType);
+    this.#response.writeHead(200);
+    this.#response.flushHeaders();
+  }
+
+  #common(contentType: string): void {
+    const response = this.#response;
+    if (!response.hasHeader('Cache-Control')) response.setHeader('Cache-Control', 'no-cache, private');
+    response.setHeader('Content-Type', contentType);
+    const warnings = [...new Set(this.#warnings)].map((text) => `299 - "${quoted(text)}"`);
+    if (warnings.length > 0) response.setHeader('Warning', warnings);
+  }
+
+  async #send(
+    code: number,
+    contentType: string,
+    bytes: Uint8Array,
+    headers: Readonly<Record<string, string>>,
+  ): Promise<void> {
+    const response = this.#response;
+    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+    this.#common(contentType);
+    let payload = bytes;
+    const takesGzip = /\bgzip\b/.test(String(this.#request.headers['accept-encoding'] ?? ''));
+    if (takesGzip && bytes.length >= GZIP_FROM) {
+      payload = await compress(bytes);
+      response.setHeader('Content-Encoding', 'gzip');
+      response.setHeader('Vary', 'Accept-Encoding');
+    }
+    response.setHeader('Content-Length', payload.length);
+    // What is left of a refused body is not read, so the connection cannot be used again.
+    if (!this.#request.complete) response.setHeader('Connection', 'close');
+    response.writeHead(code);
+    response.end(this.#request.method === 'HEAD' ? undefined : payload);
+  }
+}
+
+/** Escapes a warning as RFC 7234 wants it; control characters could end the header and are dropped. */
+function quoted(text: string): string {
+  return text
+    .replaceAll(/[\u0000-\u001f\u007f]/g, '')
+    .replaceAll('\\', '\\\\')
+    .replaceAll('"', '\\"')
+    .replaceAll(/[^\u0020-\u00ff]/g, '?');
+}
+
+/** The API prints YAML with sorted keys. */
+function sortedKeys(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sortedKeys);
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(entries.map(([key, inner]) => [key, sortedKeys(inner)]));
+}

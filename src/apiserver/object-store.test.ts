@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { test } from 'node:test';
+import { ManualClock } from '../base/manual-clock.ts';
+import type { KubeObject } from '../kube/object.ts';
+import { HISTORY_MS, ObjectStore, StoreError, type Change } from './object-store.ts';
+
+const key = (name: string, namespace = 'a', resource = 'configmaps') => ({ resource, namespace, name });
+const object = (name: string, data: Record<string, string> = {}): KubeObject & { data: unknown } => ({
+  apiVersion: 'v1',
+  kind: 'ConfigMap',
+  metadata: { name },
+  data,
+});
+const isCode = (code: string) => (error: unknown) => error instanceof StoreError && error.code === code;
+
+function temporary(t: { after: (fn: () => void) => void }): string {
+  const directory = mkdtempSync(join(tmpdir(), 'drayage-store-'));
+  t.after(() => rmSync(directory, { recursive: true }));
+  return join(directory, 'api.db');
+}
+
+test('a write gets the next revision, and the object carries it', () => {
+  const store = new ObjectStore(':memory:');
+  const first = store.create(key('x'), object('x'));
+  const second = store.update(key('x'), first.revision, object('x', { a: '1' }));
+  assert.equal(second.revision, first.revision + 1);
+  assert.equal(store.get(key('x'))?.object.metadata.resourceVersion, String(second.revision));
+  store.close();
+});
+
+test('a second create is refused, and so are writes from a stale or missing state', () => {
+  const store = new ObjectStore(':memory:');
+  const first = store.create(key('x'), object('x'));
+  assert.throws(() => store.create(key('x'), object('x')), isCode('ALREADY_EXISTS'));
+  store.update(key('x'), first.revision, object('x'));
+  assert.throws(() => store.update(key('x'), first.revision, object('x')), isCode('CONFLICT'));
+  assert.throws(() => store.delete(key('x'), first.revision, object('x')), isCode('CONFLICT'));
+  assert.throws(() => store.update(key('y'), 1, object('y')), isCode('NOT_FOUND'));
+  store.close();
+});
+
+test('a list can be paged, and every page shows the state of the first', () => {
+  const store = new ObjectStore(':memory:');
+  for (const name of ['b', 'c', 'a', 'd']) store.create(key(name), object(name));
+  store.create(key('z', 'b'), object('z'));
+  const first = store.list('configmaps', { limit: 2 });
+  assert.deepEqual(
+    first.items.map((item) => item.key.name),
+    ['a', 'b'],
+  );
+  assert.equal(first.remaining, 3);
+  const c = store.get(key('c'));
+  assert.ok(c);
+  store.delete(key('c'), c.revision, c.object);
+  store.create(key('bb'), object('bb'));
+  const rest = store.list('configmaps', { revision: first.revision, after: { namespace: 'a', name: 'b' } });
+  assert.deepEqual(
+    rest.items.map((item) => item.key.name),
+    ['c', 'd', 'z'],
+  );
+  assert.equal(rest.remaining, 0);
+  assert.deepEqual(
+    store.list('configmaps', { namespace: 'a' }).items.map((item) => item.key.name),
+    ['a', 'b', 'bb', 'd'],
+  );
+  store.close();
+});
+
+test('history replays each change with the state before it', () => {
+  const store = new ObjectStore(':memory:');
+  const start = store.revision;
+  const live: Change[] = [];
+  const stop = store.subscribe('configmaps', (change) => live.push(change));
+  const first = store.create(key('x'), object('x', { a: '1' }));
+  const second = store.update(key('x'), first.revision, object('x', { a: '2' }));
+  store.create(key('other', 'a', 'secrets'), object('other'));
+  store.delete(key('x'), second.revision, second.object);
+  stop();
+  store.create(key('unseen'), object('unseen'));
+  const replayed = store.changesAfter('configmaps', start, 3);
+  assert.deepEqual(replayed, live);
+  assert.deepEqual(
+    replayed.map((change) => change.type),
+    ['ADDED', 'MODIFIED', 'DELETED'],
+  );
+  assert.deepEqual(replayed[1]?.previous, first.object);
+  store.close();
+});
+
+test('compaction keeps current objects and answers EXPIRED for what is gone', () => {
+  const clock = new ManualClock(1_000_000);
+  const store = new ObjectStore(':memory:', clock);
+  const first = store.create(key('x'), object('x'));
+  store.update(key('x'), first.revision, object('x', { a: '2' }));
+  store.compact();
+  assert.equal(store.compacted, 0, 'young changes stay');
+  void clock.advance(HISTORY_MS + 1);
+  store.create(key('y'), object('y'));
+  store.compact();
+  assert.equal(store.compacted, first.revision + 1);
+  assert.throws(() => store.changesAfter('configmaps', first.revision, 9), isCode('EXPIRED'));
+  assert.throws(() => store.list('configmaps', { revision: first.revision }), isCode('EXPIRED'));
+  assert.equal(store.changesAfter('configmaps', first.revision + 1, 9).length, 1);
+  assert.equal(store.list('configmaps').items.length, 2);
+  store.close();
+});
+
+test('a reopened store continues with the same objects and numbers, also after the newest was deleted and compacted', (t) => {
+  const path = temporary(t);
+  let store = new ObjectStore(path);
+  const kept = store.create(key('kept'), object('kept', { a: '1' }));
+  const gone = store.create(key('gone'), object('gone'));
+  store.delete(key('gone'), gone.revision, gone.object);
+  store.compact(store.revision);
+  const { revision, compacted } = store;
+  store.close();
+  store = new ObjectStore(path);
+  assert.equal(store.revision, revision);
+  assert.equal(store.compacted, compacted);
+  assert.deepEqual(store.get(key('kept')), kept);
+  assert.equal(store.create(key('next'), object('next')).revision, revision + 1);
+  store.close();
+});
+
+test('a file of a newer format is refused and left alone', (t) => {
+  const path = temporary(t);
+  const newer = new DatabaseSync(path);
+  newer.exec('PRAGMA user_version = 99');
+  newer.close();
+  assert.throws(() => new ObjectStore(path), isCode('NEWER_VERSION'));
+});
+
+test('a backup is a store of its own', (t) => {
+  const path = temporary(t);
+  const store = new ObjectStore(path);
+  store.create(key('x'), object('x'));
+  store.backup(`${path}.copy`);
+  const copy = new ObjectStore(`${path}.copy`);
+  assert.equal(copy.revision, store.revision);
+  assert.equal(copy.list('configmaps').items.length, 1);
+  copy.close();
+  store.close();
+});

@@ -1,0 +1,384 @@
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { systemClock, type Clock } from '../base/clock.ts';
+import { CodedError } from '../base/coded-error.ts';
+import type { KubeObject } from '../kube/object.ts';
+
+export type StoreErrorCode = 'ALREADY_EXISTS' | 'NOT_FOUND' | 'CONFLICT' | 'EXPIRED' | 'NEWER_VERSION';
+export class StoreError extends CodedError<StoreErrorCode> {}
+
+/** Names one stored object. `resource` is `pods` or `deployments.apps`; `namespace` is `''` at cluster scope. */
+export interface ObjectKey {
+  readonly resource: string;
+  readonly namespace: string;
+  readonly name: string;
+}
+
+export interface Stored {
+  readonly key: ObjectKey;
+  readonly revision: number;
+  /** Never changed after it was read or written; writers build a new object. */
+  readonly object: KubeObject;
+}
+
+export interface Change extends Stored {
+  readonly type: 'ADDED' | 'MODIFIED' | 'DELETED';
+  /** The state before the change; absent for `ADDED`, and when history no longer holds it. */
+  readonly previous?: KubeObject;
+}
+
+export interface ListPosition {
+  readonly namespace: string;
+  readonly name: string;
+}
+
+export interface StoreListOptions {
+  /** Absent: all namespaces. */
+  readonly namespace?: string;
+  /** The state as it was at this revision; absent: now. */
+  readonly revision?: number;
+  /** Only objects after this place in the order of namespace and name. */
+  readonly after?: ListPosition;
+  readonly limit?: number;
+}
+
+export interface StoreList {
+  readonly items: Stored[];
+  readonly revision: number;
+  /** Objects behind the last one returned; 0 when nothing was left out. */
+  readonly remaining: number;
+}
+
+/** Changes younger than this stay readable, so that a client that paused can go on where it was. */
+export const HISTORY_MS = 5 * 60_000;
+/** Changes kept at most, however young: bounds the file under a storm of writes. */
+export const HISTORY_CHANGES = 50_000;
+
+const SCHEMA_VERSION = 1;
+const SCHEMA = `
+CREATE TABLE versions (
+  revision INTEGER PRIMARY KEY AUTOINCREMENT,
+  resource TEXT NOT NULL,
+  namespace TEXT NOT NULL,
+  name TEXT NOT NULL,
+  type TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  previous INTEGER,
+  superseded INTEGER
+);
+CREATE UNIQUE INDEX current ON versions (resource, namespace, name) WHERE superseded IS NULL AND type <> 'DELETED';
+CREATE INDEX log ON versions (resource, revision);
+CREATE INDEX dead ON versions (superseded) WHERE superseded IS NOT NULL;
+CREATE TABLE bodies (revision INTEGER PRIMARY KEY, body TEXT NOT NULL);
+CREATE TABLE facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+INSERT INTO facts VALUES ('compacted', 0);
+INSERT INTO sqlite_sequence (name, seq) VALUES ('versions', 1);
+`;
+
+type Row = Record<string, string | number | bigint | null | Uint8Array>;
+type Listener = (change: Change) => void;
+
+/**
+ * Keeps API objects in SQLite as one log of changes: the number of a row is the resource version of the object in it.
+ * A write is visible, and announced to subscribers, only after it is durable; writes never leave a gap or repeat a number.
+ */
+export class ObjectStore {
+  readonly #db: DatabaseSync;
+  readonly #clock: Clock;
+  readonly #listeners = new Map<string, Set<Listener>>();
+  readonly #statements = new Map<string, StatementSync>();
+  #revision: number;
+  #compacted: number;
+
+  /** @param path the database file, made when absent, or `:memory:` */
+  constructor(path: string, clock: Clock = systemClock) {
+    this.#clock = clock;
+    this.#db = new DatabaseSync(path);
+    // FULL: a commit that was acknowledged survives loss of power. The cache is bounded to 8 MiB.
+    this.#db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -8192');
+    const version = Number((this.#db.prepare('PRAGMA user_version').get() as Row)['user_version']);
+    if (version > SCHEMA_VERSION) {
+      this.#db.close();
+      throw new StoreError(
+        'NEWER_VERSION',
+        `Cannot open "${path}": its format is version ${version}, this program knows up to ${SCHEMA_VERSION}`,
+      );
+    }
+    if (version === 0) this.#db.exec(`BEGIN; ${SCHEMA} PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT`);
+    this.#revision = this.#number("SELECT seq AS n FROM sqlite_sequence WHERE name = 'versions'");
+    this.#compacted = this.#number("SELECT value AS n FROM facts WHERE name = 'compacted'");
+  }
+
+  /** The number of the newest change. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** The newest change that was forgotten; watching from here on loses nothing. */
+  get compacted(): number {
+    return this.#compacted;
+  }
+
+  get(key: ObjectKey): Stored | undefined {
+    const row = this.#prepare(
+      `SELECT revision, body FROM versions JOIN bodies USING (revision)
+       WHERE resource = ? AND namespace = ? AND name = ? AND superseded IS NULL AND type <> 'DELETED'`,
+    ).get(key.resource, key.namespace, key.name) as Row | undefined;
+    return row === undefined ? undefined : stored(key, row);
+  }
+
+  /** @throws StoreError `ALREADY_EXISTS` */
+  create(key: ObjectKey, object: KubeObject): Stored {
+    if (this.#currentRevision(key) !== undefined) {
+      throw new StoreError('ALREADY_EXISTS', `Cannot create ${describe(key)}: it exists`);
+    }
+    return this.#append('ADDED', key, object, undefined);
+  }
+
+  /** @throws StoreError `NOT_FOUND`, or `CONFLICT` when `expected` is no longer the newest revision */
+  update(key: ObjectKey, expected: number, object: KubeObject): Stored {
+    return this.#append('MODIFIED', key, object, this.#expect(key, expected));
+  }
+
+  /**
+   * Removes the object; `last` is what watchers see of it.
+   *
+   * @throws StoreError `NOT_FOUND`, `CONFLICT`
+   */
+  delete(key: ObjectKey, expected: number, last: KubeObject): Stored {
+    return this.#append('DELETED', key, last, this.#expect(key, expected));
+  }
+
+  /** @throws StoreError `EXPIRED` when the history no longer reaches back to the wanted revision */
+  list(resource: string, options: StoreListOptions = {}): StoreList {
+    const at = options.revision;
+    if (at !== undefined && at < this.#compacted) {
+      throw new StoreError(
+        'EXPIRED',
+        `Cannot list ${resource} at ${at}: history begins at ${this.#compacted}`,
+      );
+    }
+    const where = ['resource = ?', "type <> 'DELETED'"];
+    const values: (string | number)[] = [resource];
+    if (at === undefined || at === this.#revision) where.push('superseded IS NULL');
+    else {
+      where.push('revision <= ?', '(superseded IS NULL OR superseded > ?)');
+      values.push(at, at);
+    }
+    if (options.namespace !== undefined) {
+      where.push('namespace = ?');
+      values.push(options.namespace);
+    }
+    if (options.after !== undefined) {
+      where.push('(namespace, name) > (?, ?)');
+      values.push(options.after.namespace, options.after.name);
+    }
+    const condition = where.join(' AND ');
+    const limit = options.limit !== undefined && options.limit > 0 ? options.limit : undefined;
+    const rows = this.#prepare(
+      `SELECT revision, namespace, name, body FROM versions JOIN bodies USING (revision)
+       WHERE ${condition} ORDER BY namespace, name LIMIT ?`,
+    ).all(...values, limit ?? -1) as Row[];
+    let remaining = 0;
+    if (limit !== undefined && rows.length === limit) {
+      remaining =
+        this.#number(`SELECT count(*) AS n FROM versions WHERE ${condition}`, ...values) - rows.length;
+    }
+    const items = rows.map((row) =>
+      stored({ resource, namespace: String(row['namespace']), name: String(row['name']) }, row),
+    );
+    return { items, revision: at ?? this.#revision, remaining };
+  }
+
+  /**
+   * Returns at most `limit` changes of a resource after `revision`, oldest first.
+   *
+   * @throws StoreError `EXPIRED` when some of them were forgotten
+   */
+  changesAfter(resource: string, revision: number, limit: number): Change[] {
+    if (revision < this.#compacted) {
+      throw new StoreError('EXPIRED', `Cannot replay ${resource} after ${revision}: history begins later`);
+    }
+    const rows = this.#prepare(
+      `SELECT v.revision, v.namespace, v.name, v.type, b.body, p.body AS before
+       FROM versions v JOIN bodies b ON b.revision = v.revision LEFT JOIN bodies p ON p.revision = v.previous
+       WHERE v.resource = ? AND v.revision > ? ORDER BY v.revision LIMIT ?`,
+    ).all(resource, revision, limit) as Row[];
+    return rows.map((row) => {
+      const key = { resource, namespace: String(row['namespace']), name: String(row['name']) };
+      const before = row['before'];
+      const change = { ...stored(key, row), type: String(row['type']) as Change['type'] };
+      if (typeof before !== 'string') return change;
+      return { ...change, previous: JSON.parse(before) as KubeObject };
+    });
+  }
+
+  /** Calls `listener` after each change of a resource, in order; returns the way to stop. */
+  subscribe(resource: string, listener: Listener): () => void {
+    let listeners = this.#listeners.get(resource);
+    if (listeners === undefined) this.#listeners.set(resource, (listeners = new Set()));
+    listeners.add(listener);
+    const set = listeners;
+    return () => {
+      set.delete(listener);
+    };
+  }
+
+  /** Returns keys of current objects of a resource last written before `at` (milliseconds), oldest first, at most `limit`. */
+  writtenBefore(resource: string, at: number, limit: number): ObjectKey[] {
+    const rows = this.#prepare(
+      `SELECT namespace, name FROM versions
+       WHERE resource = ? AND superseded IS NULL AND type <> 'DELETED' AND at < ? ORDER BY revision LIMIT ?`,
+    ).all(resource, at, limit) as Row[];
+    return rows.map((row) => ({
+      resource,
+      namespace: String(row['namespace']),
+      name: String(row['name']),
+    }));
+  }
+
+  /** Counts what is stored, by resource. */
+  counts(): Map<string, number> {
+    const rows = this.#prepare(
+      `SELECT resource, count(*) AS n FROM versions
+       WHERE superseded IS NULL AND type <> 'DELETED' GROUP BY resource`,
+    ).all() as Row[];
+    return new Map(rows.map((row) => [String(row['resource']), Number(row['n'])]));
+  }
+
+  /** Forgets changes that are older than the history kept. Current objects always stay. */
+  compact(to: number = this.#compactionTarget()): void {
+    if (to <= this.#compacted) return;
+    const target = Math.min(to, this.#revision);
+    this.#transaction(() => {
+      const dead = `SELECT revision FROM versions WHERE superseded <= ${target}
+                    UNION ALL SELECT revision FROM versions WHERE type = 'DELETED' AND revision <= ${target}`;
+      this.#db.exec(`DELETE FROM bodies WHERE revision IN (${dead})`);
+      this.#db.exec(`DELETE FROM versions WHERE revision IN (${dead})`);
+      this.#db.exec(`UPDATE facts SET value = ${target} WHERE name = 'compacted'`);
+    });
+    this.#compacted = target;
+  }
+
+  /** Writes a consistent copy of the database to a new file while the server runs. */
+  backup(path: string): void {
+    this.#prepare('VACUUM INTO ?').run(path);
+  }
+
+  close(): void {
+    this.#listeners.clear();
+    this.#statements.clear();
+    this.#db.close();
+  }
+
+  #append(
+    type: Change['type'],
+    key: ObjectKey,
+    object: KubeObject,
+    previous: { revision: number; body: string } | undefined,
+  ): Stored {
+    const revision = this.#revision + 1;
+    const written: KubeObject = {
+      ...object,
+      metadata: { ...object.metadata, resourceVersion: String(revision) },
+    };
+    const body = JSON.stringify(written);
+    this.#transaction(() => {
+      if (previous !== undefined) {
+        this.#prepare('UPDATE versions SET superseded = ? WHERE revision = ?').run(
+          revision,
+          previous.revision,
+        );
+      }
+      this.#prepare(
+        'INSERT INTO versions (revision, resource, namespace, name, type, at, previous) VALUES (?, ?, ?, ?, ?, ?, ?)',
+      ).run(
+        revision,
+        key.resource,
+        key.namespace,
+        key.name,
+        type,
+        Math.floor(this.#clock.now()),
+        previous?.revision ?? null,
+      );
+      this.#prepare('INSERT INTO bodies (revision, body) VALUES (?, ?)').run(revision, body);
+    });
+    this.#revision = revision;
+    const result: Stored = { key, revision, object: written };
+    const listeners = this.#listeners.get(key.resource);
+    if (listeners !== undefined && listeners.size > 0) {
+      const change: Change =
+        previous === undefined
+          ? { ...result, type }
+          : { ...result, type, previous: JSON.parse(previous.body) as KubeObject };
+      for (const listener of listeners) listener(change);
+    }
+    return result;
+  }
+
+  #expect(key: ObjectKey, expected: number): { revision: number; body: string } {
+    const row = this.#prepare(
+      `SELECT revision, body FROM versions JOIN bodies USING (revision)
+       WHERE resource = ? AND namespace = ? AND name = ? AND superseded IS NULL AND type <> 'DELETED'`,
+    ).get(key.resource, key.namespace, key.name) as Row | undefined;
+    if (row === undefined)
+      throw new StoreError('NOT_FOUND', `Cannot write ${describe(key)}: it does not exist`);
+    const revision = Number(row['revision']);
+    if (revision !== expected) {
+      throw new StoreError(
+        'CONFLICT',
+        `Cannot write ${describe(key)}: it is at ${revision}, not ${expected}`,
+        {
+          retryable: true,
+        },
+      );
+    }
+    return { revision, body: String(row['body']) };
+  }
+
+  #currentRevision(key: ObjectKey): number | undefined {
+    const row = this.#prepare(
+      `SELECT revision FROM versions
+       WHERE resource = ? AND namespace = ? AND name = ? AND superseded IS NULL AND type <> 'DELETED'`,
+    ).get(key.resource, key.namespace, key.name) as Row | undefined;
+    return row === undefined ? undefined : Number(row['revision']);
+  }
+
+  #compactionTarget(): number {
+    const old = this.#number(
+      'SELECT max(revision) AS n FROM versions WHERE at < ?',
+      this.#clock.now() - HISTORY_MS,
+    );
+    return Math.max(old, this.#revision - HISTORY_CHANGES);
+  }
+
+  #transaction(work: () => void): void {
+    this.#db.exec('BEGIN IMMEDIATE');
+    try {
+      work();
+      this.#db.exec('COMMIT');
+    } catch (error) {
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
+      throw error;
+    }
+  }
+
+  #number(sql: string, ...values: (string | number)[]): number {
+    const row = this.#prepare(sql).get(...values) as Row | undefined;
+    return Number(row?.['n'] ?? 0);
+  }
+
+  #prepare(sql: string): StatementSync {
+    let statement = this.#statements.get(sql);
+    // The set of texts is closed (no value is ever spliced into one), so the cache is bounded by the code.
+    if (statement === undefined) this.#statements.set(sql, (statement = this.#db.prepare(sql)));
+    return statement;
+  }
+}
+
+function stored(key: ObjectKey, row: Row): Stored {
+  return { key, revision: Number(row['revision']), object: JSON.parse(String(row['body'])) as KubeObject };
+}
+
+function describe(key: ObjectKey): string {
+  return `${key.resource} "${key.namespace === '' ? '' : `${key.namespace}/`}${key.name}"`;
+}

@@ -1,0 +1,158 @@
+import {
+  aggregatedDiscovery,
+  aggregatedDiscoveryType,
+  apiGroup,
+  apiGroupList,
+  apiResourceList,
+  apiVersions,
+} from '../kube/discovery.ts';
+import { openApiV2Json, openApiV2Protobuf, openApiV2ProtobufType } from '../kube/openapi/openapi-v2.ts';
+import { openApiV3, openApiV3Hash, openApiV3Index } from '../kube/openapi/openapi-v3.ts';
+import { resources } from '../kube/resources.ts';
+import type { NonResourceRequest } from './api-request.ts';
+import { accepts } from './negotiation.ts';
+import type { ServiceAccountTokens } from './service-account-tokens.ts';
+import { serverVersion } from './server-version.ts';
+
+/** An answer outside the world of objects. */
+export interface PathAnswer {
+  readonly body: object | string | Uint8Array;
+  /** `application/json` for objects, `text/plain` for strings when absent. */
+  readonly contentType?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly code?: number;
+}
+
+export interface PathContext {
+  readonly accept: string | undefined;
+  /** `host:port` that the client reached. */
+  readonly serverAddress: string;
+  readonly tokens: ServiceAccountTokens;
+  /** Names of checks that fail now; empty when all is well. */
+  readonly failing: () => readonly string[];
+}
+
+/** Checks listed by `?verbose`; `etcd` keeps upstream's name for the storage, since probes ask for it. */
+const CHECKS = ['ping', 'log', 'etcd'] as const;
+
+/** Answers discovery, OpenAPI, version, health and keys; `undefined` when the path is none of these. */
+export async function answerPath(
+  request: NonResourceRequest,
+  context: PathContext,
+): Promise<PathAnswer | undefined> {
+  if (request.method !== 'GET' && request.method !== 'HEAD') return undefined;
+  const path = request.path.length > 1 ? request.path.replace(/\/$/, '') : request.path;
+  const parts = path.slice(1).split('/');
+  switch (parts[0]) {
+    case '':
+      return { body: { paths: rootPaths() } };
+    case 'version':
+      return parts.length === 1 ? { body: serverVersion() } : undefined;
+    case 'healthz':
+    case 'livez':
+    case 'readyz':
+      return health(parts, request.query, context);
+    case 'api':
+    case 'apis':
+      return discovery(parts, context);
+    case 'openapi':
+      return openApi(path, request.query, context);
+    case '.well-known':
+      return path === '/.well-known/openid-configuration' ? openIdConfiguration(context) : undefined;
+    case 'openid':
+      if (path !== '/openid/v1/jwks') return undefined;
+      return { body: await context.tokens.keySet(), contentType: 'application/jwk-set+json' };
+    default:
+      return undefined;
+  }
+}
+
+function health(
+  parts: readonly string[],
+  query: URLSearchParams,
+  context: PathContext,
+): PathAnswer | undefined {
+  const [endpoint = '', check] = parts;
+  if (parts.length > 2) return undefined;
+  const excluded = new Set(query.getAll('exclude'));
+  const wanted = CHECKS.filter((name) => (check === undefined ? !excluded.has(name) : name === check));
+  if (check !== undefined && wanted.length === 0) return undefined;
+  const failing = new Set(context.failing());
+  const failed = wanted.filter((name) => failing.has(name));
+  if (failed.length === 0 && !query.has('verbose')) return { body: 'ok' };
+  const lines = wanted.map((name) =>
+    failing.has(name) ? `[-]${name} failed: reason withheld\n` : `[+]${name} ok\n`,
+  );
+  const verdict = `${endpoint} check ${failed.length === 0 ? 'passed' : 'failed'}\n`;
+  return { body: `${lines.join('')}${verdict}`, code: failed.length === 0 ? 200 : 500 };
+}
+
+function discovery(parts: readonly string[], context: PathContext): PathAnswer | undefined {
+  const isCore = parts[0] === 'api';
+  if (parts.length === 1) {
+    if (accepts(context.accept, aggregatedDiscoveryType)) {
+      return {
+        body: aggregatedDiscovery(isCore ? 'core' : 'groups'),
+        contentType: aggregatedDiscoveryType,
+        headers: { 'Cache-Control': 'public', Vary: 'Accept' },
+      };
+    }
+    return { body: isCore ? apiVersions(context.serverAddress) : apiGroupList() };
+  }
+  if (isCore) return found(parts.length === 2 ? apiResourceList('', parts[1] ?? '') : undefined);
+  if (parts.length === 2) return found(apiGroup(parts[1] ?? ''));
+  return found(parts.length === 3 ? apiResourceList(parts[1] ?? '', parts[2] ?? '') : undefined);
+}
+
+function openApi(path: string, query: URLSearchParams, context: PathContext): PathAnswer | undefined {
+  if (path === '/openapi/v2') {
+    if (accepts(context.accept, openApiV2ProtobufType)) {
+      return { body: openApiV2Protobuf(), contentType: openApiV2ProtobufType };
+    }
+    return { body: openApiV2Json(), contentType: 'application/json' };
+  }
+  if (path === '/openapi/v3') return { body: openApiV3Index() };
+  if (!path.startsWith('/openapi/v3/')) return undefined;
+  const document = path.slice('/openapi/v3/'.length);
+  const body = openApiV3(document);
+  if (body === undefined) return undefined;
+  const hash = openApiV3Hash(document) ?? '';
+  // A document asked for by its hash never changes under that address.
+  const cache = query.get('hash') === hash ? 'public, immutable' : 'no-cache, private';
+  return {
+    body,
+    contentType: 'application/json',
+    headers: { Etag: `"${hash}"`, 'Cache-Control': cache, Vary: 'Accept' },
+  };
+}
+
+function openIdConfiguration(context: PathContext): PathAnswer {
+  const { issuer } = context.tokens;
+  return {
+    body: {
+      issuer,
+      jwks_uri: `https://${context.serverAddress}/openid/v1/jwks`,
+      response_types_supported: ['id_token'],
+      subject_types_supported: ['public'],
+      id_token_signing_alg_values_supported: ['ES256', 'RS256'],
+    },
+  };
+}
+
+function found(body: object | undefined): PathAnswer | undefined {
+  return body === undefined ? undefined : { body };
+}
+
+function rootPaths(): string[] {
+  const paths = new Set(['/.well-known/openid-configuration', '/api', '/apis', '/apis/']);
+  for (const { group, apiVersion } of resources) {
+    if (group === '') paths.add(`/api/${apiVersion}`);
+    else paths.add(`/apis/${group}`).add(`/apis/${apiVersion}`);
+  }
+  for (const endpoint of ['healthz', 'livez', 'readyz']) {
+    paths.add(`/${endpoint}`);
+    for (const check of CHECKS) paths.add(`/${endpoint}/${check}`);
+  }
+  for (const path of ['/openapi/v2', '/openapi/v3', '/openid/v1/jwks', '/version']) paths.add(path);
+  return [...paths].sort();
+}

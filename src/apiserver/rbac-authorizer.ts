@@ -1,0 +1,166 @@
+import type { KubeObject } from '../kube/object.ts';
+import type { Attempt, Authorizer, Verdict } from './authorizer.ts';
+import type { ObjectStore } from './object-store.ts';
+import { SERVICE_ACCOUNT_PREFIX, type UserInfo } from './user-info.ts';
+
+export interface PolicyRule {
+  verbs?: string[];
+  apiGroups?: string[];
+  resources?: string[];
+  resourceNames?: string[];
+  nonResourceURLs?: string[];
+}
+
+interface Subject {
+  kind: string;
+  name: string;
+  namespace?: string;
+}
+
+interface Role extends KubeObject {
+  rules?: PolicyRule[];
+  aggregationRule?: { clusterRoleSelectors?: { matchLabels?: Record<string, string> }[] };
+}
+
+interface Binding extends KubeObject {
+  subjects?: Subject[];
+  roleRef: { kind: string; name: string };
+}
+
+const GROUP = 'rbac.authorization.k8s.io';
+const RESOURCES = ['clusterroles', 'clusterrolebindings', 'roles', 'rolebindings'].map(
+  (r) => `${r}.${GROUP}`,
+);
+
+interface Policy {
+  readonly clusterRoles: ReadonlyMap<string, readonly PolicyRule[]>;
+  /** Keyed `namespace/name`. */
+  readonly roles: ReadonlyMap<string, readonly PolicyRule[]>;
+  readonly clusterBindings: readonly Binding[];
+  readonly bindings: ReadonlyMap<string, readonly Binding[]>;
+}
+
+/** Honours Role, ClusterRole and their bindings as they are stored. */
+export class RbacAuthorizer implements Authorizer {
+  readonly #store: ObjectStore;
+  readonly #stops: (() => void)[];
+  #policy: Policy | undefined;
+
+  constructor(store: ObjectStore) {
+    this.#store = store;
+    this.#stops = RESOURCES.map((resource) =>
+      store.subscribe(resource, () => {
+        this.#policy = undefined;
+      }),
+    );
+  }
+
+  authorize(attempt: Attempt): Verdict {
+    for (const rule of this.rulesOf(attempt.user, attempt.path === undefined ? attempt.namespace : '')) {
+      if (allows(rule, attempt)) return { allowed: true, reason: 'RBAC: allowed by a bound role' };
+    }
+    return { allowed: false, reason: '' };
+  }
+
+  /** Returns the rules that hold for a user in a namespace, those of cluster-wide bindings first. */
+  *rulesOf(user: UserInfo, namespace: string): Generator<PolicyRule> {
+    const policy = (this.#policy ??= this.#load());
+    for (const binding of policy.clusterBindings) {
+      if (!binding.subjects?.some((subject) => isSubject(subject, user, ''))) continue;
+      yield* policy.clusterRoles.get(binding.roleRef.name) ?? [];
+    }
+    if (namespace === '') return;
+    for (const binding of policy.bindings.get(namespace) ?? []) {
+      if (!binding.subjects?.some((subject) => isSubject(subject, user, namespace))) continue;
+      const { kind, name } = binding.roleRef;
+      const rules =
+        kind === 'ClusterRole' ? policy.clusterRoles.get(name) : policy.roles.get(`${namespace}/${name}`);
+      yield* rules ?? [];
+    }
+  }
+
+  close(): void {
+    for (const stop of this.#stops) stop();
+  }
+
+  #load(): Policy {
+    const all = <T extends KubeObject>(resource: string): T[] =>
+      this.#store.list(`${resource}.${GROUP}`).items.map((item) => item.object as T);
+    const clusterRoleObjects = all<Role>('clusterroles');
+    const clusterRoles = new Map(clusterRoleObjects.map((role) => [role.metadata.name, role.rules ?? []]));
+    for (const role of clusterRoleObjects) {
+      const selectors = role.aggregationRule?.clusterRoleSelectors;
+      if (selectors === undefined) continue;
+      const parts = clusterRoleObjects.filter(
+        (part) =>
+          part !== role &&
+          selectors.some((selector) =>
+            Object.entries(selector.matchLabels ?? {}).every(
+              ([key, value]) => part.metadata.labels?.[key] === value,
+            ),
+          ),
+      );
+      clusterRoles.set(
+        role.metadata.name,
+        parts.flatMap((part) => part.rules ?? []),
+      );
+    }
+    const bindings = new Map<string, Binding[]>();
+    for (const binding of all<Binding>('rolebindings')) {
+      const namespace = binding.metadata.namespace ?? '';
+      const list = bindings.get(namespace);
+      if (list === undefined) bindings.set(namespace, [binding]);
+      else list.push(binding);
+    }
+    return {
+      clusterRoles,
+      roles: new Map(
+        all<Role>('roles').map((role) => [
+          `${role.metadata.namespace ?? ''}/${role.metadata.name}`,
+          role.rules ?? [],
+        ]),
+      ),
+      clusterBindings: all<Binding>('clusterrolebindings'),
+      bindings,
+    };
+  }
+}
+
+/** Tells whether a rule covers an attempt. */
+export function allows(rule: PolicyRule, attempt: Attempt): boolean {
+  if (!holds(rule.verbs, attempt.verb)) return false;
+  if (attempt.path !== undefined) {
+    const { path } = attempt;
+    return (rule.nonResourceURLs ?? []).some(
+      (url) => url === '*' || url === path || (url.endsWith('*') && path.startsWith(url.slice(0, -1))),
+    );
+  }
+  if (!holds(rule.apiGroups, attempt.group)) return false;
+  const { resource, subresource } = attempt;
+  const full = subresource === '' ? resource : `${resource}/${subresource}`;
+  const resourceMatches = (rule.resources ?? []).some(
+    (wanted) => wanted === '*' || wanted === full || (subresource !== '' && wanted === `*/${subresource}`),
+  );
+  if (!resourceMatches) return false;
+  const names = rule.resourceNames ?? [];
+  return names.length === 0 || names.includes(attempt.name);
+}
+
+function holds(wanted: readonly string[] | undefined, value: string): boolean {
+  return wanted?.some((item) => item === '*' || item === value) ?? false;
+}
+
+function isSubject(subject: Subject, user: UserInfo, bindingNamespace: string): boolean {
+  switch (subject.kind) {
+    case 'User':
+      return subject.name === user.name;
+    case 'Group':
+      return user.groups.includes(subject.name);
+    case 'ServiceAccount': {
+      const namespace = subject.namespace ?? bindingNamespace;
+      return namespace !== '' && user.name === `${SERVICE_ACCOUNT_PREFIX}${namespace}:${subject.name}`;
+    }
+    default:
+      return false;
+  }
+}

@@ -1,0 +1,139 @@
+import { SelectorError } from '../kube/selector/selector-error.ts';
+import { parseFieldSelector, type FieldSelector } from '../kube/selector/field-selector.ts';
+import { parseLabelSelector, type LabelSelector } from '../kube/selector/label-selector.ts';
+import { badRequest, resourceExpired, resourceVersionTooLarge, StatusError } from '../kube/status.ts';
+import type { KubeObject } from '../kube/object.ts';
+import type { ResourceInfo } from '../kube/resources.ts';
+import {
+  asServed,
+  keyOf,
+  mustGet,
+  storageName,
+  type Answer,
+  type ApiCall,
+  type ApiContext,
+} from './api-call.ts';
+import { decodeContinue, encodeContinue } from './continue-token.ts';
+import { StoreError, type ListPosition, type Stored } from './object-store.ts';
+import { listOptions, type ListRequestOptions } from './request-options.ts';
+
+/** A list in the form of the wire, before items are turned into rows or metadata. */
+export interface ObjectList {
+  readonly metadata: { resourceVersion: string; continue?: string; remainingItemCount?: number };
+  readonly items: readonly KubeObject[];
+}
+
+/** Which objects a list, watch or collection delete is about. */
+export interface Selection {
+  readonly labels: LabelSelector | undefined;
+  readonly fields: FieldSelector | undefined;
+  matches(object: KubeObject): boolean;
+}
+
+/** Objects looked at in one go while a selector leaves most of them out. */
+const PAGE = 500;
+
+/** Answers `get`. */
+export function getObject(context: ApiContext, call: ApiCall): Answer {
+  return { code: 200, value: asServed(call.resource, mustGet(context, call).object) };
+}
+
+/** @throws StatusError 400 */
+export function selectionOf(resource: ResourceInfo, labelText: string, fieldText: string): Selection {
+  try {
+    const labels = labelText === '' ? undefined : parseLabelSelector(labelText);
+    const fields = fieldText === '' ? undefined : parseFieldSelector(fieldText, resource);
+    return {
+      labels,
+      fields,
+      matches: (object) =>
+        (labels?.matches(object.metadata.labels) ?? true) && (fields?.matches(object) ?? true),
+    };
+  } catch (error) {
+    if (error instanceof SelectorError) throw badRequest(error.message);
+    throw error;
+  }
+}
+
+/** Answers `list`. */
+export function listObjects(context: ApiContext, call: ApiCall): ObjectList {
+  const options = listOptions(call.request.query, false);
+  const selection = selectionOf(call.resource, options.labelSelector, options.fieldSelector);
+  return selectObjects(context, call, options, selection);
+}
+
+/** @throws StatusError 410 when the wanted state was forgotten, 504 when it lies in the future */
+export function selectObjects(
+  context: ApiContext,
+  call: ApiCall,
+  options: ListRequestOptions,
+  selection: Selection,
+): ObjectList {
+  const { store } = context;
+  const { resource } = call;
+  const namespace = resource.namespaced && call.request.namespace !== '' ? call.request.namespace : undefined;
+  const wanted = options.resourceVersion;
+  if (wanted !== undefined && wanted > store.revision) throw resourceVersionTooLarge(wanted, store.revision);
+  const name = selection.fields?.exact('metadata.name');
+  if (name !== undefined && namespace !== undefined && wanted === undefined && options.continue === '') {
+    const found = store.get(keyOf(resource, namespace, name));
+    const items = found === undefined || !selection.matches(asServed(resource, found.object)) ? [] : [found];
+    return { metadata: { resourceVersion: String(store.revision) }, items: serve(resource, items) };
+  }
+  const token = options.continue === '' ? undefined : decodeContinue(options.continue, namespace);
+  let revision = options.match === 'Exact' ? wanted : undefined;
+  if (token !== undefined && token.revision > 0) revision = token.revision;
+  const isFiltered = selection.labels !== undefined || selection.fields !== undefined;
+  const items: Stored[] = [];
+  let after: ListPosition | undefined = token?.after;
+  let remaining = 0;
+  try {
+    for (;;) {
+      const missing = options.limit === 0 ? 0 : options.limit - items.length;
+      const limit = options.limit === 0 ? 0 : isFiltered ? Math.max(PAGE, missing) : missing;
+      const page = store.list(storageName(resource), {
+        limit,
+        ...(namespace === undefined ? {} : { namespace }),
+        ...(revision === undefined ? {} : { revision }),
+        ...(after === undefined ? {} : { after }),
+      });
+      revision = page.revision;
+      remaining = page.remaining;
+      for (const [index, item] of page.items.entries()) {
+        after = item.key;
+        if (isFiltered && !selection.matches(asServed(resource, item.object))) continue;
+        items.push(item);
+        if (options.limit > 0 && items.length === options.limit) {
+          remaining += page.items.length - index - 1;
+          break;
+        }
+      }
+      if (remaining === 0 || options.limit === 0 || items.length === options.limit) break;
+    }
+  } catch (error) {
+    if (error instanceof StoreError && error.code === 'EXPIRED') throw expired(token?.after, namespace);
+    throw error;
+  }
+  const metadata: ObjectList['metadata'] = { resourceVersion: String(revision) };
+  if (remaining > 0 && after !== undefined) {
+    metadata.continue = encodeContinue({ revision, after }, namespace);
+    // With a selector nobody knows how many of the rest match, so the API leaves the count out.
+    if (!isFiltered) metadata.remainingItemCount = remaining;
+  }
+  return { metadata, items: serve(resource, items) };
+}
+
+function serve(resource: ResourceInfo, items: readonly Stored[]): KubeObject[] {
+  return items.map((item) => asServed(resource, item.object));
+}
+
+function expired(after: ListPosition | undefined, namespace: string | undefined): StatusError {
+  if (after === undefined) return resourceExpired('The resourceVersion for the provided list is too old.');
+  const { status } = resourceExpired(
+    'The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.',
+  );
+  return new StatusError({
+    ...status,
+    metadata: { continue: encodeContinue({ revision: -1, after }, namespace) },
+  });
+}

@@ -1,0 +1,220 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { TLSSocket } from 'node:tls';
+import { messageOf } from '../base/coded-error.ts';
+import { findResource, resources } from '../kube/resources.ts';
+import { SelectorError } from '../kube/selector/selector-error.ts';
+import { parseFieldSelector } from '../kube/selector/field-selector.ts';
+import { forbiddenPath, internalError, notAcceptable, StatusError, unknownResource } from '../kube/status.ts';
+import type { ResourceInfo } from '../kube/resources.ts';
+import type { ApiCall } from './api-call.ts';
+import { parseApiRequest, type ApiRequest, type ResourceRequest } from './api-request.ts';
+import { authenticate, credentialsOf, type TokenAuthenticator } from './authentication.ts';
+import { refusal, type Attempt } from './authorizer.ts';
+import { HttpResponder } from './http-responder.ts';
+import { actingUser } from './impersonation.ts';
+import { MEDIA_TYPES, negotiate, type Representation } from './negotiation.ts';
+import { answerPath } from './path-handlers.ts';
+import type { KubeletProxy } from './pod-log.ts';
+import { representList, representObject, type RepresentOptions } from './representation.ts';
+import { readBody } from './request-body.ts';
+import { routeCall, type RouterContext } from './resource-router.ts';
+import { streamLog } from './log-stream.ts';
+import type { UserInfo } from './user-info.ts';
+import { WatchStream } from './watch-stream.ts';
+import { watchObjects } from './watch-objects.ts';
+
+/** Where the server tells of what it could not answer; pino's loggers fit. */
+export interface ApiLogger {
+  error(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+}
+
+export interface HandlerContext extends RouterContext {
+  readonly authenticators: readonly TokenAuthenticator[];
+  readonly kubelets: KubeletProxy;
+  readonly logger: ApiLogger | undefined;
+  readonly failing: () => readonly string[];
+}
+
+const NOT_FOUND_TEXT = { code: 404, body: '404 page not found\n' } as const;
+
+/** Answers one HTTP request: who, whether, what. Never throws; a failure of our own is logged and answered with 500. */
+export async function handleRequest(
+  context: HandlerContext,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const gone = new AbortController();
+  response.once('close', () => gone.abort());
+  const warnings: string[] = [];
+  const responder = new HttpResponder(request, response, warnings);
+  const representation = negotiate(request.headers.accept);
+  try {
+    const parsed = parseApiRequest(request.method ?? 'GET', request.url ?? '/');
+    if (parsed === undefined) {
+      await responder.path({ code: 400, body: '400 Bad Request: malformed request target\n' });
+      return;
+    }
+    const sender = await authenticate(
+      credentialsOf(request.socket as TLSSocket, request.headers.authorization),
+      context.authenticators,
+    );
+    const user = actingUser(sender, request.headers, context.authorizer);
+    authorize(context, user, parsed);
+    if (parsed.type === 'path') {
+      const answer = await answerPath(parsed, {
+        accept: request.headers.accept,
+        serverAddress: request.headers.host ?? '',
+        tokens: context.tokens,
+        failing: context.failing,
+      });
+      await responder.path(answer ?? NOT_FOUND_TEXT);
+      return;
+    }
+    const resource = findResource(parsed.group, parsed.version, parsed.resource);
+    if (resource === undefined) {
+      const isServed = resources.some(
+        (info) => info.group === parsed.group && info.version === parsed.version,
+      );
+      if (!isServed) await responder.path(NOT_FOUND_TEXT);
+      else throw unknownResource();
+      return;
+    }
+    const call: ApiCall = {
+      request: parsed,
+      resource,
+      user,
+      userAgent: request.headers['user-agent'],
+      signal: gone.signal,
+      body: () => readBody(request),
+      warnings,
+    };
+    const isLog = parsed.subresource === 'log' && resource.resource === 'pods';
+    if (isLog && parsed.verb === 'get') {
+      await streamLog(context, call, responder, response);
+      return;
+    }
+    if (representation === undefined) throw notAcceptable(MEDIA_TYPES);
+    await answerCall(context, call, representation, responder, response);
+  } catch (error) {
+    await answerFailure(context, error, { request, response, responder, representation });
+  }
+}
+
+function authorize(context: HandlerContext, user: UserInfo, request: ApiRequest): void {
+  const attempt = attemptOf(user, request);
+  const verdict = context.authorizer.authorize(attempt);
+  if (verdict.allowed) return;
+  if (attempt.path !== undefined) throw forbiddenPath(user.name, attempt.verb, attempt.path);
+  throw refusal(attempt, verdict.reason);
+}
+
+function attemptOf(user: UserInfo, request: ApiRequest): Attempt {
+  if (request.type === 'path') return { user, verb: request.verb, path: request.path };
+  const { verb, group, resource, subresource, namespace, name } = request;
+  const fields = pinnedFields(request);
+  return {
+    user,
+    verb,
+    group,
+    resource,
+    subresource,
+    namespace,
+    // A list or watch of one name is a read of that object, which is how nodes watch single Secrets.
+    name: name === '' ? (fields?.get('metadata.name') ?? '') : name,
+    ...(fields === undefined ? {} : { fields }),
+  };
+}
+
+function pinnedFields(request: ResourceRequest): ReadonlyMap<string, string> | undefined {
+  const text = request.query.get('fieldSelector') ?? '';
+  if (text === '' || (request.verb !== 'list' && request.verb !== 'watch')) return undefined;
+  const resource = findResource(request.group, request.version, request.resource);
+  if (resource === undefined) return undefined;
+  try {
+    const selector = parseFieldSelector(text, resource);
+    return new Map(
+      selector.requirements
+        .filter((requirement) => requirement.operator === '=')
+        .map((requirement) => [requirement.field, requirement.value]),
+    );
+  } catch (error) {
+    // Who may not list learns that first; the bad selector is answered when it is used.
+    if (error instanceof SelectorError) return undefined;
+    throw error;
+  }
+}
+
+async function answerCall(
+  context: HandlerContext,
+  call: ApiCall,
+  representation: Representation,
+  responder: HttpResponder,
+  response: ServerResponse,
+): Promise<void> {
+  const options = (resource: ResourceInfo): RepresentOptions => ({
+    resource,
+    representation,
+    now: context.clock.now(),
+    includeObject: call.request.query.get('includeObject'),
+  });
+  if (call.request.verb === 'watch' && call.request.subresource === '') {
+    if (!call.resource.verbs.includes('watch')) throw unknownResource();
+    const start = watchObjects(context, narrowed(call));
+    responder.head('application/json');
+    start(new WatchStream(response, () => options(call.resource)));
+    return;
+  }
+  const routed = await routeCall(context, call);
+  if (routed.type === 'list') {
+    await responder.object(200, representList(routed.list, options(call.resource)), representation);
+    return;
+  }
+  const { code, value } = routed.answer;
+  const isOwnKind = 'kind' in value && value.kind === call.resource.kind && 'metadata' in value;
+  const body = isOwnKind
+    ? representObject(value as Parameters<typeof representObject>[0], options(call.resource))
+    : value;
+  await responder.object(code, body, representation);
+}
+
+/** A watch of one object by path is a watch of its collection with the name pinned. */
+function narrowed(call: ApiCall): ApiCall {
+  const { name, query } = call.request;
+  if (name === '') return call;
+  const pinned = new URLSearchParams(query);
+  const given = pinned.get('fieldSelector') ?? '';
+  pinned.set('fieldSelector', `${given === '' ? '' : `${given},`}metadata.name=${name}`);
+  return { ...call, request: { ...call.request, name: '', query: pinned } };
+}
+
+async function answerFailure(
+  context: HandlerContext,
+  error: unknown,
+  exchange: {
+    request: IncomingMessage;
+    response: ServerResponse;
+    responder: HttpResponder;
+    representation: Representation | undefined;
+  },
+): Promise<void> {
+  const { request, response, responder, representation = { encoding: 'json' } } = exchange;
+  if (response.destroyed) return;
+  const status = error instanceof StatusError ? error : internalError(messageOf(error), { cause: error });
+  if (!(error instanceof StatusError)) {
+    context.logger?.error(
+      { err: error, method: request.method, path: pathOnly(request) },
+      'Cannot answer request',
+    );
+  }
+  if (response.headersSent) {
+    // Half an answer cannot be taken back: breaking the connection tells the client that it is not whole.
+    response.destroy();
+    return;
+  }
+  await responder.failure(status, representation);
+}
+
+function pathOnly(request: IncomingMessage): string {
+  return (request.url ?? '').split('?', 1)[0] ?? '';
+}

@@ -1,0 +1,119 @@
+import { decodeObject } from '../kube/decode/decode-object.ts';
+import type { KubeObject } from '../kube/object.ts';
+import { methodNotAllowed } from '../kube/status.ts';
+import type { Answer, ApiCall } from './api-call.ts';
+import type { Attempt } from './authorizer.ts';
+import { writeOptions } from './request-options.ts';
+import type { RouterContext } from './resource-router.ts';
+import { DEFAULT_AUDIENCE } from './token-request.ts';
+import { MASTERS_GROUP, type UserInfo } from './user-info.ts';
+import { objectMediaType } from './write-objects.ts';
+
+interface ReviewSpec {
+  resourceAttributes?: {
+    namespace?: string;
+    verb?: string;
+    group?: string;
+    resource?: string;
+    subresource?: string;
+    name?: string;
+  };
+  nonResourceAttributes?: { path?: string; verb?: string };
+  user?: string;
+  uid?: string;
+  groups?: string[];
+  namespace?: string;
+  token?: string;
+  audiences?: string[];
+}
+
+/** Answers the kinds that only ask a question and are never stored; `undefined` for all others. */
+export async function answerReview(context: RouterContext, call: ApiCall): Promise<Answer | undefined> {
+  const { resource } = call;
+  if (resource.group !== 'authentication.k8s.io' && resource.group !== 'authorization.k8s.io')
+    return undefined;
+  if (call.request.verb !== 'create' || call.request.name !== '') throw methodNotAllowed();
+  const options = writeOptions(call.request.query, 'CreateOptions');
+  const body = await call.body();
+  const { object, warnings } = decodeObject<KubeObject & { spec?: ReviewSpec }>(body.bytes, {
+    mediaType: objectMediaType(body),
+    expect: resource,
+    fieldValidation: options.fieldValidation,
+  });
+  call.warnings.push(...warnings);
+  return { code: 201, value: { ...object, status: await statusOf(context, call, object.spec ?? {}) } };
+}
+
+async function statusOf(context: RouterContext, call: ApiCall, spec: ReviewSpec): Promise<object> {
+  const { user } = call;
+  switch (call.resource.kind) {
+    case 'SelfSubjectReview':
+      return { userInfo: wireUser(user) };
+    case 'TokenReview': {
+      const audiences = spec.audiences ?? [DEFAULT_AUDIENCE];
+      const found = await context.tokens.authenticate(spec.token ?? '', audiences);
+      if (found === undefined) return { user: {}, error: 'token is not valid' };
+      return { authenticated: true, user: wireUser(found), audiences };
+    }
+    case 'SelfSubjectAccessReview':
+      return accessStatus(context, user, spec);
+    case 'SubjectAccessReview':
+    case 'LocalSubjectAccessReview': {
+      const subject = { name: spec.user ?? '', groups: spec.groups ?? [] };
+      return accessStatus(context, subject, spec);
+    }
+    case 'SelfSubjectRulesReview':
+      return rulesStatus(context, user, spec.namespace ?? '');
+    default:
+      throw methodNotAllowed();
+  }
+}
+
+function wireUser(user: UserInfo): object {
+  return {
+    username: user.name,
+    ...(user.uid === undefined ? {} : { uid: user.uid }),
+    groups: user.groups,
+    ...(user.extra === undefined ? {} : { extra: user.extra }),
+  };
+}
+
+function accessStatus(context: RouterContext, user: UserInfo, spec: ReviewSpec): object {
+  const wanted = spec.resourceAttributes;
+  const attempt: Attempt =
+    wanted === undefined
+      ? { user, verb: spec.nonResourceAttributes?.verb ?? '', path: spec.nonResourceAttributes?.path ?? '' }
+      : {
+          user,
+          verb: wanted.verb ?? '',
+          group: wanted.group ?? '',
+          resource: wanted.resource ?? '',
+          subresource: wanted.subresource ?? '',
+          namespace: wanted.namespace ?? '',
+          name: wanted.name ?? '',
+        };
+  const { allowed, reason } = context.authorizer.authorize(attempt);
+  return { allowed, ...(reason === '' ? {} : { reason }) };
+}
+
+function rulesStatus(context: RouterContext, user: UserInfo, namespace: string): object {
+  const resourceRules: object[] = [];
+  const nonResourceRules: object[] = [];
+  if (user.groups.includes(MASTERS_GROUP)) {
+    resourceRules.push({ verbs: ['*'], apiGroups: ['*'], resources: ['*'] });
+    nonResourceRules.push({ verbs: ['*'], nonResourceURLs: ['*'] });
+  }
+  for (const rule of context.rbac.rulesOf(user, namespace)) {
+    const { verbs = [], apiGroups, resources, resourceNames, nonResourceURLs } = rule;
+    if (resources !== undefined) {
+      resourceRules.push({
+        verbs,
+        apiGroups: apiGroups ?? [],
+        resources,
+        ...(resourceNames === undefined ? {} : { resourceNames }),
+      });
+    }
+    if (nonResourceURLs !== undefined) nonResourceRules.push({ verbs, nonResourceURLs });
+  }
+  return { resourceRules, nonResourceRules, incomplete: false };
+}

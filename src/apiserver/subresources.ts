@@ -1,0 +1,230 @@
+import { decodeObject } from '../kube/decode/decode-object.ts';
+import type { KubeObject } from '../kube/object.ts';
+import { patchObject } from '../kube/patch/patch-object.ts';
+import type { Pod } from '../kube/pod.ts';
+import { findResource, type ResourceInfo } from '../kube/resources.ts';
+import { labelSelectorOf } from '../kube/selector/label-selector.ts';
+import {
+  badRequest,
+  conflict,
+  invalid,
+  methodNotAllowed,
+  success,
+  unknownResource,
+  unsupportedPatchType,
+} from '../kube/status.ts';
+import { formatTime } from '../kube/time.ts';
+import { fitToPath, mustGet, type Answer, type ApiCall } from './api-call.ts';
+import { deleteObject } from './delete-objects.ts';
+import { writeOptions, type WriteOptions } from './request-options.ts';
+import type { RouterContext } from './resource-router.ts';
+import { createToken } from './token-request.ts';
+import { changeObject, objectMediaType, patchStored, updateObject } from './write-objects.ts';
+
+/** Answers requests for a part of an object. Log, exec and their kin are streams and handled elsewhere. */
+export async function answerSubresource(context: RouterContext, call: ApiCall): Promise<Answer> {
+  const { request, resource } = call;
+  const isTopBinding = resource.kind === 'Binding';
+  const info = isTopBinding
+    ? { verbs: ['create'] }
+    : resource.subresources.find((candidate) => candidate.name === request.subresource);
+  if (info === undefined) throw unknownResource();
+  if (!info.verbs.includes(request.verb)) throw methodNotAllowed();
+  if (isTopBinding) return bindPod(context, call);
+  switch (request.subresource) {
+    case 'status':
+    case 'ephemeralcontainers':
+    case 'resize':
+    case 'finalize':
+      if (request.verb === 'get') return { code: 200, value: mustGet(context, call).object };
+      return request.verb === 'patch' ? patchStored(context, call) : updateObject(context, call);
+    case 'scale':
+      return answerScale(context, call);
+    case 'binding':
+      return bindPod(context, call);
+    case 'eviction':
+      return evictPod(context, call);
+    case 'token':
+      return createToken(context, call);
+    default:
+      throw unknownResource();
+  }
+}
+
+interface Binding extends KubeObject {
+  target?: { kind?: string; name?: string };
+}
+
+async function bindPod(context: RouterContext, call: ApiCall): Promise<Answer> {
+  const options = writeOptions(call.request.query, 'CreateOptions');
+  const body = await call.body();
+  const { object: binding, warnings } = decodeObject<Binding>(body.bytes, {
+    mediaType: objectMediaType(body),
+    expect: { group: '', version: 'v1', kind: 'Binding' },
+    fieldValidation: options.fieldValidation,
+  });
+  call.warnings.push(...warnings);
+  fitToPath(call, binding);
+  const { kind = '', name: node = '' } = binding.target ?? {};
+  if (kind !== '' && kind !== 'Node') {
+    throw invalid({ group: '', kind: 'Binding' }, binding.metadata.name, [
+      {
+        type: 'FieldValueNotSupported',
+        field: 'target.kind',
+        message: `Unsupported value: "${kind}": supported values: "Node", "<empty>"`,
+      },
+    ]);
+  }
+  if (node === '') {
+    throw invalid({ group: '', kind: 'Binding' }, binding.metadata.name, [
+      { type: 'FieldValueRequired', field: 'target.name', message: 'Required value' },
+    ]);
+  }
+  const pods = findResource('', 'v1', 'pods') ?? call.resource;
+  const { name } = binding.metadata;
+  const request = { ...call.request, resource: 'pods', name, subresource: 'binding' };
+  const podCall: ApiCall = { ...call, resource: pods, request };
+  await changeObject(context, podCall, options, (current) => {
+    const pod = current as Pod;
+    const refuse = (why: string): Error => conflict({ group: '', resource: 'pods/binding' }, name, why);
+    if (pod.metadata.deletionTimestamp !== undefined) {
+      throw refuse(`pod ${name} is being deleted, cannot be assigned to a host`);
+    }
+    const bound = pod.spec.nodeName ?? '';
+    if (bound !== '') throw refuse(`pod ${name} is already assigned to node "${bound}"`);
+    pod.spec.nodeName = node;
+    setScheduled(pod, formatTime(context.clock.now()));
+    const { annotations } = binding.metadata;
+    if (annotations !== undefined) pod.metadata.annotations = { ...pod.metadata.annotations, ...annotations };
+    return pod;
+  });
+  return { code: 201, value: success(201) };
+}
+
+function setScheduled(pod: Pod, now: string): void {
+  const status = (pod.status ??= {});
+  const others = (status.conditions ?? []).filter((condition) => condition.type !== 'PodScheduled');
+  const generation = pod.metadata.generation;
+  status.conditions = [
+    ...others,
+    {
+      type: 'PodScheduled',
+      ...(generation === undefined ? {} : { observedGeneration: generation }),
+      status: 'True',
+      lastProbeTime: null,
+      lastTransitionTime: now,
+    },
+  ];
+}
+
+async function evictPod(context: RouterContext, call: ApiCall): Promise<Answer> {
+  const body = await call.body();
+  const options = writeOptions(call.request.query, 'CreateOptions');
+  const { object: eviction } = decodeObject<KubeObject & { deleteOptions?: object }>(body.bytes, {
+    mediaType: objectMediaType(body),
+    expect: { group: 'policy', version: 'v1', kind: 'Eviction' },
+    fieldValidation: options.fieldValidation,
+  });
+  if (eviction.metadata?.name !== undefined && eviction.metadata.name !== call.request.name) {
+    throw badRequest(
+      `name in URL does not match name in Eviction object: ${call.request.name} != ${eviction.metadata.name}`,
+    );
+  }
+  const bytes = Buffer.from(
+    JSON.stringify({ kind: 'DeleteOptions', apiVersion: 'v1', ...eviction.deleteOptions }),
+  );
+  await deleteObject(context, {
+    ...call,
+    request: { ...call.request, subresource: '', verb: 'delete' },
+    body: () => Promise.resolve({ bytes, mediaType: 'application/json' }),
+  });
+  return { code: 201, value: success(201) };
+}
+
+interface Scalable extends KubeObject {
+  spec: { replicas?: number; selector?: Record<string, unknown> };
+  status?: { replicas?: number };
+}
+
+interface Scale extends KubeObject {
+  spec?: { replicas?: number };
+  status: { replicas: number; selector?: string };
+}
+
+const SCALE = { group: 'autoscaling', version: 'v1', kind: 'Scale' } as const;
+
+async function answerScale(context: RouterContext, call: ApiCall): Promise<Answer> {
+  const { resource, request } = call;
+  if (request.verb === 'get') return { code: 200, value: scaleOf(mustGet(context, call).object, resource) };
+  const body = await call.body();
+  const options: WriteOptions = writeOptions(
+    request.query,
+    request.verb === 'patch' ? 'PatchOptions' : 'UpdateOptions',
+  );
+  const { fieldValidation } = options;
+  const wanted = (current: KubeObject): Scale => {
+    if (request.verb === 'update') {
+      return decodeObject<Scale>(body.bytes, {
+        mediaType: objectMediaType(body),
+        expect: SCALE,
+        fieldValidation,
+      }).object;
+    }
+    const { mediaType } = body;
+    if (mediaType !== 'application/merge-patch+json' && mediaType !== 'application/json-patch+json') {
+      if (mediaType !== 'application/strategic-merge-patch+json') throw unsupportedPatchType();
+    }
+    const scaleResource: ResourceInfo = { ...resource, ...SCALE, apiVersion: 'autoscaling/v1' };
+    return patchObject(scaleOf(current, resource), body.bytes, {
+      mediaType,
+      resource: scaleResource,
+      fieldValidation,
+    }).object;
+  };
+  const answer = await changeObject(context, call, options, (current) => {
+    const scale = wanted(current);
+    fitToPath(call, scale);
+    const replicas = scale.spec?.replicas ?? 0;
+    if (!Number.isInteger(replicas) || replicas < 0) {
+      throw invalid(SCALE, scale.metadata.name, [
+        {
+          type: 'FieldValueInvalid',
+          field: 'spec.replicas',
+          message: `Invalid value: ${replicas}: must be greater than or equal to 0`,
+        },
+      ]);
+    }
+    const object = current as Scalable;
+    const { resourceVersion } = scale.metadata;
+    const { resourceVersion: _own, ...metadata } = object.metadata;
+    return {
+      ...object,
+      metadata: resourceVersion === undefined ? metadata : { ...metadata, resourceVersion },
+      spec: { ...object.spec, replicas },
+    } as KubeObject;
+  });
+  return { code: 200, value: scaleOf(answer.value as KubeObject, resource) };
+}
+
+function scaleOf(object: KubeObject, resource: ResourceInfo): Scale {
+  const { spec, status } = object as Scalable;
+  const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata;
+  const isPlainMap = resource.kind === 'ReplicationController';
+  const selector = isPlainMap
+    ? { matchLabels: (spec.selector ?? {}) as Record<string, string> }
+    : spec.selector;
+  const text = selector === undefined ? '' : labelSelectorOf(selector).toString();
+  return {
+    kind: 'Scale',
+    apiVersion: 'autoscaling/v1',
+    metadata: {
+      name,
+      ...(namespace === undefined ? {} : { namespace }),
+      ...(uid === undefined ? {} : { uid }),
+      ...(resourceVersion === undefined ? {} : { resourceVersion }),
+      ...(creationTimestamp === undefined ? {} : { creationTimestamp }),
+    },
+    spec: spec.replicas === undefined ? {} : { replicas: spec.replicas },
+    status: { replicas: status?.replicas ?? 0, ...(text === '' ? {} : { selector: text }) },
+  };
+}

@@ -1,0 +1,60 @@
+import type { ServerResponse } from 'node:http';
+import type { KubeObject } from '../kube/object.ts';
+import { representObject, type RepresentOptions } from './representation.ts';
+import type { WatchFrame, WatchSink } from './watch-objects.ts';
+
+/** A client that reads so slowly that this much waits for it is cut off; it can resume where it was. */
+export const MAX_WATCH_BUFFER = 16 * 1024 * 1024;
+
+/** Writes watch frames as lines of JSON. */
+export class WatchStream implements WatchSink {
+  readonly #response: ServerResponse;
+  readonly #options: () => RepresentOptions;
+  #sentColumns = false;
+
+  constructor(response: ServerResponse, options: () => RepresentOptions) {
+    this.#response = response;
+    this.#options = options;
+  }
+
+  send(frame: WatchFrame): boolean {
+    if (this.#response.destroyed || this.#response.writableLength > MAX_WATCH_BUFFER) return false;
+    this.#response.write(this.#line(frame));
+    return true;
+  }
+
+  end(): void {
+    if (this.#response.writableLength > MAX_WATCH_BUFFER) this.#response.destroy();
+    else this.#response.end();
+  }
+
+  #line(frame: WatchFrame): string {
+    const { type } = frame;
+    const options = this.#options();
+    const { as } = options.representation;
+    if (type === 'ERROR') return `${JSON.stringify(frame)}\n`;
+    const object = frame.object as KubeObject;
+    if (as === undefined) return lineOf(type, object);
+    if (type === 'BOOKMARK' && as !== 'Table') {
+      return `${JSON.stringify({ type, object: { ...object, kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1' } })}\n`;
+    }
+    const shown = representObject(object, { ...options, noHeaders: this.#sentColumns });
+    if (as === 'Table') this.#sentColumns = true;
+    return `${JSON.stringify({ type, object: shown })}\n`;
+  }
+}
+
+/** The same change goes to many watchers: its text is made once. */
+const lines = new WeakMap<KubeObject, Map<string, string>>();
+
+function lineOf(type: string, object: KubeObject): string {
+  let byType = lines.get(object);
+  if (byType === undefined) lines.set(object, (byType = new Map()));
+  let line = byType.get(type);
+  if (line === undefined) {
+    const { kind, apiVersion, metadata, ...rest } = object;
+    line = `${JSON.stringify({ type, object: { kind, apiVersion, metadata, ...rest } })}\n`;
+    byType.set(type, line);
+  }
+  return line;
+}

@@ -1,0 +1,309 @@
+import { isDeepStrictEqual } from 'node:util';
+import { updateManagedFields, type ManagedFieldsEntry } from '../kube/apply/managed-fields.ts';
+import { serverSideApply } from '../kube/apply/server-side-apply.ts';
+import { decodeObject, type Decoded } from '../kube/decode/decode-object.ts';
+import { setDefaults } from '../kube/default/set-defaults.ts';
+import { generateName, newUid } from '../kube/names.ts';
+import type { KubeObject } from '../kube/object.ts';
+import { patchObject, type PatchMediaType } from '../kube/patch/patch-object.ts';
+import {
+  alreadyExists,
+  conflict,
+  invalid,
+  notFound,
+  plainError,
+  unsupportedMediaType,
+  unsupportedPatchType,
+} from '../kube/status.ts';
+import { prepareForCreate, prepareForUpdate } from '../kube/strategy.ts';
+import { formatTime } from '../kube/time.ts';
+import { validateCreate, validateUpdate, warningsOf } from '../kube/validate/validate-object.ts';
+import type { AdmissionRequest } from './admission-chain.ts';
+import {
+  asServed,
+  asStored,
+  fieldManager,
+  fitToPath,
+  keyOf,
+  mustGet,
+  storageFailure,
+  type Answer,
+  type ApiCall,
+  type ApiContext,
+  type RequestBody,
+} from './api-call.ts';
+import { isReadyToGo } from './delete-objects.ts';
+import { StoreError, type Stored } from './object-store.ts';
+import { writeOptions, type WriteOptions } from './request-options.ts';
+
+/** Times a write that named no resourceVersion is tried again when another came between. */
+const CONFLICT_TRIES = 8;
+/** Times a generated name is drawn again when it is taken: the alphabet gives 14 million. */
+const NAME_TRIES = 8;
+
+/** Reads a body as JSON or YAML; an absent Content-Type means JSON. */
+export function objectMediaType(body: RequestBody): 'application/json' | 'application/yaml' {
+  if (body.mediaType === '' || body.mediaType === 'application/json') return 'application/json';
+  if (body.mediaType === 'application/yaml') return 'application/yaml';
+  throw unsupportedMediaType(['application/json', 'application/yaml']);
+}
+
+/** Answers `create`. */
+export async function createObject(context: ApiContext, call: ApiCall): Promise<Answer> {
+  const options = writeOptions(call.request.query, 'CreateOptions');
+  const body = await call.body();
+  const decoded = decodeObject(body.bytes, {
+    mediaType: objectMediaType(body),
+    expect: call.resource,
+    fieldValidation: options.fieldValidation,
+  });
+  call.warnings.push(...decoded.warnings);
+  fitToPath(call, decoded.object);
+  return insertObject(context, call, decoded.object, options);
+}
+
+/** Defaults, admits, checks and stores a new object. `managedFields` of an apply stay as they are. */
+async function insertObject(
+  context: ApiContext,
+  call: ApiCall,
+  object: KubeObject,
+  options: WriteOptions,
+  applied = false,
+): Promise<Answer> {
+  const { resource, request } = call;
+  setDefaults(object, context.defaults);
+  const admission = admissionOf(call, options, 'CREATE', object);
+  await context.admission.admit(admission, call.signal);
+  const admitted = admission.object ?? object;
+  const { metadata } = admitted;
+  const given = metadata.resourceVersion;
+  for (const field of ['deletionTimestamp', 'deletionGracePeriodSeconds', 'resourceVersion'] as const) {
+    delete metadata[field];
+  }
+  prepareForCreate(admitted, resource);
+  metadata.uid = newUid();
+  metadata.creationTimestamp = formatTime(context.clock.now());
+  if (!applied) {
+    metadata.managedFields = updateManagedFields(
+      undefined,
+      admitted,
+      fieldManager(context, call, options.fieldManager),
+    );
+  }
+  const base = metadata.generateName;
+  const isGenerated = (metadata.name ?? '') === '' && base !== undefined && base !== '';
+  for (let attempt = 1; ; attempt++) {
+    if (isGenerated) metadata.name = generateName(base);
+    if (attempt === 1) {
+      const errors = validateCreate(admitted, resource);
+      if (errors.length > 0) throw invalid(resource, metadata.name ?? '', errors);
+      call.warnings.push(...warningsOf(admitted, resource));
+      await context.admission.validate({ ...admission, object: admitted, name: metadata.name }, call.signal);
+      if (given !== undefined && given !== '' && given !== '0') {
+        throw plainError('resourceVersion should not be set on objects to be created');
+      }
+    }
+    const key = keyOf(resource, request.namespace, metadata.name);
+    try {
+      if (options.dryRun) {
+        if (context.store.get(key) !== undefined) throw alreadyExists(resource, metadata.name);
+        return { code: 201, value: admitted };
+      }
+      const stored = context.store.create(key, asStored(resource, admitted));
+      return { code: 201, value: asServed(resource, stored.object) };
+    } catch (error) {
+      if (!(error instanceof StoreError && error.code === 'ALREADY_EXISTS')) throw error;
+      if (!isGenerated || attempt === NAME_TRIES) throw alreadyExists(resource, metadata.name);
+    }
+  }
+}
+
+/** Answers `update`, of the object or of one of its subresources. */
+export async function updateObject(context: ApiContext, call: ApiCall): Promise<Answer> {
+  const options = writeOptions(call.request.query, 'UpdateOptions');
+  const body = await call.body();
+  const decoded = decodeObject(body.bytes, {
+    mediaType: objectMediaType(body),
+    expect: call.resource,
+    fieldValidation: options.fieldValidation,
+  });
+  call.warnings.push(...decoded.warnings);
+  fitToPath(call, decoded.object);
+  return changeObject(context, call, options, () => structuredClone(decoded.object));
+}
+
+/** Answers `patch`; an apply of an object that does not exist creates it. */
+export async function patchStored(context: ApiContext, call: ApiCall): Promise<Answer> {
+  const body = await call.body();
+  const { resource } = call;
+  const type = patchMediaType(body.mediaType);
+  const apply = type === 'application/apply-patch+yaml';
+  const options = writeOptions(call.request.query, 'PatchOptions', apply);
+  let warnings: readonly string[] = [];
+  const keep = (decoded: Decoded): KubeObject => {
+    ({ warnings } = decoded);
+    return decoded.object;
+  };
+  if (!apply) {
+    const patch = { mediaType: type, resource, fieldValidation: options.fieldValidation };
+    const answer = await changeObject(context, call, options, (current) => {
+      const patched = keep(patchObject(current, body.bytes, patch));
+      fitToPath(call, patched);
+      return patched;
+    });
+    call.warnings.push(...warnings);
+    return answer;
+  }
+  const applyTo = (current: KubeObject | undefined): KubeObject => {
+    const by = fieldManager(context, call, options.fieldManager);
+    const { force, fieldValidation } = options;
+    const applied = keep(serverSideApply(current, body.bytes, { resource, by, force, fieldValidation }));
+    fitToPath(call, applied);
+    return applied;
+  };
+  const key = keyOf(resource, call.request.namespace, call.request.name);
+  let answer: Answer;
+  if (context.store.get(key) !== undefined)
+    answer = await changeObject(context, call, options, applyTo, true);
+  else if (call.request.subresource !== '') throw notFound(resource, call.request.name);
+  else answer = await insertObject(context, call, applyTo(undefined), options, true);
+  call.warnings.push(...warnings);
+  return answer;
+}
+
+function patchMediaType(mediaType: string): PatchMediaType | 'application/apply-patch+yaml' {
+  switch (mediaType) {
+    case 'application/json-patch+json':
+    case 'application/merge-patch+json':
+    case 'application/strategic-merge-patch+json':
+    case 'application/apply-patch+yaml':
+      return mediaType;
+    default:
+      throw unsupportedPatchType();
+  }
+}
+
+/**
+ * Reads, changes, checks and writes back an object. When another write comes between, it starts again,
+ * unless the change itself says which resourceVersion it is for.
+ *
+ * @param change makes the new object from a copy of the stored one
+ */
+export async function changeObject(
+  context: ApiContext,
+  call: ApiCall,
+  options: WriteOptions,
+  change: (current: KubeObject) => KubeObject,
+  applied = false,
+): Promise<Answer> {
+  for (let attempt = 1; ; attempt++) {
+    const stored = mustGet(context, call);
+    const old = asServed(call.resource, stored.object);
+    const object = change(structuredClone(old));
+    const wanted = object.metadata.resourceVersion;
+    const isPinned = wanted !== undefined && wanted !== '' && wanted !== String(stored.revision);
+    if (isPinned) throw conflict(call.resource, call.request.name);
+    try {
+      return await replaceObject(context, call, options, stored, old, object, applied);
+    } catch (error) {
+      const lost = error instanceof StoreError && error.code === 'CONFLICT';
+      if (!lost || attempt === CONFLICT_TRIES) throw storageFailure(error, call.resource, call.request.name);
+    }
+  }
+}
+
+async function replaceObject(
+  context: ApiContext,
+  call: ApiCall,
+  options: WriteOptions,
+  stored: Stored,
+  old: KubeObject,
+  object: KubeObject,
+  applied: boolean,
+): Promise<Answer> {
+  const { resource, request } = call;
+  const subresource = request.subresource === '' ? undefined : request.subresource;
+  setDefaults(object, context.defaults);
+  fillUnset(object, old);
+  prepareForUpdate(object, old, resource, subresource);
+  const admission = admissionOf(call, options, 'UPDATE', object, old);
+  await context.admission.admit(admission, call.signal);
+  const admitted = admission.object ?? object;
+  if (!applied) {
+    admitted.metadata.managedFields = updateManagedFields(
+      old,
+      admitted,
+      fieldManager(context, call, options.fieldManager),
+    );
+  }
+  const errors = validateUpdate(admitted, old, resource, subresource);
+  if (errors.length > 0) throw invalid(resource, request.name, errors);
+  const warnings = warningsOf(admitted, resource, old);
+  await context.admission.validate({ ...admission, object: admitted }, call.signal);
+  call.warnings.push(...warnings);
+  admitted.metadata.resourceVersion = String(stored.revision);
+  if (isSame(old, admitted)) return { code: 200, value: old };
+  if (options.dryRun) return { code: 200, value: admitted };
+  const { key } = stored;
+  const next = asStored(resource, admitted);
+  // An object under deletion goes for good with the write that takes away its last finalizer.
+  const written = isReadyToGo(admitted)
+    ? context.store.delete(key, stored.revision, next)
+    : context.store.update(key, stored.revision, next);
+  return { code: 200, value: asServed(resource, written.object) };
+}
+
+/** A client may leave out what only the server sets; what it gives is checked by validation. */
+function fillUnset(object: KubeObject, old: KubeObject): void {
+  const { metadata } = object;
+  const before = old.metadata;
+  if (metadata.uid === undefined && before.uid !== undefined) metadata.uid = before.uid;
+  if (metadata.creationTimestamp == null && before.creationTimestamp !== undefined) {
+    metadata.creationTimestamp = before.creationTimestamp;
+  }
+  if (metadata.generation === undefined && before.generation !== undefined)
+    metadata.generation = before.generation;
+  if (metadata.deletionTimestamp === undefined && before.deletionTimestamp !== undefined) {
+    metadata.deletionTimestamp = before.deletionTimestamp;
+  }
+  if (metadata.deletionGracePeriodSeconds === undefined && before.deletionGracePeriodSeconds !== undefined) {
+    metadata.deletionGracePeriodSeconds = before.deletionGracePeriodSeconds;
+  }
+}
+
+function admissionOf(
+  call: ApiCall,
+  options: WriteOptions,
+  operation: 'CREATE' | 'UPDATE',
+  object: KubeObject,
+  oldObject?: KubeObject,
+): AdmissionRequest {
+  return {
+    operation,
+    resource: call.resource,
+    subresource: call.request.subresource,
+    namespace: call.request.namespace,
+    name: object.metadata.name ?? '',
+    user: call.user,
+    dryRun: options.dryRun,
+    object,
+    ...(oldObject === undefined ? {} : { oldObject }),
+    warnings: call.warnings,
+  };
+}
+
+/** Tells whether a write would change nothing but the times in managedFields; such a write is not made. */
+function isSame(old: KubeObject, object: KubeObject): boolean {
+  if (!isDeepStrictEqual(withoutFields(old), withoutFields(object))) return false;
+  return isDeepStrictEqual(withoutTimes(old), withoutTimes(object));
+}
+
+function withoutFields(object: KubeObject): unknown {
+  const { managedFields: _fields, ...metadata } = object.metadata;
+  return JSON.parse(JSON.stringify({ ...object, metadata }));
+}
+
+function withoutTimes(object: KubeObject): unknown {
+  const entries = (object.metadata.managedFields ?? []) as ManagedFieldsEntry[];
+  return entries.map(({ time: _time, ...entry }) => entry);
+}
