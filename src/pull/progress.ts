@@ -1,0 +1,93 @@
+import type { Clock } from '../base/clock.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import type { Digest } from '../oci/digest.ts';
+
+/** Where a part of an image is on its way. `shared`: another pull brings it; `done` with no bytes: it was held. */
+export type PullPhase =
+  | 'queued'
+  | 'resolving'
+  | 'downloading'
+  | 'verifying'
+  | 'unpacking'
+  | 'done'
+  | 'shared';
+
+/** How far one part of a pull is. Sent at every change of phase, and while bytes arrive at most every 100 ms. */
+export interface PullProgress {
+  /** The image's normalised name. */
+  readonly image: string;
+  /** Absent for the pull as a whole (`resolving`, `done`). */
+  readonly digest?: Digest;
+  readonly kind: 'image' | 'config' | 'layer';
+  readonly phase: PullPhase;
+  /** Bytes held of `total`. */
+  readonly bytes: number;
+  readonly total: number;
+  /** Bytes a second, over the time of this part's download; 0 before the first. */
+  readonly rate: number;
+}
+
+export type ProgressListener = (progress: PullProgress) => void;
+
+/** Least time between two reports of the same phase, in milliseconds: smooth to the eye, cheap to send. */
+const REPORT_INTERVAL_MS = 100;
+
+/** Reports one part's progress. */
+export class PartProgress {
+  readonly #send: ProgressListener;
+  readonly #clock: Clock;
+  readonly #image: string;
+  readonly #part: { readonly kind: 'image' | 'config' | 'layer'; readonly digest?: Digest; readonly size: number };
+  #phase: PullPhase = 'queued';
+  #bytes = 0;
+  #startedAt = 0;
+  #startBytes = 0;
+  #reportedAt = 0;
+
+  constructor(
+    send: ProgressListener,
+    clock: Clock,
+    image: string,
+    kind: 'image' | 'config' | 'layer',
+    descriptor?: Descriptor,
+  ) {
+    this.#send = send;
+    this.#clock = clock;
+    this.#image = image;
+    this.#part =
+      descriptor === undefined
+        ? { kind, size: 0 }
+        : { kind, digest: descriptor.digest, size: descriptor.size };
+  }
+
+  enter(phase: PullPhase, bytes = this.#bytes): void {
+    if (phase === 'downloading' && this.#phase !== 'downloading') {
+      this.#startedAt = this.#clock.now();
+      this.#startBytes = bytes;
+    }
+    this.#phase = phase;
+    this.#bytes = bytes;
+    this.#report(this.#clock.now());
+  }
+
+  /** Takes note of bytes held so far. */
+  at(bytes: number): void {
+    this.#bytes = bytes;
+    const now = this.#clock.now();
+    if (now - this.#reportedAt >= REPORT_INTERVAL_MS) this.#report(now);
+  }
+
+  #report(now: number): void {
+    this.#reportedAt = now;
+    const seconds = (now - this.#startedAt) / 1000;
+    this.#send({
+      image: this.#image,
+      ...(this.#part.digest === undefined ? {} : { digest: this.#part.digest }),
+      kind: this.#part.kind,
+      phase: this.#phase,
+      bytes: this.#bytes,
+      total: this.#part.size,
+      rate: this.#startedAt > 0 && seconds > 0 ? Math.round((this.#bytes - this.#startBytes) / seconds) : 0,
+    });
+  }
+}

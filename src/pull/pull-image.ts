@@ -1,0 +1,420 @@
+import { systemClock, type Clock } from '../base/clock.ts';
+import { Limiter } from '../base/limiter.ts';
+import { goQuote } from '../base/go-quote.ts';
+import { messageOf } from '../base/coded-error.ts';
+import type { ContentStore } from '../content/store.ts';
+import type { ImageStore, Lease } from '../images/image-store.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import type { Digest } from '../oci/digest.ts';
+import { hostPlatform } from '../oci/host-platform.ts';
+import { parseImageConfig, type ImageConfig } from '../oci/image-config.ts';
+import type { Platform } from '../oci/platform.ts';
+import { fallbackMatcher } from '../oci/platform-matcher.ts';
+import {
+  formatReference,
+  parseDockerReference,
+  ReferenceError,
+  repositoryOf,
+  type Reference,
+} from '../oci/reference.ts';
+import type { CredentialSource } from '../remote/credential.ts';
+import type { RemoteClient } from '../remote/remote-client.ts';
+import { resolveReference, type Resolved } from '../remote/resolve.ts';
+import type { RepositorySession } from '../remote/repository-session.ts';
+import { writeContent } from '../content/write-content.ts';
+import { fetchLayer, isHeld } from './fetch-layer.ts';
+import { FlightRecorder, FlightRecords, type FlightPart } from './flight-record.ts';
+import { JoinedFlights } from './joined-flights.ts';
+import type { LayerUnpacker } from './layer-unpacker.ts';
+import { chooseImage, fetchError, loadDocument, type DocumentContext } from './load-image.ts';
+import { PartProgress, type ProgressListener } from './progress.ts';
+import { asPullError, PullError } from './pull-error.ts';
+
+/** Layers of a node that are downloaded at a time, as containerd's default (rule 17.2). */
+export const DEFAULT_PARALLEL_DOWNLOADS = 3;
+
+/** Layers of a node that are unpacked at a time: each keeps a core busy inflating. */
+export const DEFAULT_PARALLEL_UNPACKS = 2;
+
+export interface PullerOptions {
+  readonly remote: RemoteClient;
+  readonly content: ContentStore;
+  readonly images: ImageStore;
+  /** Absent: images are fetched, not unpacked. */
+  readonly unpacker?: LayerUnpacker | undefined;
+  readonly records?: FlightRecords | undefined;
+  readonly platform?: Platform;
+  readonly parallelDownloads?: number;
+  readonly parallelUnpacks?: number;
+  readonly clock?: Clock;
+}
+
+export interface PullImageRequest {
+  /** As people write it; normalised here (rule 1.13). */
+  readonly reference: string;
+  /** The machine's own when absent. */
+  readonly platform?: Platform;
+  readonly credentials?: CredentialSource | undefined;
+  /** Calls with equal keys present the same credential and may share one flight; absent: never shared. */
+  readonly credentialKey?: string | undefined;
+  readonly onProgress?: ProgressListener | undefined;
+  readonly signal: AbortSignal;
+}
+
+export interface PulledImage {
+  /** Digest of the config: the image ID and what CRI calls image reference (rules 12.5, 12.13). */
+  readonly imageId: Digest;
+  /** Normalised name that was pulled. */
+  readonly name: string;
+  /** What the name points at. */
+  readonly target: Descriptor;
+  readonly manifest: Descriptor;
+  /** Bytes of layers that travelled for this pull. */
+  readonly fetchedBytes: number;
+  /** Identifier of the flight record. */
+  readonly flightId: string;
+}
+
+interface LayerOutcome {
+  readonly bytes: number;
+  readonly held: boolean;
+}
+
+/**
+ * Pulls images into one node's stores. Identical pulls join into one, and so do identical layers of different pulls;
+ * downloads and unpacking are limited for the node, not for the pull.
+ */
+export class Puller {
+  readonly #options: PullerOptions;
+  readonly #clock: Clock;
+  readonly #downloads: Limiter;
+  readonly #unpacks: Limiter;
+  readonly #pulls = new JoinedFlights<string, PulledImage>();
+  readonly #layers = new JoinedFlights<Digest, LayerOutcome>();
+  readonly #unpacking = new JoinedFlights<Digest, void>();
+
+  constructor(options: PullerOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#downloads = new Limiter(options.parallelDownloads ?? DEFAULT_PARALLEL_DOWNLOADS);
+    this.#unpacks = new Limiter(options.parallelUnpacks ?? DEFAULT_PARALLEL_UNPACKS);
+  }
+
+  /** @throws PullError */
+  async pull(request: PullImageRequest): Promise<PulledImage> {
+    const reference = parseForPull(request.reference);
+    const name = formatReference(reference);
+    const listeners = this.#listen(name, request);
+    try {
+      if (request.credentialKey === undefined)
+        return await this.#fly(reference, name, request, listeners.send, request.signal);
+      const key = JSON.stringify([name, request.platform ?? null, request.credentialKey]);
+      return await this.#pulls.join(
+        key,
+        (signal) => this.#fly(reference, name, request, listeners.send, signal),
+        request.signal,
+      );
+    } catch (error) {
+      if (error instanceof PullError) throw error;
+      const prefix = `failed to pull and unpack image ${goQuote(name)}`;
+      throw request.signal.aborted ? canceled(prefix, error) : asPullError(error, prefix);
+    } finally {
+      listeners.leave();
+    }
+  }
+
+  readonly #listeners = new Map<string, Set<ProgressListener>>();
+
+  /** Progress of a joined pull goes to everyone who waits for an image of that name. */
+  #listen(name: string, request: PullImageRequest): { send: ProgressListener; leave: () => void } {
+    const set = this.#listeners.get(name) ?? new Set();
+    this.#listeners.set(name, set);
+    const { onProgress } = request;
+    // A listener of its own for each caller, so that the same function given twice is told twice and removed once.
+    const own: ProgressListener | undefined = onProgress === undefined ? undefined : (event) => onProgress(event);
+    if (own !== undefined) set.add(own);
+    return {
+      send: (event) => {
+        for (const listener of this.#listeners.get(name) ?? []) listener(event);
+      },
+      leave: () => {
+        if (own !== undefined) set.delete(own);
+        if (set.size === 0 && this.#listeners.get(name) === set) this.#listeners.delete(name);
+      },
+    };
+  }
+
+  async #fly(
+    reference: Reference,
+    name: string,
+    request: PullImageRequest,
+    send: ProgressListener,
+    signal: AbortSignal,
+  ): Promise<PulledImage> {
+    const startedAt = this.#clock.now();
+    const id = FlightRecords.newId(startedAt);
+    const recorder = new FlightRecorder();
+    const whole = new PartProgress(send, this.#clock, name, 'image');
+    const lease = await this.#options.images.lease(`pull ${name}`);
+    let outcome: { imageId: Digest } | { error: PullError } | undefined;
+    try {
+      const pulled = await this.#run(reference, name, request, { send, whole, recorder, lease, signal });
+      outcome = { imageId: pulled.imageId };
+      whole.enter('done');
+      return { ...pulled, flightId: id };
+    } catch (error) {
+      const prefix = `failed to pull and unpack image ${goQuote(name)}`;
+      const failure = signal.aborted ? canceled(prefix, error) : asPullError(error, prefix);
+      outcome = { error: failure };
+      throw failure;
+    } finally {
+      await lease.release();
+      await this.#options.records?.keep({
+        id,
+        image: name,
+        startedAt: new Date(startedAt).toISOString(),
+        durationMs: this.#clock.now() - startedAt,
+        ...(outcome !== undefined && 'imageId' in outcome
+          ? { outcome: 'pulled', imageId: outcome.imageId }
+          : { outcome: 'failed', ...failureFields(outcome?.error) }),
+        ...recorder.hops,
+        parts: recorder.parts,
+      });
+    }
+  }
+
+  async #run(
+    reference: Reference,
+    name: string,
+    request: PullImageRequest,
+    flight: Flight,
+  ): Promise<Omit<PulledImage, 'flightId'>> {
+    const { content, images, remote } = this.#options;
+    const { lease, signal, whole, recorder } = flight;
+    const session = remote.repository(reference.domain, reference.path, {
+      credentials: request.credentials,
+      observe: recorder.hop,
+    });
+    whole.enter('resolving');
+    const resolved = await resolve(session, reference, name, signal);
+    const context: DocumentContext = { session, content, lease };
+    await lease.add(resolved.descriptor.digest);
+    if (resolved.bytes !== undefined) await writeContent(content, resolved.descriptor, [resolved.bytes], signal);
+    const matcher = fallbackMatcher(request.platform ?? this.#options.platform ?? hostPlatform());
+    const { descriptor: manifest, manifest: image } = await chooseImage(context, resolved.descriptor, matcher, signal);
+    whole.enter('downloading');
+    // The first failure ends its siblings: nobody waits for layers of an image that cannot come to be.
+    const stop = new AbortController();
+    const work: Flight = { ...flight, signal: AbortSignal.any([signal, stop.signal]) };
+    const config = loadDocument(context, image.config, work.signal).then(parseImageConfig);
+    try {
+      for (const layer of image.layers) await lease.add(layer.digest);
+      const bytes = await allOrStop(stop, [
+        ...image.layers
+          .map((layer, index) => ({ layer, index }))
+          .toSorted((a, b) => b.layer.size - a.layer.size)
+          .map(({ layer, index }) => this.#layer(session, name, layer, index, config, image.layers.length, work)),
+        config.then(() => 0),
+      ]);
+      const parsed = await config;
+      checkLayers(parsed, image.layers.length);
+      await images.put(
+        {
+          id: image.config.digest,
+          manifest,
+          config: image.config,
+          layers: image.layers,
+          diffIds: parsed.diffIds,
+          platform: platformText(parsed.platform),
+          user: parsed.config.user,
+        },
+        namesOf(reference, name, resolved.descriptor),
+      );
+      return {
+        imageId: image.config.digest,
+        name,
+        target: resolved.descriptor,
+        manifest,
+        fetchedBytes: bytes.reduce((sum, each) => sum + each, 0),
+      };
+    } catch (error) {
+      signal.throwIfAborted();
+      throw error;
+    }
+  }
+
+  /** Brings and unpacks one layer; returns the bytes that travelled for this pull. */
+  async #layer(
+    session: RepositorySession,
+    name: string,
+    layer: Descriptor,
+    index: number,
+    config: Promise<ImageConfig>,
+    layerCount: number,
+    flight: Flight,
+  ): Promise<number> {
+    const { unpacker } = this.#options;
+    const { signal, recorder } = flight;
+    const progress = new PartProgress(flight.send, this.#clock, name, 'layer', layer);
+    const startedAt = this.#clock.now();
+    const part = (decision: FlightPart['decision'], bytes: number): void => {
+      const durationMs = this.#clock.now() - startedAt;
+      recorder.parts.push({ digest: layer.digest, size: layer.size, decision, bytes, durationMs });
+    };
+    let bytes: number;
+    try {
+      const shared = this.#layers.has(layer.digest);
+      if (shared) progress.enter('shared');
+      else progress.enter('queued');
+      const outcome = await this.#layers.join(
+        layer.digest,
+        (flightSignal) => this.#fetch(session, layer, progress, flightSignal),
+        signal,
+      );
+      bytes = shared ? 0 : outcome.bytes;
+      part(shared ? 'shared' : outcome.held ? 'held' : 'fetched', bytes);
+    } catch (error) {
+      part('failed', 0);
+      signal.throwIfAborted();
+      throw fetchError(error, layer);
+    }
+    if (unpacker !== undefined) {
+      const parsed = await config;
+      checkLayers(parsed, layerCount);
+      const diffId = parsed.diffIds[index];
+      if (diffId !== undefined) await this.#unpack(unpacker, layer, diffId, progress, signal);
+    }
+    progress.enter('done', layer.size);
+    return bytes;
+  }
+
+  async #fetch(
+    session: RepositorySession,
+    layer: Descriptor,
+    progress: PartProgress,
+    signal: AbortSignal,
+  ): Promise<LayerOutcome> {
+    const { content } = this.#options;
+    if (await isHeld(content, layer)) return { bytes: 0, held: true };
+    return this.#downloads.run(async () => {
+      progress.enter('downloading');
+      const bytes = await fetchLayer(
+        {
+          session,
+          content,
+          clock: this.#clock,
+          onBytes: (held) => progress.at(held),
+          onVerify: () => progress.enter('verifying'),
+        },
+        layer,
+        signal,
+      );
+      return { bytes, held: false };
+    }, signal);
+  }
+
+  async #unpack(
+    unpacker: LayerUnpacker,
+    layer: Descriptor,
+    diffId: Digest,
+    progress: PartProgress,
+    signal: AbortSignal,
+  ): Promise<void> {
+    if (await unpacker.isUnpacked(diffId)) return;
+    try {
+      await this.#unpacking.join(
+        diffId,
+        (flightSignal) =>
+          this.#unpacks.run(async () => {
+            progress.enter('unpacking', layer.size);
+            await unpacker.unpack(layer, diffId, flightSignal);
+          }, flightSignal),
+        signal,
+      );
+    } catch (error) {
+      signal.throwIfAborted();
+      throw new PullError('UNPACK', `failed to extract layer ${diffId}: ${messageOf(error)}`, { cause: error });
+    }
+  }
+}
+
+interface Flight {
+  readonly send: ProgressListener;
+  readonly whole: PartProgress;
+  readonly recorder: FlightRecorder;
+  readonly lease: Lease;
+  readonly signal: AbortSignal;
+}
+
+function canceled(prefix: string, cause: unknown): PullError {
+  return new PullError('CANCELED', `${prefix}: context canceled`, { cause, retryable: true });
+}
+
+function parseForPull(text: string): Reference {
+  try {
+    return parseDockerReference(text);
+  } catch (error) {
+    if (!(error instanceof ReferenceError)) throw error;
+    throw new PullError('INVALID_REFERENCE', `failed to parse image reference ${goQuote(text)}: ${error.message}`, {
+      cause: error,
+    });
+  }
+}
+
+async function resolve(
+  session: RepositorySession,
+  reference: Reference,
+  name: string,
+  signal: AbortSignal,
+): Promise<Resolved> {
+  const target =
+    reference.digest === undefined ? { tag: reference.tag ?? 'latest' } : { digest: reference.digest };
+  try {
+    return await resolveReference(session, target, name, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    throw asPullError(error, `failed to resolve reference ${goQuote(name)}`);
+  }
+}
+
+/** Waits for all; when one fails, stops the others, waits until they have ended, and throws the first failure. */
+async function allOrStop<T>(stop: AbortController, work: readonly Promise<T>[]): Promise<T[]> {
+  const failures: unknown[] = [];
+  const settled = await Promise.allSettled(
+    work.map(async (each) => {
+      try {
+        return await each;
+      } catch (error) {
+        failures.push(error);
+        stop.abort();
+        throw error;
+      }
+    }),
+  );
+  if (failures.length > 0) throw failures[0];
+  return settled.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+}
+
+function checkLayers(config: ImageConfig, layers: number): void {
+  if (config.diffIds.length !== layers)
+    throw new PullError('BAD_IMAGE', 'mismatched image rootfs and manifest layers');
+}
+
+/** The names an image has after a pull: its tag, if it was pulled by one, and the repository with the digest (rule 12.13). */
+function namesOf(reference: Reference, name: string, target: Descriptor): { name: string; target: Descriptor }[] {
+  const byDigest = { name: `${repositoryOf(reference)}@${target.digest}`, target };
+  return reference.digest === undefined ? [{ name, target }, byDigest] : [byDigest];
+}
+
+function platformText(platform: Platform): string {
+  return [platform.os, platform.architecture, platform.variant]
+    .filter((part) => part !== undefined && part !== '')
+    .join('/');
+}
+
+function failureFields(
+  error: PullError | undefined,
+): Pick<import('./flight-record.ts').FlightRecord, 'code' | 'error' | 'answers'> {
+  if (error === undefined) return {};
+  return { code: error.code, error: error.description, answers: error.answers };
+}
