@@ -1,0 +1,319 @@
+import { createHash } from 'node:crypto';
+import { systemClock, type Clock } from '../../base/clock.ts';
+import { messageOf } from '../../base/coded-error.ts';
+import { goQuote } from '../../base/go-quote.ts';
+import { SingleFlight } from '../../base/single-flight.ts';
+import type { Traced, TraceStep } from '../../base/trace.ts';
+import type { PodIdentity, ProviderEntries } from '../candidates.ts';
+import { CredentialError } from '../credential-error.ts';
+import type { DockerConfig } from '../docker-config.ts';
+import { keyringEntries, type CandidateSource, type KeyringEntry } from '../keyring.ts';
+import { describeMismatch, mismatch, parsePattern } from '../registry-pattern.ts';
+import { execPlugin } from './_exec-plugin.ts';
+import { accountKey, cacheKey, ResponseCache, type CacheScope } from './_response-cache.ts';
+import type { ProviderConfig } from './provider-config.ts';
+import { decodeProviderResponse, encodeProviderRequest, type ProviderResponse } from './provider-protocol.ts';
+import { decideAccount, type ServiceAccountIdentity, type ServiceAccountSource } from './service-accounts.ts';
+import { ServiceAccountTokens } from './service-account-tokens.ts';
+
+/** Hears what metrics and logs tell of plug-ins; every method is optional. */
+export interface ProviderObserver {
+  /** One run: `kubelet_credential_provider_plugin_duration`, and `…_plugin_errors_total` when it failed. */
+  executed?(provider: string, seconds: number, failed: boolean): void;
+  /** A provider gave no credentials; the message holds no secret. */
+  failed?(provider: string, message: string): void;
+  /** `kubelet_credential_provider_config_info`. */
+  configured?(hash: string): void;
+}
+
+export interface CredentialProvidersOptions {
+  /** Where the executables lie, named as their providers. */
+  readonly binDirectory: string;
+  /** Default: the process's. */
+  readonly environment?: NodeJS.ProcessEnv;
+  readonly clock?: Clock;
+  readonly serviceAccounts?: ServiceAccountSource;
+  readonly observer?: ProviderObserver;
+}
+
+/** How one provider answered, for `dray credential-provider test`. */
+export interface ProviderOutcome {
+  readonly provider: string;
+  /** The pattern of `matchImages` that matched; undefined: the provider is not run. */
+  readonly matched: string | undefined;
+  readonly from: 'nothing' | 'cache' | 'exec';
+  readonly auth: DockerConfig;
+  readonly source: CandidateSource;
+  /** Redacted error output of a run, also of one that ended well. */
+  readonly stderr: string | undefined;
+  readonly error: CredentialError | undefined;
+  readonly cache:
+    | { readonly scope: CacheScope; readonly key: string; readonly expiresAt: number }
+    | undefined;
+  readonly trace: readonly TraceStep[];
+}
+
+interface Provider {
+  readonly config: ProviderConfig;
+  readonly cache: ResponseCache;
+  readonly flights: SingleFlight<string, { response: ProviderResponse; stderr: string }>;
+}
+
+/** The credential-provider plug-ins of a node (section 9). `close` ends those that run. */
+export class CredentialProviders implements ProviderEntries {
+  readonly #providers: readonly Provider[];
+  readonly #options: CredentialProvidersOptions;
+  readonly #clock: Clock;
+  readonly #tokens: ServiceAccountTokens | undefined;
+  readonly #closing = new AbortController();
+
+  constructor(configs: readonly ProviderConfig[], options: CredentialProvidersOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#tokens =
+      options.serviceAccounts === undefined
+        ? undefined
+        : new ServiceAccountTokens(options.serviceAccounts, this.#clock);
+    this.#providers = configs.map((config) => ({
+      config,
+      cache: new ResponseCache(this.#clock),
+      flights: new SingleFlight(),
+    }));
+  }
+
+  /**
+   * Asks every provider that matches, in the order of the configuration; the answers share one keyring (9.7). A provider that
+   * fails gives nothing and does not keep the others from answering (9.11).
+   */
+  async entriesFor(
+    repository: string,
+    pod: PodIdentity | undefined,
+    signal: AbortSignal,
+  ): Promise<Traced<readonly KeyringEntry[]>> {
+    const outcomes = await this.ask(repository, pod, signal);
+    return {
+      result: outcomes.flatMap((outcome) => keyringEntries(outcome.auth, outcome.source)),
+      trace: outcomes.flatMap((outcome) => outcome.trace),
+    };
+  }
+
+  /** Asks as {@link entriesFor} and tells how each provider answered. */
+  async ask(
+    repository: string,
+    pod: PodIdentity | undefined,
+    signal: AbortSignal,
+  ): Promise<ProviderOutcome[]> {
+    const outcomes: ProviderOutcome[] = [];
+    for (const provider of this.#providers)
+      outcomes.push(await this.#askOne(provider, repository, pod, signal));
+    return outcomes;
+  }
+
+  /** Ends running plug-ins; what waits for them gets no credentials. */
+  close(): void {
+    this.#closing.abort();
+  }
+
+  async #askOne(
+    provider: Provider,
+    image: string,
+    pod: PodIdentity | undefined,
+    signal: AbortSignal,
+  ): Promise<ProviderOutcome> {
+    const { name } = provider.config;
+    const source: CandidateSource = { kind: 'provider', provider: name };
+    const trace: TraceStep[] = [];
+    const says = (rule: string, text: string): void =>
+      void trace.push({ rule, says: text, source: `credential provider ${name}` });
+    const nothing = { provider: name, from: 'nothing', auth: new Map(), source, trace } as const;
+    const silent = { stderr: undefined, error: undefined, cache: undefined };
+
+    const matched = this.#match(provider.config, image, says);
+    if (matched === undefined) return { ...nothing, ...silent, matched };
+    try {
+      const decision = await decideAccount(
+        provider.config.tokenAttributes,
+        pod,
+        this.#options.serviceAccounts,
+        signal,
+      );
+      if (decision.kind === 'skip') {
+        says(decision.rule, `skipped: ${decision.says}`);
+        return { ...nothing, ...silent, matched };
+      }
+      const account = decision.kind === 'with-account' ? decision.account : undefined;
+      return {
+        ...nothing,
+        ...silent,
+        matched,
+        ...(await this.#answer(provider, image, pod, account, says, signal)),
+      };
+    } catch (error) {
+      signal.throwIfAborted();
+      const failure =
+        error instanceof CredentialError
+          ? error
+          : new CredentialError('PROVIDER_FAILED', messageOf(error), { cause: error });
+      this.#options.observer?.failed?.(name, failure.message);
+      says('9.11', `gives no credentials: ${failure.message}`);
+      return { ...nothing, ...silent, matched, error: failure };
+    }
+  }
+
+  #match(
+    config: ProviderConfig,
+    image: string,
+    says: (rule: string, text: string) => void,
+  ): string | undefined {
+    const target = parsePattern(image);
+    for (const written of config.matchImages) {
+      const pattern = parsePattern(written);
+      const why = target === undefined || pattern === undefined ? undefined : mismatch(pattern, target);
+      if (target !== undefined && pattern !== undefined && why === undefined) {
+        says('9.7', `matchImages "${written}" matches`);
+        return written;
+      }
+      says(
+        '9.7',
+        `matchImages "${written}" does not match: ${why === undefined ? 'no URL' : describeMismatch(why)}`,
+      );
+    }
+    return undefined;
+  }
+
+  async #answer(
+    provider: Provider,
+    image: string,
+    pod: PodIdentity | undefined,
+    account: ServiceAccountIdentity | undefined,
+    says: (rule: string, text: string) => void,
+    signal: AbortSignal,
+  ): Promise<Pick<ProviderOutcome, 'from' | 'auth' | 'source' | 'stderr' | 'cache'>> {
+    const { config, cache } = provider;
+    const attributes = config.tokenAttributes;
+    const source: CandidateSource =
+      account === undefined
+        ? { kind: 'provider', provider: config.name }
+        : {
+            kind: 'service-account',
+            namespace: account.namespace,
+            name: account.name,
+            uid: account.uid,
+            provider: config.name,
+          };
+    let token: string | undefined;
+    if (
+      account !== undefined &&
+      attributes !== undefined &&
+      pod !== undefined &&
+      this.#tokens !== undefined
+    ) {
+      const bound = { name: pod.name, uid: pod.uid };
+      const audience = attributes.serviceAccountTokenAudience;
+      const { namespace, name: serviceAccountName, uid: serviceAccountUid } = account;
+      const request = { namespace, serviceAccountName, serviceAccountUid, audience, pod: bound };
+      token = await this.#tokens.token(request, signal);
+    }
+    const part =
+      account === undefined ? '' : accountKey(account, attributes?.cacheType === 'Token' ? token : undefined);
+    const cached = cache.get(image, part);
+    if (cached !== undefined) {
+      says('9.13', `answer for ${cached.key} is cached: ${cached.answer.auth.size} entries`);
+      const { scope, key } = cached;
+      const { auth, expiresAt } = cached.answer;
+      return { from: 'cache', auth, source, stderr: undefined, cache: { scope, key, expiresAt } };
+    }
+
+    const flight = JSON.stringify([
+      image,
+      token === undefined ? '' : createHash('sha256').update(token).digest('hex'),
+      part,
+    ]);
+    const joined = provider.flights.has(flight);
+    const running = provider.flights.do(flight, () => this.#exec(config, image, token, account));
+    const { response, stderr } = await abortable(running, signal);
+    const scope = scopeOf(response.cacheKeyType);
+    if (
+      token !== undefined &&
+      attributes?.cacheType === 'ServiceAccount' &&
+      [...response.auth.values()].some((entry) => entry.password === token)
+    ) {
+      throw new CredentialError(
+        'PROVIDER_FAILED',
+        "credential provider plugin returned the service account token as the password which is not allowed when service account cache type is not set to 'Token'",
+      );
+    }
+    says(
+      '9.8',
+      `${joined ? 'joined a run under way' : 'run'}: ${response.auth.size} entries, cache key type ${scope}`,
+    );
+    const duration = response.cacheDurationMs ?? config.defaultCacheDurationMs ?? 0;
+    if (duration === 0) {
+      says('9.14', 'not cached');
+      return { from: 'exec', auth: response.auth, source, stderr, cache: undefined };
+    }
+    const expiresAt = this.#clock.now() + duration;
+    cache.set(scope, image, part, { auth: response.auth, expiresAt });
+    const key = cacheKey(scope, image);
+    says('9.14', `cached for ${key} until ${new Date(expiresAt).toISOString()}`);
+    return { from: 'exec', auth: response.auth, source, stderr, cache: { scope, key, expiresAt } };
+  }
+
+  async #exec(
+    provider: ProviderConfig,
+    image: string,
+    token: string | undefined,
+    account: ServiceAccountIdentity | undefined,
+  ): Promise<{ response: ProviderResponse; stderr: string }> {
+    const stdin = encodeProviderRequest(provider.apiVersion, {
+      image,
+      ...(token !== undefined && { serviceAccountToken: token }),
+      ...(account !== undefined && { serviceAccountAnnotations: account.annotations }),
+    });
+    const started = this.#clock.now();
+    let failed = true;
+    try {
+      const output = await execPlugin(
+        {
+          provider,
+          binDirectory: this.#options.binDirectory,
+          environment: this.#options.environment ?? process.env,
+          image,
+          stdin,
+          secrets: [...(token === undefined ? [] : [token]), ...secretValues(provider)],
+          clock: this.#clock,
+        },
+        this.#closing.signal,
+      );
+      failed = false;
+      return { response: decodeProviderResponse(provider.apiVersion, output.stdout), stderr: output.stderr };
+    } finally {
+      // Only a failed run counts as an error of the plug-in; an answer that cannot be decoded does not (section 14).
+      this.#options.observer?.executed?.(provider.name, (this.#clock.now() - started) / 1000, failed);
+    }
+  }
+}
+
+function scopeOf(cacheKeyType: string): CacheScope {
+  if (cacheKeyType === 'Image' || cacheKeyType === 'Registry' || cacheKeyType === 'Global')
+    return cacheKeyType;
+  throw new CredentialError(
+    'PROVIDER_FAILED',
+    `credential provider plugin did not return a valid cacheKeyType: ${goQuote(cacheKeyType.slice(0, 40))}`,
+  );
+}
+
+/** Waits for a run that others may share: whoever gives up leaves it running. */
+function abortable<T>(running: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason as Error);
+    if (signal.aborted) onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+    running.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}
+
+/** Values of the configured environment that are secrets by their names. */
+function secretValues(provider: ProviderConfig): string[] {
+  return provider.env.filter(({ name }) => /key|secret|token|passw/i.test(name)).map(({ value }) => value);
+}
