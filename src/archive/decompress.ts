@@ -1,0 +1,136 @@
+import { Readable, type Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { createGunzip, createZstdDecompress } from 'node:zlib';
+import { ArchiveError } from './archive-error.ts';
+import { ZstdFrameSplitter } from './_zstd-frames.ts';
+
+export type Compression = 'none' | 'gzip' | 'zstd';
+
+/**
+ * Most uncompressed bytes for each compressed one, beyond {@link EXPANSION_FREE_BYTES}. Layers of zeros reach 1,000 with gzip,
+ * real ones stay below 50; a bomb wants more.
+ */
+export const MAX_EXPANSION_RATIO = 250;
+/** What any layer may expand to, however small it is. */
+export const EXPANSION_FREE_BYTES = 1024 * 1024 * 1024;
+/** Bytes inflated at a time: large enough that thread hops do not count. */
+const OUTPUT_CHUNK = 256 * 1024;
+/** Bytes that tell every known compression from every other. */
+const MAGIC_BYTES = 6;
+
+export interface DecompressOptions {
+  readonly maxExpansionRatio?: number;
+  readonly expansionFreeBytes?: number;
+}
+
+/**
+ * Undoes gzip (also of several members) and zstd (also of several or skippable frames); other bytes pass as they are.
+ * What it is shows in its first bytes, not in the media type: builders get that wrong, and runtimes never looked.
+ *
+ * @throws ArchiveError `BAD_ARCHIVE`; `UNSUPPORTED` for bzip2 and xz; `LIMIT` when it expands beyond reason
+ */
+export async function* decompress(
+  source: AsyncIterable<Uint8Array>,
+  signal: AbortSignal,
+  options: DecompressOptions = {},
+): AsyncGenerator<Buffer> {
+  const ratio = options.maxExpansionRatio ?? MAX_EXPANSION_RATIO;
+  const free = options.expansionFreeBytes ?? EXPANSION_FREE_BYTES;
+  let taken = 0;
+  let given = 0;
+  async function* counted(): AsyncGenerator<Uint8Array> {
+    for await (const chunk of source) {
+      signal.throwIfAborted();
+      taken += chunk.length;
+      yield chunk;
+    }
+  }
+  const { magic, all } = await peek(counted(), MAGIC_BYTES);
+  const compression = compressionOf(magic);
+  for await (const chunk of inflate(all, compression, signal)) {
+    given += chunk.length;
+    if (compression !== 'none' && given > free && given > taken * ratio) {
+      throw new ArchiveError(
+        'LIMIT',
+        `Cannot decompress layer: ${taken} bytes expanded to more than ${given}, the limit is ${ratio} times`,
+      );
+    }
+    yield chunk;
+  }
+}
+
+/** Tells the compression from the first bytes. @throws ArchiveError `UNSUPPORTED` */
+export function compressionOf(magic: Uint8Array): Compression {
+  if (magic[0] === 0x1f && magic[1] === 0x8b) return 'gzip';
+  if (magic[0] === 0x28 && magic[1] === 0xb5 && magic[2] === 0x2f && magic[3] === 0xfd) return 'zstd';
+  if (((magic[0] ?? 0) & 0xf0) === 0x50 && magic[1] === 0x2a && magic[2] === 0x4d && magic[3] === 0x18)
+    return 'zstd';
+  const text = Buffer.from(magic).toString('latin1');
+  if (/^BZh[1-9]1A/.test(text)) throw new ArchiveError('UNSUPPORTED', 'Cannot decompress layer: it is bzip2');
+  if (text.startsWith('\xfd7zXZ\0'))
+    throw new ArchiveError('UNSUPPORTED', 'Cannot decompress layer: it is xz');
+  return 'none';
+}
+
+async function* inflate(
+  source: AsyncIterable<Uint8Array>,
+  compression: Compression,
+  signal: AbortSignal,
+): AsyncGenerator<Buffer> {
+  if (compression === 'none') {
+    for await (const chunk of source) yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
+    return;
+  }
+  const stages: Transform[] =
+    compression === 'gzip'
+      ? [createGunzip({ chunkSize: OUTPUT_CHUNK })]
+      : [new ZstdFrameSplitter(), createZstdDecompress({ chunkSize: OUTPUT_CHUNK })];
+  const last = stages.at(-1) as Transform;
+  // The failure is met by whoever reads the last stage; the pipeline only has to pass it on and clean up.
+  const done = pipeline([Readable.from(source), ...stages], { signal }).catch((error: unknown) => error);
+  try {
+    for await (const chunk of last) yield chunk as Buffer;
+  } catch (error) {
+    signal.throwIfAborted();
+    throw await archiveError(error, done);
+  }
+}
+
+async function archiveError(error: unknown, done: Promise<unknown>): Promise<unknown> {
+  const first = (await done) ?? error;
+  const code = (first as { code?: unknown } | undefined)?.code;
+  if (first instanceof ArchiveError || typeof code !== 'string') return first;
+  if (!code.startsWith('Z_') && !code.startsWith('ZSTD_')) return first;
+  return new ArchiveError('BAD_ARCHIVE', `Cannot decompress layer: ${(first as Error).message}`, {
+    cause: first,
+  });
+}
+
+/** Reads at least `count` bytes ahead, without taking them out of the stream. */
+async function peek(
+  source: AsyncIterable<Uint8Array>,
+  count: number,
+): Promise<{ magic: Buffer; all: AsyncIterable<Uint8Array> }> {
+  const iterator = source[Symbol.asyncIterator]();
+  const head: Uint8Array[] = [];
+  let length = 0;
+  while (length < count) {
+    const next = await iterator.next();
+    if (next.done === true) break;
+    head.push(next.value);
+    length += next.value.length;
+  }
+  async function* all(): AsyncGenerator<Uint8Array> {
+    try {
+      yield* head;
+      for (;;) {
+        const next = await iterator.next();
+        if (next.done === true) return;
+        yield next.value;
+      }
+    } finally {
+      await iterator.return?.();
+    }
+  }
+  return { magic: Buffer.concat(head).subarray(0, count), all: all() };
+}

@@ -1,0 +1,226 @@
+import { availableParallelism } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import type { ToPool, ToWorker } from './_unpack-messages.ts';
+import { ArchiveError, type ArchiveErrorCode } from './archive-error.ts';
+import type { UnpackJob, UnpackResult } from './unpack-job.ts';
+
+/** Most worker threads: more than this many layers at once wait for the disk anyway. */
+const MAX_WORKERS = 8;
+/** Bytes sent to a worker that it has not used yet; the sender waits beyond this. */
+const WINDOW_BYTES = 4 * 1024 * 1024;
+/** Small chunks of a socket are gathered to this size: one message for many of them. */
+const MESSAGE_BYTES = 256 * 1024;
+
+/** Takes the compressed bytes of one layer and unpacks it as they come. */
+export interface UnpackSink {
+  /** Takes a chunk; resolves when there is room for the next. Rejects once the job has failed. */
+  write(chunk: Uint8Array): Promise<void>;
+  /** Says that all bytes were written and waits for the outcome. */
+  finish(): Promise<UnpackResult>;
+  /** Stops the job and waits until it no longer touches the disk; harmless after its end. */
+  abort(): Promise<void>;
+}
+
+/** Runs unpack jobs in worker threads, so that digests, inflation and files stay off the event loop. */
+export class UnpackPool {
+  readonly #limit: number;
+  readonly #workers: PoolWorker[] = [];
+  #closed = false;
+
+  /** @param limit count of threads, by default one a processor; they start when they are needed */
+  constructor(limit = Math.min(MAX_WORKERS, availableParallelism())) {
+    this.#limit = limit;
+  }
+
+  /** Unpacks a layer that lies in a file. @throws ArchiveError; the signal's reason when it aborts */
+  async run(job: UnpackJob, signal: AbortSignal): Promise<UnpackResult> {
+    signal.throwIfAborted();
+    const task = this.#start(job);
+    const onAbort = (): void => task.cancel();
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      return await task.outcome;
+    } catch (error) {
+      signal.throwIfAborted();
+      throw error;
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  /** Begins to unpack a layer whose bytes the caller writes. */
+  open(job: UnpackJob): UnpackSink {
+    const task = this.#start(job);
+    // A failure is reported by the next write or by finish; without either it must not end the process.
+    task.outcome.catch(() => undefined);
+    return new ChunkedSink(task);
+  }
+
+  /** Ends all threads; jobs under way fail. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.all(this.#workers.splice(0).map((worker) => worker.stop()));
+  }
+
+  #start(job: UnpackJob): Task {
+    if (this.#closed) throw new Error('Cannot unpack: the pool is closed');
+    const idle = this.#workers.toSorted((a, b) => a.load - b.load)[0];
+    if (idle !== undefined && (idle.load === 0 || this.#workers.length >= this.#limit))
+      return idle.start(job);
+    const worker = new PoolWorker(() => {
+      const place = this.#workers.indexOf(worker);
+      if (place >= 0) this.#workers.splice(place, 1);
+    });
+    this.#workers.push(worker);
+    return worker.start(job);
+  }
+}
+
+interface Task {
+  readonly outcome: Promise<UnpackResult>;
+  /** Sends bytes, which the worker then owns. */
+  send(chunk: Uint8Array<ArrayBuffer>): void;
+  /** Resolves when less than a window of bytes is unused, or when the job is over. */
+  room(): Promise<void>;
+  end(): void;
+  cancel(): void;
+}
+
+interface Pending {
+  readonly resolve: (result: UnpackResult) => void;
+  readonly reject: (error: Error) => void;
+  unused: number;
+  wake: () => void;
+}
+
+class PoolWorker {
+  readonly #worker: Worker;
+  readonly #pending = new Map<number, Pending>();
+  #lastId = 0;
+
+  constructor(onExit: () => void) {
+    // Sources run as they are, so the worker is a `.ts` file beside a `.ts` file and a `.js` file beside a `.js` file.
+    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+    this.#worker = new Worker(new URL(`./unpack-worker.${extension}`, import.meta.url), { execArgv: [] });
+    this.#worker.unref();
+    this.#worker.on('message', (message: ToPool) => this.#take(message));
+    this.#worker.on('error', (error) => this.#failAll(error));
+    this.#worker.on('exit', () => {
+      this.#failAll(new Error('the thread ended'));
+      onExit();
+    });
+  }
+
+  get load(): number {
+    return this.#pending.size;
+  }
+
+  start(job: UnpackJob): Task {
+    const id = ++this.#lastId;
+    const { promise: outcome, resolve, reject } = Promise.withResolvers<UnpackResult>();
+    const pending: Pending = { resolve, reject, unused: 0, wake: () => {} };
+    this.#pending.set(id, pending);
+    this.#worker.ref();
+    this.#post({ kind: 'start', id, job });
+    return {
+      outcome,
+      send: (chunk) => {
+        if (!this.#pending.has(id)) return;
+        pending.unused += chunk.length;
+        this.#post({ kind: 'chunk', id, chunk }, [chunk.buffer]);
+      },
+      room: () =>
+        new Promise<void>((resolve) => {
+          if (pending.unused < WINDOW_BYTES || !this.#pending.has(id)) resolve();
+          else pending.wake = resolve;
+        }),
+      end: () => this.#post({ kind: 'end', id }),
+      cancel: () => this.#post({ kind: 'abort', id }),
+    };
+  }
+
+  async stop(): Promise<void> {
+    await this.#worker.terminate();
+  }
+
+  #post(message: ToWorker, transfer: ArrayBuffer[] = []): void {
+    this.#worker.postMessage(message, transfer);
+  }
+
+  #take(message: ToPool): void {
+    const pending = this.#pending.get(message.id);
+    if (pending === undefined) return;
+    if (message.kind === 'used') {
+      pending.unused -= message.bytes;
+      if (pending.unused < WINDOW_BYTES) pending.wake();
+      return;
+    }
+    if (message.kind === 'done') pending.resolve(message.result);
+    else pending.reject(new ArchiveError((message.code ?? 'IO') as ArchiveErrorCode, message.message));
+    this.#settle(message.id, pending);
+  }
+
+  #failAll(cause: unknown): void {
+    for (const [id, pending] of [...this.#pending]) {
+      pending.reject(new ArchiveError('IO', 'Cannot unpack layer: its worker thread failed', { cause }));
+      this.#settle(id, pending);
+    }
+  }
+
+  #settle(id: number, pending: Pending): void {
+    this.#pending.delete(id);
+    pending.wake();
+    // An idle pool does not keep the process alive.
+    if (this.#pending.size === 0) this.#worker.unref();
+  }
+}
+
+class ChunkedSink implements UnpackSink {
+  readonly #task: Task;
+  #buffer = new Uint8Array(MESSAGE_BYTES);
+  #filled = 0;
+  #over = false;
+
+  constructor(task: Task) {
+    this.#task = task;
+    const over = (): void => {
+      this.#over = true;
+    };
+    task.outcome.then(over, over);
+  }
+
+  async write(chunk: Uint8Array): Promise<void> {
+    let rest = chunk;
+    while (rest.length > 0) {
+      // A job that is over before its bytes has failed, and says why.
+      if (this.#over) await this.#task.outcome;
+      const take = Math.min(rest.length, MESSAGE_BYTES - this.#filled);
+      this.#buffer.set(rest.subarray(0, take), this.#filled);
+      this.#filled += take;
+      rest = rest.subarray(take);
+      if (this.#filled === MESSAGE_BYTES) {
+        this.#flush();
+        await this.#task.room();
+      }
+    }
+  }
+
+  async finish(): Promise<UnpackResult> {
+    this.#flush();
+    this.#task.end();
+    return this.#task.outcome;
+  }
+
+  async abort(): Promise<void> {
+    this.#task.cancel();
+    await this.#task.outcome.catch(() => undefined);
+  }
+
+  #flush(): void {
+    if (this.#filled === 0) return;
+    // The worker takes the whole buffer over: what was gathered is sent, never copied again.
+    this.#task.send(this.#buffer.subarray(0, this.#filled));
+    this.#buffer = new Uint8Array(MESSAGE_BYTES);
+    this.#filled = 0;
+  }
+}

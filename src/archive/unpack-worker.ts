@@ -1,0 +1,70 @@
+import { parentPort } from 'node:worker_threads';
+import { CodedError, messageOf } from '../base/coded-error.ts';
+import { runUnpackJob } from './unpack-job.ts';
+import type { ToPool, ToWorker } from './_unpack-messages.ts';
+
+/*
+ * The inside of a worker thread of `unpack-pool.ts`: runs the jobs that it is sent, several at a time, and says after each
+ * chunk that it was used, so that no more than a window of bytes is ever under way.
+ */
+
+interface Running {
+  readonly abort: AbortController;
+  readonly chunks: Uint8Array[];
+  ended: boolean;
+  wake: () => void;
+}
+
+const port = parentPort;
+if (port === null) throw new Error('Cannot run unpack-worker: it is not a worker thread');
+const running = new Map<number, Running>();
+
+const post = (message: ToPool): void => port.postMessage(message);
+
+port.on('message', (message: ToWorker) => {
+  if (message.kind === 'start') {
+    void start(message);
+    return;
+  }
+  const job = running.get(message.id);
+  if (job === undefined) return;
+  if (message.kind === 'chunk') job.chunks.push(message.chunk);
+  else if (message.kind === 'end') job.ended = true;
+  else job.abort.abort(new Error('aborted'));
+  job.wake();
+});
+
+async function start({ id, job }: Extract<ToWorker, { kind: 'start' }>): Promise<void> {
+  const entry: Running = { abort: new AbortController(), chunks: [], ended: false, wake: () => {} };
+  running.set(id, entry);
+  try {
+    const result = await runUnpackJob(job, chunksOf(id, entry), entry.abort.signal);
+    post({ kind: 'done', id, result });
+  } catch (error) {
+    post({
+      kind: 'failed',
+      id,
+      code: error instanceof CodedError ? error.code : undefined,
+      message: messageOf(error),
+    });
+  } finally {
+    running.delete(id);
+  }
+}
+
+async function* chunksOf(id: number, job: Running): AsyncGenerator<Uint8Array> {
+  for (;;) {
+    job.abort.signal.throwIfAborted();
+    const chunk = job.chunks.shift();
+    if (chunk !== undefined) {
+      yield chunk;
+      post({ kind: 'used', id, bytes: chunk.length });
+    } else if (job.ended) {
+      return;
+    } else {
+      await new Promise<void>((resolve) => {
+        job.wake = resolve;
+      });
+    }
+  }
+}
