@@ -12,6 +12,8 @@ import { ConvertError } from './convert-error.ts';
 import { convertStruct } from './convert-value.ts';
 import { parseYaml, YamlError } from './parse-yaml.ts';
 
+export { parseManifests } from './parse-manifests.ts';
+
 /** What to do with unknown and duplicate fields: the `fieldValidation` parameter, `Warn` when absent. */
 export type FieldValidation = 'Ignore' | 'Warn' | 'Strict';
 
