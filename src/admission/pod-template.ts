@@ -7,29 +7,25 @@ export interface LocatedPodSpec {
   readonly spec: PodSpec;
 }
 
-/**
- * Where kinds keep their Pod description. The first three are also tried, in this order, for kinds not known here (custom
- * resources of the same shape), but only where a list of containers is really found.
- */
-const PATHS: Readonly<Record<string, readonly string[]>> = {
-  CronJob: ['spec', 'jobTemplate', 'spec', 'template', 'spec'],
-  Workload: ['spec', 'template', 'spec'],
-  PodTemplate: ['template', 'spec'],
-  Pod: ['spec'],
-};
-const WORKLOADS = new Set([
-  'Deployment',
-  'ReplicaSet',
-  'StatefulSet',
-  'DaemonSet',
-  'Job',
-  'ReplicationController',
+const IN_WORKLOAD: readonly string[] = ['spec', 'template', 'spec'];
+/** Where kinds keep their Pod description. */
+const PATHS: ReadonlyMap<string, readonly string[]> = new Map([
+  ['Pod', ['spec']],
+  ['PodTemplate', ['template', 'spec']],
+  ['CronJob', ['spec', 'jobTemplate', 'spec', 'template', 'spec']],
+  ['Deployment', IN_WORKLOAD],
+  ['ReplicaSet', IN_WORKLOAD],
+  ['StatefulSet', IN_WORKLOAD],
+  ['DaemonSet', IN_WORKLOAD],
+  ['Job', IN_WORKLOAD],
+  ['ReplicationController', IN_WORKLOAD],
 ]);
 
 /** Finds the Pod description of a Pod or of anything with a Pod template; undefined when there is none. */
 export function findPodSpec(object: KubeObject): LocatedPodSpec | undefined {
-  const known = PATHS[WORKLOADS.has(object.kind) ? 'Workload' : object.kind];
-  const paths = known !== undefined && object.kind !== 'Workload' ? [known] : Object.values(PATHS);
+  // Kinds not known here (custom resources of the same shape) count when a list of containers is really found.
+  const known = PATHS.get(object.kind);
+  const paths = known === undefined ? [...PATHS.values()] : [known];
   for (const path of paths) {
     const spec = follow(object, path);
     if (isRecord(spec) && Array.isArray(spec.containers)) return { path, spec: spec as unknown as PodSpec };
@@ -39,7 +35,7 @@ export function findPodSpec(object: KubeObject): LocatedPodSpec | undefined {
 
 /** Returns a copy of `object` with another Pod description at `path`; everything else is shared. */
 export function withPodSpec<T extends KubeObject>(object: T, path: readonly string[], spec: PodSpec): T {
-  return replace(object as unknown as Record<string, unknown>, path, spec) as unknown as T;
+  return replace(object, path, spec) as T;
 }
 
 function follow(object: unknown, path: readonly string[]): unknown {
@@ -51,11 +47,10 @@ function follow(object: unknown, path: readonly string[]): unknown {
   return value;
 }
 
-function replace(object: Record<string, unknown>, path: readonly string[], value: unknown): unknown {
+function replace(object: unknown, path: readonly string[], value: unknown): unknown {
   const [name, ...rest] = path;
-  if (name === undefined) return value;
-  const inner = object[name];
-  return { ...object, [name]: replace(isRecord(inner) ? inner : {}, rest, value) };
+  if (name === undefined || !isRecord(object)) return value;
+  return { ...object, [name]: replace(object[name], rest, value) };
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
@@ -82,7 +77,9 @@ export function containersOf(
   spec: PodSpec,
   kinds: readonly ContainerKind[] = CONTAINER_KINDS,
 ): readonly LocatedContainer[] {
-  return kinds.flatMap((kind) => (spec[kind] ?? []).map((container, index) => ({ kind, index, container })));
+  return kinds.flatMap((kind) =>
+    listOf<Container>(spec[kind]).map((container, index) => ({ kind, index, container })),
+  );
 }
 
 /** Returns a copy of a Pod description with every container and every image volume passed through a function. */
@@ -93,13 +90,19 @@ export function mapImages(
 ): PodSpec {
   const mapped: PodSpec = { ...spec };
   for (const kind of CONTAINER_KINDS) {
-    const list = spec[kind];
-    if (list !== undefined) mapped[kind] = list.map((container, i) => changeContainer(container, kind, i));
+    if (Array.isArray(spec[kind])) {
+      mapped[kind] = listOf<Container>(spec[kind]).map((container, i) => changeContainer(container, kind, i));
+    }
   }
-  if (spec.volumes !== undefined) {
-    mapped.volumes = spec.volumes.map((volume, i) =>
-      volume.image === undefined ? volume : { ...volume, image: changeVolume(volume.image, i) },
+  if (Array.isArray(spec.volumes)) {
+    mapped.volumes = listOf<Volume>(spec.volumes).map((volume, i) =>
+      !isRecord(volume.image) ? volume : { ...volume, image: changeVolume(volume.image, i) },
     );
   }
   return mapped;
+}
+
+/** Reads a list that may come straight from a file: what is no list is empty, what is no object is left out. */
+function listOf<T>(value: unknown): T[] {
+  return Array.isArray(value) ? (value.filter(isRecord) as T[]) : [];
 }
