@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { fastify, type FastifyInstance } from 'fastify';
+import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { AccessTokens } from '../identity/access-token.ts';
 import type { Login } from '../identity/login.ts';
 import type { TokenService } from '../identity/token-service.ts';
@@ -65,7 +65,19 @@ export async function listenRegistry(
 }
 
 async function makeApp(parts: RegistryServerParts): Promise<FastifyInstance> {
-  const base = { exposeHeadRoutes: false, forceCloseConnections: 'idle' as const, requestTimeout: 0 };
+  const serveRaw = (request: FastifyRequest, reply: FastifyReply): void => {
+    reply.hijack();
+    void serve(parts, request.raw, reply.raw, request.ip);
+  };
+  const base = {
+    exposeHeadRoutes: false,
+    forceCloseConnections: 'idle' as const,
+    // An upload may take hours; silence is what ends it.
+    requestTimeout: 0,
+    // What Fastify's router cannot read, such as bad percent-encoding, is answered by our own parser.
+    frameworkErrors: (_error: unknown, request: FastifyRequest, reply: FastifyReply) =>
+      serveRaw(request, reply),
+  };
   const app = (
     parts.tls === undefined
       ? fastify(base)
@@ -75,19 +87,8 @@ async function makeApp(parts: RegistryServerParts): Promise<FastifyInstance> {
   app.server.timeout = SILENCE_MS;
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, _payload, done) => done(null));
-  app.route({
-    method: METHODS,
-    url: '/*',
-    handler: (request, reply) => {
-      reply.hijack();
-      void serve(parts, request.raw, reply.raw, request.ip);
-    },
-  });
-  // Fastify answers what its router cannot read, such as bad percent-encoding, before our route sees it.
-  app.setNotFoundHandler((request, reply) => {
-    reply.hijack();
-    void serve(parts, request.raw, reply.raw, request.ip);
-  });
+  app.route({ method: METHODS, url: '/*', handler: serveRaw });
+  app.setNotFoundHandler(serveRaw);
   await app.ready();
   return app;
 }
