@@ -21,6 +21,7 @@ export interface ConvertFindings {
 /**
  * Turns a JSON value into the struct's own form, as a typed decoder and encoder would: unknown fields dropped,
  * types checked, zero values left out or filled in as each field prints them, quantities, times and base64 canonical.
+ * `wording` chooses the texts of a body's decoder, or of the converter that a strategic patch's outcome goes through.
  *
  * @throws ConvertError with the text of Go's decoder
  */
@@ -28,8 +29,9 @@ export function convertStruct(
   value: unknown,
   struct: StructSchema,
   findings: ConvertFindings,
+  wording: 'unmarshal' | 'restore' = 'unmarshal',
 ): Record<string, unknown> {
-  return new Converter(findings).root(value, struct);
+  return new Converter(findings, wording).root(value, struct);
 }
 
 class Converter {
@@ -37,8 +39,11 @@ class Converter {
   readonly #path: (string | number)[] = [];
   readonly #fieldNames: string[] = [];
 
-  constructor(findings: ConvertFindings) {
+  readonly #wording: 'unmarshal' | 'restore';
+
+  constructor(findings: ConvertFindings, wording: 'unmarshal' | 'restore') {
     this.#findings = findings;
+    this.#wording = wording;
   }
 
   root(value: unknown, struct: StructSchema): Record<string, unknown> {
@@ -167,6 +172,8 @@ class Converter {
   }
 
   #mismatch(value: unknown, type: TypeSchema, field: FieldSchema, struct: StructSchema): ConvertError {
+    if (this.#wording === 'restore')
+      return new ConvertError('WRONG_TYPE', restoreText(value, type, field, struct));
     const place = `${struct.goName}.${this.#fieldNames.join('.')}`;
     const kind = jsonKind(value, type.is === 'scalar' ? type.scalar : undefined);
     return new ConvertError(
@@ -244,6 +251,22 @@ function jsonKind(value: unknown, wanted?: Scalar): string {
   if (typeof value === 'boolean') return 'bool';
   if (typeof value === 'number') return wanted === 'i32' || wanted === 'i64' ? `number ${value}` : 'number';
   return typeof value === 'string' ? 'string' : 'object';
+}
+
+function restoreText(value: unknown, type: TypeSchema, field: FieldSchema, struct: StructSchema): string {
+  const from = goKind(value);
+  if (type.is === 'struct') return `cannot restore struct from: ${from}`;
+  if (type.is === 'list') return `cannot restore slice from ${from}`;
+  if (type.is === 'map') return `cannot restore map from ${from}`;
+  return `cannot convert ${from} to ${goType(type, field, struct)}`;
+}
+
+/** Names what a decoded JSON value is in Go. */
+function goKind(value: unknown): string {
+  if (Array.isArray(value)) return 'slice';
+  if (typeof value === 'number') return Number.isInteger(value) ? 'int64' : 'float64';
+  if (typeof value === 'boolean') return 'bool';
+  return typeof value === 'string' ? 'string' : 'map';
 }
 
 /** String fields whose Go type has a name of its own, which decoding errors print. */

@@ -94,7 +94,10 @@ type Container = Record<string, unknown> | unknown[];
 function locate(root: Record<string, unknown>, path: string): { parent: Container; key: string } {
   if (path === '') return { parent: root, key: '' };
   if (!path.startsWith('/')) throw misfit('path does not begin with a slash');
-  const steps = path.slice(1).split('/').map((step) => step.replaceAll('~1', '/').replaceAll('~0', '~'));
+  const steps = path
+    .slice(1)
+    .split('/')
+    .map((step) => step.replaceAll('~1', '/').replaceAll('~0', '~'));
   const key = steps.pop() ?? '';
   let parent: unknown = root[''];
   for (const step of steps) parent = read(parent, step);

@@ -68,7 +68,11 @@ export class LabelLexer {
 
   #word(): Token {
     const start = this.#at;
-    while (this.#at < this.#text.length && !isSymbol(this.#text[this.#at]) && !isSpace(this.#text[this.#at])) {
+    while (
+      this.#at < this.#text.length &&
+      !isSymbol(this.#text[this.#at]) &&
+      !isSpace(this.#text[this.#at])
+    ) {
       this.#at += 1;
     }
     const text = this.#text.slice(start, this.#at);

@@ -70,7 +70,9 @@ export function parseFieldSelector(text: string, resource: ResourceInfo): FieldS
   return {
     requirements,
     matches: (object) =>
-      requirements.every(({ field, operator, value }) => (fieldValue(object, field) === value) === (operator === '=')),
+      requirements.every(
+        ({ field, operator, value }) => (fieldValue(object, field) === value) === (operator === '='),
+      ),
     exact: (field) =>
       requirements.find((requirement) => requirement.field === field && requirement.operator === '=')?.value,
   };
@@ -84,7 +86,8 @@ export function fieldValue(object: KubeObject, field: string): string {
   }
   if (field === 'status.successful') return textOf(at(json, 'status.succeeded')) || '0';
   if (field === 'status.replicas') return textOf(at(json, field)) || '0';
-  if (field === 'spec.unschedulable' || field === 'spec.hostNetwork') return textOf(at(json, field)) || 'false';
+  if (field === 'spec.unschedulable' || field === 'spec.hostNetwork')
+    return textOf(at(json, field)) || 'false';
   if (field.startsWith('regarding.') && json['regarding'] === undefined) {
     return textOf(at(json, field.replace('regarding.', 'involvedObject.')));
   }
@@ -101,7 +104,9 @@ function at(object: JsonObject, path: string): unknown {
 }
 
 function textOf(value: unknown): string {
-  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? String(value) : '';
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
+    ? String(value)
+    : '';
 }
 
 function checkSupported(field: string, resource: ResourceInfo): void {
@@ -155,12 +160,18 @@ function unescape(value: string, whole: string): string {
     if (char === '\\') {
       const next = value[index + 1];
       if (next === undefined || !'\\,='.includes(next)) {
-        throw new SelectorError('BAD_SELECTOR', `invalid field selector: invalid escape sequence: ${char}${next ?? ''}`);
+        throw new SelectorError(
+          'BAD_SELECTOR',
+          `invalid field selector: invalid escape sequence: ${char}${next ?? ''}`,
+        );
       }
       plain += next;
       index += 1;
     } else if (char === ',' || char === '=') {
-      throw new SelectorError('BAD_SELECTOR', `invalid field selector: unescaped character in selector: ${char} in ${whole}`);
+      throw new SelectorError(
+        'BAD_SELECTOR',
+        `invalid field selector: unescaped character in selector: ${char} in ${whole}`,
+      );
     } else plain += char;
   }
   return plain;

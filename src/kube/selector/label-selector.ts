@@ -76,7 +76,10 @@ function operatorOf(name: string): LabelOperator {
   }
 }
 
-function holds({ key, operator, values }: LabelRequirement, labels: Readonly<Record<string, string>>): boolean {
+function holds(
+  { key, operator, values }: LabelRequirement,
+  labels: Readonly<Record<string, string>>,
+): boolean {
   const value = Object.hasOwn(labels, key) ? labels[key] : undefined;
   switch (operator) {
     case '=':

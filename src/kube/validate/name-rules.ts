@@ -130,16 +130,15 @@ export function configKeyFaults(text: string): string[] {
 /** Says what is wrong with the name of an environment variable: any printable ASCII but `=` will do. */
 export function envNameFaults(text: string): string[] {
   if (/^[ -<>-~]+$/.test(text)) return [];
-  return [
-    "a valid environment variable name must consist only of printable ASCII characters other than '='",
-  ];
+  return ["a valid environment variable name must consist only of printable ASCII characters other than '='"];
 }
 
 /** Says what is wrong with the name of a container port. */
 export function portNameFaults(text: string): string[] {
   const faults: string[] = [];
   if (text.length > 15) faults.push('must be no more than 15 characters');
-  if (!PORT_NAME.test(text)) faults.push("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)");
+  if (!PORT_NAME.test(text))
+    faults.push('must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)');
   if (!/[a-z]/.test(text)) faults.push('must contain at least one letter (a-z)');
   if (text.includes('--')) faults.push('must not contain consecutive hyphens');
   if (text !== '' && (text.startsWith('-') || text.endsWith('-'))) {
