@@ -8,7 +8,11 @@ import { PullError } from './pull-error.ts';
  *
  * @param name where the credential came from, for records
  */
-export function credentialsFromAuth(auth: AuthConfig | undefined, registry: string, name: string): CredentialSource {
+export function credentialsFromAuth(
+  auth: AuthConfig | undefined,
+  registry: string,
+  name: string,
+): CredentialSource {
   const credential = auth === undefined || !isMeantFor(auth, registry) ? undefined : credentialOf(auth, name);
   return (host) => Promise.resolve(host === registry ? credential : undefined);
 }

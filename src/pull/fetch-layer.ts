@@ -55,7 +55,8 @@ export async function fetchLayer(
         await ingest.commit({ digest: descriptor.digest, size: descriptor.size });
         return travelled;
       } catch (error) {
-        if (!(error instanceof ContentError) || error.code !== 'DIGEST_MISMATCH' || round > 1) throw wrong(error, descriptor);
+        if (!(error instanceof ContentError) || error.code !== 'DIGEST_MISMATCH' || round > 1)
+          throw wrong(error, descriptor);
         // Bytes found on disk may be what was wrong; only a host that sent everything is known to be.
         if (inherited === 0) for (const host of hosts) avoid.add(host);
       }
@@ -104,7 +105,8 @@ async function fill(
       } finally {
         stream.body.destroy();
       }
-      if (ingest.offset < descriptor.size) throw new RemoteError('UNREACHABLE', shortRead(ingest, descriptor), { retryable: true });
+      if (ingest.offset < descriptor.size)
+        throw new RemoteError('UNREACHABLE', shortRead(ingest, descriptor), { retryable: true });
     } catch (error) {
       signal.throwIfAborted();
       if (!isTransient(error)) throw error;
@@ -146,7 +148,9 @@ async function copy(
 function isTransient(error: unknown): boolean {
   if (error instanceof ContentError) return false;
   if (error instanceof RemoteError) return error.retryable && error.status === undefined;
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' && isWireCode(error.code);
+  return (
+    error instanceof Error && 'code' in error && typeof error.code === 'string' && isWireCode(error.code)
+  );
 }
 
 function isWireCode(code: string): boolean {

@@ -77,7 +77,9 @@ export class FlightRecords {
   /** Keeps a record and forgets the oldest beyond the limit. */
   async keep(record: FlightRecord): Promise<void> {
     await mkdir(this.#directory, { recursive: true, mode: 0o700 });
-    await writeFileAtomic(join(this.#directory, `${record.id}.json`), `${JSON.stringify(record)}\n`, { mode: 0o600 });
+    await writeFileAtomic(join(this.#directory, `${record.id}.json`), `${JSON.stringify(record)}\n`, {
+      mode: 0o600,
+    });
     const ids = await this.ids();
     for (const id of ids.slice(0, Math.max(0, ids.length - MAX_RECORDS))) {
       await rm(join(this.#directory, `${id}.json`), { force: true });

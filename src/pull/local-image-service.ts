@@ -15,7 +15,9 @@ export interface LocalImageServiceOptions {
   /** Directory whose file system holds the images, reported as mount point. */
   readonly root: string;
   /** Bytes and inodes that images use; what the file system has in use when absent. */
-  readonly usage?: (signal: AbortSignal) => Promise<{ readonly usedBytes: number; readonly inodesUsed: number }>;
+  readonly usage?: (
+    signal: AbortSignal,
+  ) => Promise<{ readonly usedBytes: number; readonly inodesUsed: number }>;
   /** Told of the progress of every pull. */
   readonly onProgress?: ProgressListener;
   /** Milliseconds since the epoch; the machine's clock when absent. */

@@ -37,7 +37,11 @@ export class PartProgress {
   readonly #send: ProgressListener;
   readonly #clock: Clock;
   readonly #image: string;
-  readonly #part: { readonly kind: 'image' | 'config' | 'layer'; readonly digest?: Digest; readonly size: number };
+  readonly #part: {
+    readonly kind: 'image' | 'config' | 'layer';
+    readonly digest?: Digest;
+    readonly size: number;
+  };
   #phase: PullPhase = 'queued';
   #bytes = 0;
   #startedAt = 0;

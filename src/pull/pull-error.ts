@@ -55,7 +55,11 @@ export class PullError extends CodedError<PullErrorCode> {
     } = {},
   ) {
     const status = options.status ?? statusOf(code, description);
-    super(code, status === 'Unknown' ? description : `rpc error: code = ${status} desc = ${description}`, options);
+    super(
+      code,
+      status === 'Unknown' ? description : `rpc error: code = ${status} desc = ${description}`,
+      options,
+    );
     this.status = status;
     this.description = description;
     this.answers = options.answers ?? [];

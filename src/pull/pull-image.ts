@@ -131,7 +131,8 @@ export class Puller {
     this.#listeners.set(name, set);
     const { onProgress } = request;
     // A listener of its own for each caller, so that the same function given twice is told twice and removed once.
-    const own: ProgressListener | undefined = onProgress === undefined ? undefined : (event) => onProgress(event);
+    const own: ProgressListener | undefined =
+      onProgress === undefined ? undefined : (event) => onProgress(event);
     if (own !== undefined) set.add(own);
     return {
       send: (event) => {
@@ -199,9 +200,15 @@ export class Puller {
     const resolved = await resolve(session, reference, name, signal);
     const context: DocumentContext = { session, content, lease };
     await lease.add(resolved.descriptor.digest);
-    if (resolved.bytes !== undefined) await writeContent(content, resolved.descriptor, [resolved.bytes], signal);
+    if (resolved.bytes !== undefined)
+      await writeContent(content, resolved.descriptor, [resolved.bytes], signal);
     const matcher = fallbackMatcher(request.platform ?? this.#options.platform ?? hostPlatform());
-    const { descriptor: manifest, manifest: image } = await chooseImage(context, resolved.descriptor, matcher, signal);
+    const { descriptor: manifest, manifest: image } = await chooseImage(
+      context,
+      resolved.descriptor,
+      matcher,
+      signal,
+    );
     whole.enter('downloading');
     // The first failure ends its siblings: nobody waits for layers of an image that cannot come to be.
     const stop = new AbortController();
@@ -213,7 +220,9 @@ export class Puller {
         ...image.layers
           .map((layer, index) => ({ layer, index }))
           .toSorted((a, b) => b.layer.size - a.layer.size)
-          .map(({ layer, index }) => this.#layer(session, name, layer, index, config, image.layers.length, work)),
+          .map(({ layer, index }) =>
+            this.#layer(session, name, layer, index, config, image.layers.length, work),
+          ),
         config.then(() => 0),
       ]);
       const parsed = await config;
@@ -333,7 +342,9 @@ export class Puller {
       );
     } catch (error) {
       signal.throwIfAborted();
-      throw new PullError('UNPACK', `failed to extract layer ${diffId}: ${messageOf(error)}`, { cause: error });
+      throw new PullError('UNPACK', `failed to extract layer ${diffId}: ${messageOf(error)}`, {
+        cause: error,
+      });
     }
   }
 }
@@ -355,9 +366,13 @@ function parseForPull(text: string): Reference {
     return parseDockerReference(text);
   } catch (error) {
     if (!(error instanceof ReferenceError)) throw error;
-    throw new PullError('INVALID_REFERENCE', `failed to parse image reference ${goQuote(text)}: ${error.message}`, {
-      cause: error,
-    });
+    throw new PullError(
+      'INVALID_REFERENCE',
+      `failed to parse image reference ${goQuote(text)}: ${error.message}`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 
@@ -401,7 +416,11 @@ function checkLayers(config: ImageConfig, layers: number): void {
 }
 
 /** The names an image has after a pull: its tag, if it was pulled by one, and the repository with the digest (rule 12.13). */
-function namesOf(reference: Reference, name: string, target: Descriptor): { name: string; target: Descriptor }[] {
+function namesOf(
+  reference: Reference,
+  name: string,
+  target: Descriptor,
+): { name: string; target: Descriptor }[] {
   const byDigest = { name: `${repositoryOf(reference)}@${target.digest}`, target };
   return reference.digest === undefined ? [{ name, target }, byDigest] : [byDigest];
 }

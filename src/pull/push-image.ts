@@ -103,7 +103,9 @@ export async function pushImage(request: PushImageRequest): Promise<PushedImage>
 }
 
 async function pushHost(session: RepositorySession): Promise<HostSession> {
-  const host = (await session.hosts()).find((each) => each.host.capabilities.has('push') && !each.host.mirror);
+  const host = (await session.hosts()).find(
+    (each) => each.host.capabilities.has('push') && !each.host.mirror,
+  );
   if (host === undefined) throw new RemoteError('HOST_CONFIG', 'no push hosts: not found');
   return host;
 }
@@ -143,10 +145,15 @@ async function readHeld(request: PushImageRequest, descriptor: Descriptor): Prom
 
 function blobsOf(manifest: Manifest): readonly Descriptor[] {
   if (manifest.kind === 'index') {
-    return manifest.manifests.filter(({ mediaType }) => !isManifestType(mediaType) && !isIndexType(mediaType));
+    return manifest.manifests.filter(
+      ({ mediaType }) => !isManifestType(mediaType) && !isIndexType(mediaType),
+    );
   }
   // Foreign layers are fetched from where their URLs say; registries refuse or ignore them.
-  return [manifest.config, ...manifest.layers.filter(({ mediaType }) => !/foreign|nondistributable/.test(mediaType))];
+  return [
+    manifest.config,
+    ...manifest.layers.filter(({ mediaType }) => !/foreign|nondistributable/.test(mediaType)),
+  ];
 }
 
 async function sendBlob(

@@ -6,7 +6,13 @@ import type { RegistryHost } from './host-config.ts';
 import { mayShowCredential } from './realm.ts';
 import { RemoteError } from './remote-error.ts';
 import { normalizeScopes } from './scope.ts';
-import { basicAuthorization, secretOf, userOf, type TokenRequest, type TokenService } from './token-service.ts';
+import {
+  basicAuthorization,
+  secretOf,
+  userOf,
+  type TokenRequest,
+  type TokenService,
+} from './token-service.ts';
 
 /** How a host asked to be addressed the last time. */
 export type Scheme =
@@ -139,7 +145,9 @@ export class Authorizer {
   async #learnBasic(sent: Presented | undefined): Promise<boolean> {
     const credential = await this.#credential();
     if (!hasBasic(credential))
-      throw new RemoteError('UNAUTHORIZED', 'authorization failed: no basic auth credentials', { status: 401 });
+      throw new RemoteError('UNAUTHORIZED', 'authorization failed: no basic auth credentials', {
+        status: 401,
+      });
     this.#scheme = { kind: 'basic' };
     this.#memory.set(keyOf(this.#host), this.#scheme);
     // Sending a refused password again helps nobody and can lock the account.
@@ -183,7 +191,8 @@ function covers(have: readonly string[], asked: string): boolean {
 
 function refused(challenge: Challenge): RemoteError {
   const error = challenge.parameters.get('error');
-  const text = error === undefined ? 'authorization failed' : `server message: ${cut(error)}: authorization failed`;
+  const text =
+    error === undefined ? 'authorization failed' : `server message: ${cut(error)}: authorization failed`;
   return new RemoteError('UNAUTHORIZED', text, { status: 401 });
 }
 

@@ -115,17 +115,24 @@ function connectorFor(tls: TlsSettings, dialMs: number): buildConnector.connecto
       }
       handshake({ ...options, httpSocket: socket as Socket }, (...[failure, secured]) => {
         if (failure === null) callback(null, secured);
-        else callback(asHandshakeTimeout(failure), null);
+        else callback(asHandshakeFailure(failure), null);
       });
     });
   };
 }
 
-function asHandshakeTimeout(failure: Error): Error {
-  if (!('code' in failure) || failure.code !== 'UND_ERR_CONNECT_TIMEOUT') return failure;
-  return Object.assign(new Error('TLS handshake timeout', { cause: failure }), {
-    code: 'ERR_TLS_HANDSHAKE_TIMEOUT',
-  });
+/** Names the failures that only the handshake can tell apart from those of a connection in use. */
+function asHandshakeFailure(failure: Error): Error {
+  const code = 'code' in failure ? failure.code : undefined;
+  const named: Readonly<Record<string, string>> = {
+    UND_ERR_CONNECT_TIMEOUT: 'ERR_TLS_HANDSHAKE_TIMEOUT',
+    ECONNRESET: 'ERR_TLS_HANDSHAKE_CLOSED',
+    EPIPE: 'ERR_TLS_HANDSHAKE_CLOSED',
+  };
+  const own = typeof code === 'string' && Object.hasOwn(named, code) ? named[code] : undefined;
+  return own === undefined
+    ? failure
+    : Object.assign(new Error(failure.message, { cause: failure }), { code: own });
 }
 
 function keyOf(

@@ -42,8 +42,7 @@ function unwrap(thrown: unknown): unknown {
 /** Describes what went wrong while talking to `host` (`name[:port]`). */
 export function describeDialFailure(thrown: unknown, host: string, defaultPort: number): DialFailure {
   const error = unwrap(thrown);
-  const code =
-    error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
+  const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
   const { name, port } = splitHost(host, defaultPort);
   const address = addressOf(error) ?? `${name}:${port}`;
   const plain = (code: RemoteErrorCode, text: string, transient = false): DialFailure => ({
@@ -60,18 +59,19 @@ export function describeDialFailure(thrown: unknown, host: string, defaultPort: 
     return plain('UNREACHABLE', `dial tcp: lookup ${name}${onServer()}: server misbehaving`, true);
   if (code === 'ETIMEDOUT' || code === 'UND_ERR_CONNECT_TIMEOUT')
     return plain('TIMEOUT', `dial tcp ${address}: i/o timeout`, true);
-  if (code === 'ERR_TLS_HANDSHAKE_TIMEOUT')
-    return plain('TIMEOUT', 'net/http: TLS handshake timeout', true);
+  if (code === 'ERR_TLS_HANDSHAKE_TIMEOUT') return plain('TIMEOUT', 'net/http: TLS handshake timeout', true);
   if (code === 'UND_ERR_HEADERS_TIMEOUT')
     return plain('TIMEOUT', 'net/http: timeout awaiting response headers', true);
   if (code === 'UND_ERR_BODY_TIMEOUT') return plain('TIMEOUT', 'i/o timeout while reading body', true);
   if (code === 'ECONNRESET' || code === 'EPIPE')
     return plain('UNREACHABLE', `read tcp ${address}: read: connection reset by peer`, true);
+  // A server without TLS may also just hang up on the greeting.
+  if (code === 'ERR_TLS_HANDSHAKE_CLOSED')
+    return { code: 'UNREACHABLE', text: 'EOF', transient: true, spokePlainHttp: true };
   if (code === 'UND_ERR_SOCKET') return plain('UNREACHABLE', 'EOF', true);
   if (code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') return plain('UNREACHABLE', 'unexpected EOF', true);
   const certificate = certificateText(error, code, name);
-  if (certificate !== undefined)
-    return plain('TLS', `tls: failed to verify certificate: ${certificate}`);
+  if (certificate !== undefined) return plain('TLS', `tls: failed to verify certificate: ${certificate}`);
   if (code === 'ERR_SSL_WRONG_VERSION_NUMBER' || code === 'ERR_SSL_PACKET_LENGTH_TOO_LONG') {
     return {
       code: 'TLS',
@@ -86,7 +86,12 @@ export function describeDialFailure(thrown: unknown, host: string, defaultPort: 
 }
 
 /** Makes the error of a request that got no answer: `failed to do request: Head "https://…": dial tcp …`. */
-export function requestError(method: string, shownUrl: string, failure: DialFailure, cause: unknown): RemoteError {
+export function requestError(
+  method: string,
+  shownUrl: string,
+  failure: DialFailure,
+  cause: unknown,
+): RemoteError {
   const verb = method.charAt(0) + method.slice(1).toLowerCase();
   return new RemoteError(
     failure.code,
@@ -100,7 +105,8 @@ function certificateText(error: unknown, code: string, name: string): string | u
   if (known !== undefined) return known;
   if (code === 'CERT_HAS_EXPIRED' || code === 'CERT_NOT_YET_VALID') {
     const now = new Date().toISOString().replace(/\.\d+Z$/, 'Z');
-    const state = code === 'CERT_HAS_EXPIRED' ? 'is after its last valid day' : 'is before its first valid day';
+    const state =
+      code === 'CERT_HAS_EXPIRED' ? 'is after its last valid day' : 'is before its first valid day';
     return `x509: certificate has expired or is not yet valid: current time ${now} ${state}`;
   }
   if (code !== 'ERR_TLS_CERT_ALTNAME_INVALID') return undefined;
@@ -111,8 +117,7 @@ function certificateText(error: unknown, code: string, name: string): string | u
       : '';
   if (isIP(name) !== 0 && !names.includes('IP Address:'))
     return `x509: cannot validate certificate for ${name} because it doesn't contain any IP SANs`;
-  if (names === '')
-    return 'x509: certificate relies on legacy Common Name field, use SANs instead';
+  if (names === '') return 'x509: certificate relies on legacy Common Name field, use SANs instead';
   const kind = isIP(name) === 0 ? 'DNS:' : 'IP Address:';
   const listed = names
     .split(', ')

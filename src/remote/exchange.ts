@@ -25,7 +25,10 @@ export interface ExchangeRequest {
   readonly headers: Readonly<Record<string, string | readonly string[]>>;
   readonly body?: RequestBody | undefined;
   /** Trust, identity and time limits; its address is not used. */
-  readonly host: Pick<RegistryHost, 'ca' | 'clientCertificates' | 'skipVerify' | 'dialTimeoutMs' | 'fallbackToHttp'>;
+  readonly host: Pick<
+    RegistryHost,
+    'ca' | 'clientCertificates' | 'skipVerify' | 'dialTimeoutMs' | 'fallbackToHttp'
+  >;
   readonly signal: AbortSignal;
   /** Name of the credential presented, for the record of hops; never its value. */
   readonly credential?: string | undefined;

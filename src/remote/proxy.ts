@@ -29,7 +29,10 @@ function httpProxy(environment: ProxyEnvironment): string {
  * below it), `.name` (names below it only), each with an optional `:port`.
  */
 export function isExempt(hostname: string, port: string, noProxy: string): boolean {
-  const name = hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '').toLowerCase();
+  const name = hostname
+    .replace(/^\[|\]$/g, '')
+    .replace(/\.$/, '')
+    .toLowerCase();
   for (const raw of noProxy.split(',')) {
     const entry = raw.trim().toLowerCase();
     if (entry === '') continue;

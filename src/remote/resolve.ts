@@ -87,9 +87,13 @@ async function tryHost(
     }
     if (answer.status === 404) {
       await drain(answer);
-      return { rank: RANK.notFound, error: new RemoteError('NOT_FOUND', `${shownName}: not found`, { status: 404 }) };
+      return {
+        rank: RANK.notFound,
+        error: new RemoteError('NOT_FOUND', `${shownName}: not found`, { status: 404 }),
+      };
     }
-    if (answer.status > 299) return { rank: RANK.status, error: withheldNote(await unexpectedStatus(answer), host) };
+    if (answer.status > 299)
+      return { rank: RANK.status, error: withheldNote(await unexpectedStatus(answer), host) };
     return { resolved: await read(answer, send, wanted, shownName, host.host.host) };
   } catch (error) {
     signal.throwIfAborted();
@@ -109,7 +113,11 @@ async function read(
 ): Promise<Resolved> {
   const header = headerOf(first, 'docker-content-digest');
   const length = Number(headerOf(first, 'content-length') ?? Number.NaN);
-  if (first.method === 'HEAD' && Number.isSafeInteger(length) && (wanted !== undefined || header !== undefined)) {
+  if (
+    first.method === 'HEAD' &&
+    Number.isSafeInteger(length) &&
+    (wanted !== undefined || header !== undefined)
+  ) {
     await drain(first);
     checkSize(length, shownName);
     const digest = wanted ?? headerDigest(header ?? '');
@@ -170,7 +178,9 @@ function headerDigest(header: string): Digest {
 function mediaTypeOf(answer: Answer): string {
   const type = (headerOf(answer, 'content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
   const schema1 =
-    type === 'text/plain' || type === MEDIA_TYPE.dockerManifestV1 || type === MEDIA_TYPE.dockerManifestV1Signed;
+    type === 'text/plain' ||
+    type === MEDIA_TYPE.dockerManifestV1 ||
+    type === MEDIA_TYPE.dockerManifestV1Signed;
   if (!schema1) return type === '' ? 'application/octet-stream' : type;
   answer.body.destroy();
   throw new RemoteError(

@@ -66,12 +66,14 @@ export class TokenService {
   /** Fetches a new token; identical requests under way are joined. @throws RemoteError worded as rule 17.12 */
   async fetch(request: TokenRequest, signal: AbortSignal): Promise<string> {
     const key = this.#keyOf(request);
-    const token = await this.#flights.do(key, () => this.#fetch(request, signal)).catch((error: unknown) => {
-      signal.throwIfAborted();
-      // The flight was another caller's and ended with that caller's signal: this one still wants its token.
-      if (!(error instanceof RemoteError)) return this.#fetch(request, signal);
-      throw error;
-    });
+    const token = await this.#flights
+      .do(key, () => this.#fetch(request, signal))
+      .catch((error: unknown) => {
+        signal.throwIfAborted();
+        // The flight was another caller's and ended with that caller's signal: this one still wants its token.
+        if (!(error instanceof RemoteError)) return this.#fetch(request, signal);
+        throw error;
+      });
     if (this.#clock.now() < token.renewAt) this.#tokens.set(key, token);
     return token.value;
   }
@@ -180,7 +182,9 @@ function readToken(body: string, asked: number): Token {
   try {
     parsed = JSON.parse(body);
   } catch (error) {
-    throw new RemoteError('BAD_RESPONSE', 'unable to decode token response: it is not JSON', { cause: error });
+    throw new RemoteError('BAD_RESPONSE', 'unable to decode token response: it is not JSON', {
+      cause: error,
+    });
   }
   const fields = new Map(
     typeof parsed === 'object' && parsed !== null ? Object.entries(parsed as Record<string, unknown>) : [],

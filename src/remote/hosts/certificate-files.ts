@@ -19,9 +19,13 @@ export async function loadCas(paths: readonly string[]): Promise<string[]> {
   const loaded: string[] = [];
   for (const path of paths) {
     const text = await readFile(path, 'utf8').catch((error: unknown) => {
-      throw new HostConfigError('UNREADABLE', `unable to read CA cert ${goQuote(path)}: ${whyUnreadable(path, error)}`, {
-        cause: error,
-      });
+      throw new HostConfigError(
+        'UNREADABLE',
+        `unable to read CA cert ${goQuote(path)}: ${whyUnreadable(path, error)}`,
+        {
+          cause: error,
+        },
+      );
     });
     const certificates = text.match(PEM_CERTIFICATE) ?? [];
     const usable = certificates.filter(isCertificate);
@@ -50,7 +54,9 @@ export async function loadClientPairs(pairs: readonly ClientPair[]): Promise<Loa
       checkPair(cert, key);
       loaded.push({ cert, key });
     } catch (error) {
-      throw new HostConfigError('UNREADABLE', `failed to load X509 key pair: ${messageOf(error)}`, { cause: error });
+      throw new HostConfigError('UNREADABLE', `failed to load X509 key pair: ${messageOf(error)}`, {
+        cause: error,
+      });
     }
   }
   return loaded;

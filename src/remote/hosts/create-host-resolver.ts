@@ -77,7 +77,8 @@ async function fromDirectories(
   }
   const hosts = await Promise.all(file.hosts.map((entry) => fromEntry(entry, registry)));
   const { root } = file;
-  const last = 'host' in root ? await fromEntry(root, registry) : await upstreamWith(registry, root, insecure);
+  const last =
+    'host' in root ? await fromEntry(root, registry) : await upstreamWith(registry, root, insecure);
   return [...hosts, last];
 }
 

@@ -35,11 +35,7 @@ export function localScheme(host: string): 'https' | 'http' {
  * Settles scheme and trust. Plain http together with TLS settings is ambiguous: https is tried first and gives way to http
  * (rule 16.14), except on port 80 and on http's default port.
  */
-export function withScheme(
-  host: RegistryHost,
-  scheme: 'https' | 'http',
-  skipVerify: boolean,
-): RegistryHost {
+export function withScheme(host: RegistryHost, scheme: 'https' | 'http', skipVerify: boolean): RegistryHost {
   const tls = skipVerify || host.ca.length > 0 || host.clientCertificates.length > 0;
   const port = splitHost(host.host, 80).port;
   if (scheme === 'https') return { ...host, scheme, skipVerify };

@@ -21,7 +21,12 @@ import { HostConfigError } from './host-config-error.ts';
 /** More than any administrator writes by hand; parsing stays fast. */
 const MAX_FILE_LENGTH = 1024 * 1024;
 
-export const ALL_CAPABILITIES: ReadonlySet<HostCapability> = new Set(['pull', 'resolve', 'push', 'referrers']);
+export const ALL_CAPABILITIES: ReadonlySet<HostCapability> = new Set([
+  'pull',
+  'resolve',
+  'push',
+  'referrers',
+]);
 
 /** Paths of a certificate and its key; the key is in the same file when `key` is absent. */
 export interface ClientPair {

@@ -13,7 +13,11 @@ export type LegacyMirrors = Readonly<Record<string, readonly string[]>>;
  *
  * @throws HostConfigError `BAD_FILE` for an endpoint that is no address
  */
-export function legacyHosts(registry: string, mirrors: LegacyMirrors, insecure: readonly string[]): RegistryHost[] {
+export function legacyHosts(
+  registry: string,
+  mirrors: LegacyMirrors,
+  insecure: readonly string[],
+): RegistryHost[] {
   const own = Object.hasOwn(mirrors, registry) ? mirrors[registry] : undefined;
   const endpoints = own ?? (Object.hasOwn(mirrors, '*') ? mirrors['*'] : undefined) ?? [];
   const upstream = defaultHost(registry, insecure);
