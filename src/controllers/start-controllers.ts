@@ -1,0 +1,40 @@
+import { systemClock, type Clock } from '../base/clock.ts';
+import type { KubeClient } from '../kube/client/kube-client.ts';
+import { ControllerContext, type ControllerLogger } from './controller-context.ts';
+import { EventRecorder } from './event-recorder.ts';
+import { startRootCaController, startServiceAccountController } from './namespace-content.ts';
+import { startNamespaceController } from './namespace-controller.ts';
+import { runPodGarbageCollector } from './pod-garbage.ts';
+import { startScheduler } from './scheduler.ts';
+
+export interface ControllersOptions {
+  /** PEM of the CA that signs the API server's certificate; published in each namespace. */
+  readonly rootCa: string;
+  readonly clock?: Clock;
+  readonly logger?: ControllerLogger;
+}
+
+export interface Controllers {
+  /** Resolves once every controller has seen the present state. */
+  ready(): Promise<void>;
+}
+
+/** Starts all controllers and the scheduler against any API server; they stop when the signal aborts. */
+export function startControllers(
+  client: KubeClient,
+  options: ControllersOptions,
+  signal: AbortSignal,
+): Controllers {
+  const clock = options.clock ?? systemClock;
+  const { logger } = options;
+  const events = new EventRecorder(client, clock, signal, (error) => {
+    logger?.warn({ err: error }, 'Cannot record an event');
+  });
+  const context = new ControllerContext({ client, clock, events, signal, logger });
+  startNamespaceController(context);
+  startServiceAccountController(context);
+  startRootCaController(context, options.rootCa);
+  startScheduler(context);
+  void runPodGarbageCollector(context).catch((error: unknown) => context.warn('collect finished pods', error));
+  return { ready: () => context.synced() };
+}
