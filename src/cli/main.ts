@@ -11,6 +11,10 @@ interface CommandEntry {
 }
 
 const COMMANDS: Readonly<Record<string, CommandEntry>> = {
+  explain: {
+    summary: 'say what would happen to each image, and why, without doing it',
+    load: () => import('./explain.ts'),
+  },
   up: { summary: 'run the whole system on this machine', load: () => import('./up.ts') },
 };
 

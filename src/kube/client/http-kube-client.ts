@@ -190,6 +190,15 @@ export class HttpKubeClient implements KubeClient {
     }
   }
 
+  /** Returns the log of a Pod's only container, or of the one named. */
+  async podLog(pod: ObjectName, signal: AbortSignal, container?: string): Promise<string> {
+    const query = container === undefined ? '' : `?container=${encodeURIComponent(container)}`;
+    const path = `/api/v1/namespaces/${encodeURIComponent(pod.namespace ?? 'default')}/pods/${encodeURIComponent(pod.name)}/log${query}`;
+    const limited = AbortSignal.any([signal, AbortSignal.timeout(REQUEST_MS)]);
+    const answer = await this.#send('GET', path, limited);
+    return textOf(answer.body);
+  }
+
   /** Closes every connection; requests under way fail. */
   async close(): Promise<void> {
     await this.#agent.destroy();

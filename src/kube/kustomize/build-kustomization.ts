@@ -1,14 +1,14 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { isSystemError } from '../../base/coded-error.ts';
-import { readManifests } from '../decode/read-manifests.ts';
+import { isSystemError, messageOf } from '../../base/coded-error.ts';
+import { parseManifests } from '../decode/parse-manifests.ts';
 import type { KubeObject } from '../object.ts';
 import { findKind } from '../resources.ts';
 import { generate, type Generated } from './generate.ts';
 import { KustomizeError } from './kustomize-error.ts';
 import { KUSTOMIZATION_FILES, parseKustomization, type Kustomization } from './kustomization.ts';
 import { nameHash } from './name-hash.ts';
-import { renameKey, rewriteReferences } from './name-references.ts';
+import { rewriteReferences } from './name-references.ts';
 import { addAnnotations, addLabels, applyPatch, changeImages, changeReplicas } from './transform.ts';
 
 /** A kustomization that names itself through others would never end. */
@@ -21,7 +21,7 @@ const MAX_DEPTH = 32;
  * @throws KustomizeError
  */
 export async function buildKustomization(directory: string): Promise<KubeObject[]> {
-  return build(resolve(directory), [], 0);
+  return (await build(resolve(directory), [], 0)).map((each) => each.object);
 }
 
 /** Tells whether a directory holds a kustomization. */
@@ -29,7 +29,13 @@ export async function hasKustomization(directory: string): Promise<boolean> {
   return (await findFile(directory)) !== undefined;
 }
 
-async function build(directory: string, given: KubeObject[], depth: number): Promise<KubeObject[]> {
+/** An object on its way, with every name that it ever had: others may still call it by an old one. */
+interface Built {
+  readonly object: KubeObject;
+  readonly names: readonly string[];
+}
+
+async function build(directory: string, given: readonly Built[], depth: number): Promise<Built[]> {
   if (depth > MAX_DEPTH)
     throw new KustomizeError(
       'BAD_KUSTOMIZATION',
@@ -43,28 +49,46 @@ async function build(directory: string, given: KubeObject[], depth: number): Pro
     );
   }
   const kustomization = parseKustomization(await readText(file), file);
-  let objects = [...given];
+  let built: Built[] = [...given];
   for (const resource of kustomization.resources)
-    objects.push(...(await readResource(directory, resource, depth)));
+    built.push(...(await readResource(directory, resource, depth)));
   const generated: Generated[] = [];
   for (const each of kustomization.configMapGenerator)
     generated.push(await generate('ConfigMap', each, kustomization.generatorOptions, directory));
   for (const each of kustomization.secretGenerator)
     generated.push(await generate('Secret', each, kustomization.generatorOptions, directory));
-  objects.push(...generated.map((each) => each.object));
+  const suffixes = new Map(
+    generated.filter((each) => each.hashed).map((each) => [each.object.metadata.name, each.object.kind]),
+  );
+  built.push(...generated.map((each) => fresh(each.object)));
   for (const component of kustomization.components)
-    objects = await build(join(directory, component), objects, depth + 1);
+    built = await build(join(directory, component), built, depth + 1);
   for (const [index, patch] of kustomization.patches.entries()) {
     const where = `patch ${index + 1} of ${JSON.stringify(file)}`;
     const text =
       patch.patch ?? (patch.path === undefined ? undefined : await readText(join(directory, patch.path)));
     if (text === undefined)
       throw new KustomizeError('BAD_KUSTOMIZATION', `Cannot apply ${where}: it has neither patch nor path`);
-    objects = applyPatch(objects, text, patch.target, where);
+    const outcome = applyPatch(
+      built.map((each) => each.object),
+      text,
+      patch.target,
+      where,
+    );
+    built = built.flatMap((each, at) => {
+      const object = outcome[at];
+      return object === undefined ? [] : [{ object, names: each.names }];
+    });
   }
-  transform(objects, kustomization);
-  rename(objects, kustomization, new Set(generated.filter((each) => each.hashed).map((each) => each.object)));
-  return objects;
+  transform(
+    built.map((each) => each.object),
+    kustomization,
+  );
+  return rename(built, kustomization, (object) => suffixes.get(object.metadata.name) === object.kind);
+}
+
+function fresh(object: KubeObject): Built {
+  return { object, names: [object.metadata.name] };
 }
 
 function transform(objects: readonly KubeObject[], kustomization: Kustomization): void {
@@ -85,32 +109,39 @@ function transform(objects: readonly KubeObject[], kustomization: Kustomization)
 
 /** Gives objects their namespace and final names, then lets the others know. */
 function rename(
-  objects: readonly KubeObject[],
+  built: readonly Built[],
   kustomization: Kustomization,
-  hashed: ReadonlySet<KubeObject>,
-): void {
-  const renames = new Map<string, string>();
-  const before = new Map(objects.map((object) => [object, object.metadata.namespace]));
-  for (const object of objects) {
-    const old = renameKey(object.kind, object.metadata.namespace, object.metadata.name);
+  isHashed: (object: KubeObject) => boolean,
+): Built[] {
+  const renamed = built.map(({ object, names }): Built => {
+    const hashed = isHashed(object);
     const namespaced = findKind(object.apiVersion, object.kind)?.namespaced ?? true;
     if (kustomization.namespace !== undefined && namespaced)
       object.metadata.namespace = kustomization.namespace;
     const plain = object.kind === 'Namespace' || object.kind === 'CustomResourceDefinition';
-    let name = plain
+    const name = plain
       ? object.metadata.name
       : `${kustomization.namePrefix ?? ''}${object.metadata.name}${kustomization.nameSuffix ?? ''}`;
-    if (hashed.has(object)) {
-      object.metadata.name = name;
-      name = `${name}-${nameHash(object)}`;
-    }
-    object.metadata.name = name;
-    renames.set(old, name);
+    object.metadata.name = hashed ? `${name}-${nameHash(object)}` : name;
+    return { object, names: [...names, object.metadata.name] };
+  });
+  const index = new Map<string, string>();
+  const key = (kind: string, namespace: string | undefined, name: string): string =>
+    `${kind} ${namespace ?? ''} ${name}`;
+  for (const { object, names } of renamed)
+    for (const name of names)
+      index.set(key(object.kind, object.metadata.namespace, name), object.metadata.name);
+  for (const { object } of renamed) {
+    rewriteReferences(
+      object,
+      (kind, name) =>
+        index.get(key(kind, object.metadata.namespace, name)) ?? index.get(key(kind, undefined, name)),
+    );
   }
-  for (const object of objects) rewriteReferences(object, renames, before.get(object));
+  return renamed;
 }
 
-async function readResource(directory: string, resource: string, depth: number): Promise<KubeObject[]> {
+async function readResource(directory: string, resource: string, depth: number): Promise<Built[]> {
   if (/^[a-z]+:\/\//i.test(resource) || /^[\w.-]+\.[a-z]+\/.*\?ref=/.test(resource)) {
     throw new KustomizeError(
       'UNSUPPORTED',
@@ -127,7 +158,17 @@ async function readResource(directory: string, resource: string, depth: number):
   });
   return found.isDirectory()
     ? build(path, [], depth + 1)
-    : readManifests(await readText(path), JSON.stringify(path));
+    : readObjects(await readText(path), path).map(fresh);
+}
+
+function readObjects(text: string, path: string): KubeObject[] {
+  try {
+    return parseManifests(text);
+  } catch (error) {
+    throw new KustomizeError('BAD_KUSTOMIZATION', `Cannot use ${JSON.stringify(path)}: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
 }
 
 async function findFile(directory: string): Promise<string | undefined> {

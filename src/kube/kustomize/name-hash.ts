@@ -4,8 +4,11 @@ import { createHash } from 'node:crypto';
 const SUBSTITUTE: Readonly<Record<string, string>> = { '0': 'g', '1': 'h', '3': 'k', a: 'm', e: 't' };
 const HASH_LENGTH = 10;
 
+/** Generated base64 is folded at this column, and the folded text is what is hashed. */
+const BASE64_COLUMNS = 70;
+
 /**
- * Returns the suffix that kustomize puts behind the name of a generated ConfigMap or Secret: it follows from the content,
+ * Returns the suffix that kustomize puts behind the name of a generated ConfigMap or Secret: it follows from the content alone,
  * so that changed content makes a new object and Pods roll.
  */
 export function nameHash(object: {
@@ -17,22 +20,31 @@ export function nameHash(object: {
 }): string {
   const fields: Record<string, unknown> =
     object.kind === 'Secret'
-      ? { data: sorted(object.data), kind: 'Secret', name: object.metadata.name, type: object.type ?? '' }
+      ? { data: sorted(object.data, foldBase64), kind: 'Secret', name: '', type: object.type ?? '' }
       : {
           ...(object.binaryData === undefined || Object.keys(object.binaryData).length === 0
             ? {}
-            : { binaryData: sorted(object.binaryData) }),
+            : { binaryData: sorted(object.binaryData, foldBase64) }),
           data: sorted(object.data),
           kind: 'ConfigMap',
-          name: object.metadata.name,
+          name: '',
         };
   const hex = createHash('sha256').update(goJson(fields)).digest('hex');
   return [...hex.slice(0, HASH_LENGTH)].map((digit) => SUBSTITUTE[digit] ?? digit).join('');
 }
 
-function sorted(data: Record<string, string> | undefined): Record<string, string> | '' {
+function sorted(
+  data: Record<string, string> | undefined,
+  form: (value: string) => string = (value) => value,
+): Record<string, string> | '' {
   if (data === undefined || Object.keys(data).length === 0) return '';
-  return Object.fromEntries(Object.entries(data).sort(([a], [b]) => (a < b ? -1 : 1)));
+  const entries = Object.entries(data).map(([key, value]): [string, string] => [key, form(value)]);
+  return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+function foldBase64(value: string): string {
+  if (value.length <= BASE64_COLUMNS) return value;
+  return value.replaceAll(new RegExp(`.{1,${BASE64_COLUMNS}}`, 'g'), '$&\n');
 }
 
 /** Go's encoder escapes what HTML would read. */

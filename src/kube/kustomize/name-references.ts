@@ -1,11 +1,7 @@
 import type { KubeObject } from '../object.ts';
 
-/** `KIND NAMESPACE NAME` as written → the name it got. */
-export type Renames = ReadonlyMap<string, string>;
-
-export function renameKey(kind: string, namespace: string | undefined, name: string): string {
-  return `${kind} ${namespace ?? ''} ${name}`;
-}
+/** Returns the name that the object of this kind, once called `name`, has now; undefined when it is not among those built. */
+export type CurrentName = (kind: string, name: string) => string | undefined;
 
 type Json = unknown;
 
@@ -13,16 +9,11 @@ type Json = unknown;
  * Rewrites what objects say about one another after names changed: pull secrets, volumes, environment, service accounts,
  * claims, the service of a StatefulSet, and role bindings.
  */
-export function rewriteReferences(
-  object: KubeObject,
-  renames: Renames,
-  originalNamespace: string | undefined,
-): void {
-  const renamed = (kind: string, name: Json): string | undefined =>
-    typeof name === 'string' ? renames.get(renameKey(kind, originalNamespace, name)) : undefined;
+export function rewriteReferences(object: KubeObject, currentName: CurrentName): void {
   const set = (holder: Json, field: string, kind: string): void => {
     if (!isRecord(holder) || !Object.hasOwn(holder, field)) return;
-    const name = renamed(kind, holder[field]);
+    const old = holder[field];
+    const name = typeof old === 'string' ? currentName(kind, old) : undefined;
     if (name !== undefined) holder[field] = name;
   };
 

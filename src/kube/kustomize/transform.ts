@@ -95,7 +95,7 @@ export function changeReplicas(object: KubeObject, replicas: Kustomization['repl
 }
 
 /**
- * Applies one patch, JSON or strategic merge, to the objects it is for; `$patch: delete` removes them.
+ * Applies one patch, JSON or strategic merge, to the objects it is for; undefined stands where `$patch: delete` removed one.
  *
  * @throws KustomizeError `BAD_KUSTOMIZATION` when it is for nothing
  */
@@ -104,7 +104,7 @@ export function applyPatch(
   text: string,
   target: Target | undefined,
   where: string,
-): KubeObject[] {
+): (KubeObject | undefined)[] {
   const patch: unknown = parse(text);
   if (Array.isArray(patch)) {
     if (target === undefined)
@@ -148,14 +148,10 @@ function patchWhere(
   mine: (object: KubeObject) => boolean,
   where: string,
   apply: (object: KubeObject) => KubeObject | undefined,
-): KubeObject[] {
+): (KubeObject | undefined)[] {
   if (!objects.some(mine))
     throw new KustomizeError('BAD_KUSTOMIZATION', `Cannot apply ${where}: no object matches it`);
-  return objects.flatMap((object) => {
-    if (!mine(object)) return [object];
-    const patched = apply(object);
-    return patched === undefined ? [] : [patched];
-  });
+  return objects.map((object) => (mine(object) ? apply(object) : object));
 }
 
 function matches(object: KubeObject, target: Target): boolean {
