@@ -1,5 +1,6 @@
 import { makeNodes, setXattrs, type NodeRequest, type XattrRequest } from './_special-files.ts';
 import type { Skipped } from './_skipped.ts';
+import type { LayerXattr } from './apply-options.ts';
 import { ArchiveError } from './archive-error.ts';
 
 /** Requests gathered before a helper process runs: bounds memory, and hardly any layer has so many. */
@@ -36,6 +37,8 @@ export class SpecialFiles {
     for (const [name, value] of xattrs) {
       // What overlayfs keeps in its own attributes would redirect or hide directories of the lower layers.
       if (/^(?:trusted|user)\.overlay\./.test(name)) continue;
+      // Labels of the build machine mean nothing here: where SELinux runs, the runtime labels the container's mount.
+      if (name === 'security.selinux') continue;
       requests.push({ path: absolute, name, value });
     }
     if (requests.length > 0) this.#xattrs.set(path, requests);
@@ -56,12 +59,18 @@ export class SpecialFiles {
     for (const { made } of waiting) made();
   }
 
-  /** Sets the attributes that wait; what the file system refuses is recorded as skipped. */
-  settleXattrs(exists: (path: string) => boolean): void {
+  /** Sets the attributes that wait and returns them; what the file system refuses is recorded as skipped. */
+  settleXattrs(exists: (path: string) => boolean): LayerXattr[] {
     const requests: XattrRequest[] = [];
-    for (const [path, waiting] of this.#xattrs) if (exists(path)) requests.push(...waiting);
+    const layer: LayerXattr[] = [];
+    for (const [path, waiting] of this.#xattrs) {
+      if (!exists(path)) continue;
+      requests.push(...waiting);
+      for (const { name, value } of waiting)
+        layer.push({ path, name, valueBase64: value.toString('base64') });
+    }
     const complaint = setXattrs(requests);
-    if (complaint === undefined) return;
+    if (complaint === undefined) return layer;
     // The helper stops at nothing but says little: one by one it shows which attribute is refused.
     for (const request of requests) {
       const reason = setXattrs([request]);
@@ -73,5 +82,6 @@ export class SpecialFiles {
         });
       }
     }
+    return layer;
   }
 }

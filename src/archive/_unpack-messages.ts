@@ -1,8 +1,25 @@
+import type { UnpackedLayer } from './apply-options.ts';
+import type { SettleRequest } from './settle-layer.ts';
 import type { UnpackJob, UnpackResult } from './unpack-job.ts';
+
+/** Work for a thread: everything that makes or removes many files. */
+export type WorkerTask =
+  | { readonly kind: 'unpack'; readonly job: UnpackJob }
+  | { readonly kind: 'settle'; readonly request: SettleRequest }
+  | { readonly kind: 'merge'; readonly layers: readonly UnpackedLayer[]; readonly target: string }
+  | { readonly kind: 'remove'; readonly path: string };
+
+/** What comes of each kind of work. */
+export interface TaskResult {
+  readonly unpack: UnpackResult;
+  readonly settle: UnpackedLayer | undefined;
+  readonly merge: undefined;
+  readonly remove: undefined;
+}
 
 /** What the pool tells a worker. */
 export type ToWorker =
-  | { readonly kind: 'start'; readonly id: number; readonly job: UnpackJob }
+  | { readonly kind: 'start'; readonly id: number; readonly task: WorkerTask }
   | { readonly kind: 'chunk'; readonly id: number; readonly chunk: Uint8Array }
   | { readonly kind: 'end'; readonly id: number }
   | { readonly kind: 'abort'; readonly id: number };
@@ -10,7 +27,7 @@ export type ToWorker =
 /** What a worker tells the pool. */
 export type ToPool =
   | { readonly kind: 'used'; readonly id: number; readonly bytes: number }
-  | { readonly kind: 'done'; readonly id: number; readonly result: UnpackResult }
+  | { readonly kind: 'done'; readonly id: number; readonly result: TaskResult[keyof TaskResult] }
   | {
       readonly kind: 'failed';
       readonly id: number;

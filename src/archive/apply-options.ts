@@ -31,6 +31,27 @@ export interface ApplyReport {
   readonly whiteouts: readonly string[];
   /** Directories that hide everything below them in lower layers. `overlay` only. */
   readonly opaque: readonly string[];
+  /** Extended attributes that were set, for whoever copies the tree. */
+  readonly xattrs: readonly LayerXattr[];
   /** How many things were not applied, by what they are: `owner`, `device`, `xattr`. */
   readonly skipped: Readonly<Record<string, number>>;
+}
+
+/** An extended attribute of a path of a layer. */
+export interface LayerXattr {
+  /** Byte path relative to the layer. */
+  readonly path: string;
+  readonly name: string;
+  readonly valueBase64: string;
+}
+
+/** An unpacked layer as it lies, with what its files alone do not say. A plain value: it crosses to worker threads. */
+export interface UnpackedLayer {
+  /** Directory that holds the files. */
+  readonly directory: string;
+  readonly whiteouts: readonly string[];
+  readonly opaque: readonly string[];
+  readonly xattrs: readonly LayerXattr[];
+  /** Whether the layer says what the root directory is like. */
+  readonly rootDeclared: boolean;
 }

@@ -153,7 +153,7 @@ export class LayerApplier implements TarHandler {
       const implied = [...this.#directories.implied].filter(
         (path) => !this.#directoryMetadata.has(path) && this.#isDirectory(path),
       );
-      this.#special.settleXattrs((path) => this.#directories.isReal(parentOf(path)));
+      const xattrs = this.#special.settleXattrs((path) => this.#directories.isReal(parentOf(path)));
       this.#settleDirectories();
       return {
         entries: this.#entries,
@@ -163,6 +163,7 @@ export class LayerApplier implements TarHandler {
         pendingLinks: [...this.#links].map(([path, target]) => ({ path, target })),
         whiteouts,
         opaque: [...this.#opaque].filter((path) => this.#isDirectory(path)),
+        xattrs,
         skipped: this.#skipped.counts,
       };
     } finally {

@@ -3,7 +3,7 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { isSystemError, messageOf } from '../base/coded-error.ts';
 import { algorithmOf, Digester, type Digest } from '../oci/digest.ts';
 import { bytePath } from './_byte-path.ts';
-import { markOverlay, type OverlayMarks } from './_overlay-marks.ts';
+import { markOverlay, type OverlayMarks } from './overlay-marks.ts';
 import type { ApplyOptions, ApplyReport } from './apply-options.ts';
 import { ArchiveError } from './archive-error.ts';
 import { decompress, type DecompressOptions } from './decompress.ts';

@@ -1,7 +1,9 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
-import type { ToPool, ToWorker } from './_unpack-messages.ts';
+import type { TaskResult, ToPool, ToWorker, WorkerTask } from './_unpack-messages.ts';
+import type { UnpackedLayer } from './apply-options.ts';
 import { ArchiveError, type ArchiveErrorCode } from './archive-error.ts';
+import type { SettleRequest } from './settle-layer.ts';
 import type { UnpackJob, UnpackResult } from './unpack-job.ts';
 
 /** Most worker threads: more than this many layers at once wait for the disk anyway. */
@@ -33,24 +35,28 @@ export class UnpackPool {
   }
 
   /** Unpacks a layer that lies in a file. @throws ArchiveError; the signal's reason when it aborts */
-  async run(job: UnpackJob, signal: AbortSignal): Promise<UnpackResult> {
-    signal.throwIfAborted();
-    const task = this.#start(job);
-    const onAbort = (): void => task.cancel();
-    signal.addEventListener('abort', onAbort, { once: true });
-    try {
-      return await task.outcome;
-    } catch (error) {
-      signal.throwIfAborted();
-      throw error;
-    } finally {
-      signal.removeEventListener('abort', onAbort);
-    }
+  unpack(job: UnpackJob, signal: AbortSignal): Promise<UnpackResult> {
+    return this.#run({ kind: 'unpack', job }, signal);
+  }
+
+  /** Puts right for one stack what a layer left open; see {@link settleLayer}. */
+  settle(request: SettleRequest, signal: AbortSignal): Promise<UnpackedLayer | undefined> {
+    return this.#run({ kind: 'settle', request }, signal);
+  }
+
+  /** Copies a stack of layers, base first, into one tree; see {@link mergeLayers}. */
+  async merge(layers: readonly UnpackedLayer[], target: string, signal: AbortSignal): Promise<void> {
+    await this.#run({ kind: 'merge', layers, target }, signal);
+  }
+
+  /** Removes a tree, whatever its permissions, following no link. */
+  async remove(path: string, signal: AbortSignal): Promise<void> {
+    await this.#run({ kind: 'remove', path }, signal);
   }
 
   /** Begins to unpack a layer whose bytes the caller writes. */
   open(job: UnpackJob): UnpackSink {
-    const task = this.#start(job);
+    const task = this.#start({ kind: 'unpack', job });
     // A failure is reported by the next write or by finish; without either it must not end the process.
     task.outcome.catch(() => undefined);
     return new ChunkedSink(task);
@@ -62,22 +68,40 @@ export class UnpackPool {
     await Promise.all(this.#workers.splice(0).map((worker) => worker.stop()));
   }
 
-  #start(job: UnpackJob): Task {
+  async #run<K extends WorkerTask['kind']>(
+    task: Extract<WorkerTask, { kind: K }>,
+    signal: AbortSignal,
+  ): Promise<TaskResult[K]> {
+    signal.throwIfAborted();
+    const running = this.#start(task);
+    const onAbort = (): void => running.cancel();
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      return await running.outcome;
+    } catch (error) {
+      signal.throwIfAborted();
+      throw error;
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  #start<K extends WorkerTask['kind']>(task: Extract<WorkerTask, { kind: K }>): Running<TaskResult[K]> {
     if (this.#closed) throw new Error('Cannot unpack: the pool is closed');
     const idle = this.#workers.toSorted((a, b) => a.load - b.load)[0];
     if (idle !== undefined && (idle.load === 0 || this.#workers.length >= this.#limit))
-      return idle.start(job);
+      return idle.start(task);
     const worker = new PoolWorker(() => {
       const place = this.#workers.indexOf(worker);
       if (place >= 0) this.#workers.splice(place, 1);
     });
     this.#workers.push(worker);
-    return worker.start(job);
+    return worker.start(task);
   }
 }
 
-interface Task {
-  readonly outcome: Promise<UnpackResult>;
+interface Running<T> {
+  readonly outcome: Promise<T>;
   /** Sends bytes, which the worker then owns. */
   send(chunk: Uint8Array<ArrayBuffer>): void;
   /** Resolves when less than a window of bytes is unused, or when the job is over. */
@@ -87,7 +111,7 @@ interface Task {
 }
 
 interface Pending {
-  readonly resolve: (result: UnpackResult) => void;
+  readonly resolve: (result: TaskResult[keyof TaskResult]) => void;
   readonly reject: (error: Error) => void;
   unused: number;
   wake: () => void;
@@ -115,13 +139,19 @@ class PoolWorker {
     return this.#pending.size;
   }
 
-  start(job: UnpackJob): Task {
+  start<K extends WorkerTask['kind']>(task: Extract<WorkerTask, { kind: K }>): Running<TaskResult[K]> {
     const id = ++this.#lastId;
-    const { promise: outcome, resolve, reject } = Promise.withResolvers<UnpackResult>();
-    const pending: Pending = { resolve, reject, unused: 0, wake: () => {} };
+    const { promise: outcome, resolve, reject } = Promise.withResolvers<TaskResult[K]>();
+    const pending: Pending = {
+      // The worker answers a task with the result of its kind.
+      resolve: (result) => resolve(result as TaskResult[K]),
+      reject,
+      unused: 0,
+      wake: () => {},
+    };
     this.#pending.set(id, pending);
     this.#worker.ref();
-    this.#post({ kind: 'start', id, job });
+    this.#post({ kind: 'start', id, task });
     return {
       outcome,
       send: (chunk) => {
@@ -176,12 +206,12 @@ class PoolWorker {
 }
 
 class ChunkedSink implements UnpackSink {
-  readonly #task: Task;
+  readonly #task: Running<UnpackResult>;
   #buffer = new Uint8Array(MESSAGE_BYTES);
   #filled = 0;
   #over = false;
 
-  constructor(task: Task) {
+  constructor(task: Running<UnpackResult>) {
     this.#task = task;
     const over = (): void => {
       this.#over = true;

@@ -1,7 +1,11 @@
 import { parentPort } from 'node:worker_threads';
 import { CodedError, messageOf } from '../base/coded-error.ts';
+import { bytePath } from './_byte-path.ts';
+import { removeTree } from './_tree.ts';
+import type { TaskResult, ToPool, ToWorker, WorkerTask } from './_unpack-messages.ts';
+import { mergeLayers } from './merge-layers.ts';
+import { settleLayer } from './settle-layer.ts';
 import { runUnpackJob } from './unpack-job.ts';
-import type { ToPool, ToWorker } from './_unpack-messages.ts';
 
 /*
  * The inside of a worker thread of `unpack-pool.ts`: runs the jobs that it is sent, several at a time, and says after each
@@ -34,12 +38,11 @@ port.on('message', (message: ToWorker) => {
   job.wake();
 });
 
-async function start({ id, job }: Extract<ToWorker, { kind: 'start' }>): Promise<void> {
+async function start({ id, task }: Extract<ToWorker, { kind: 'start' }>): Promise<void> {
   const entry: Running = { abort: new AbortController(), chunks: [], ended: false, wake: () => {} };
   running.set(id, entry);
   try {
-    const result = await runUnpackJob(job, chunksOf(id, entry), entry.abort.signal);
-    post({ kind: 'done', id, result });
+    post({ kind: 'done', id, result: await run(task, id, entry) });
   } catch (error) {
     post({
       kind: 'failed',
@@ -49,6 +52,21 @@ async function start({ id, job }: Extract<ToWorker, { kind: 'start' }>): Promise
     });
   } finally {
     running.delete(id);
+  }
+}
+
+async function run(task: WorkerTask, id: number, entry: Running): Promise<TaskResult[keyof TaskResult]> {
+  switch (task.kind) {
+    case 'unpack':
+      return runUnpackJob(task.job, chunksOf(id, entry), entry.abort.signal);
+    case 'settle':
+      return settleLayer(task.request);
+    case 'merge':
+      mergeLayers(task.layers, task.target);
+      return undefined;
+    case 'remove':
+      removeTree(bytePath(task.path));
+      return undefined;
   }
 }
 

@@ -26,9 +26,7 @@ function startOf(pid: number): string | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
     // The command name, in parentheses, may itself hold spaces and parentheses. Start time is field 22.
-    return text
-      .slice(text.lastIndexOf(')') + 2)
-      .split(' ')[19];
+    return text.slice(text.lastIndexOf(')') + 2).split(' ')[19];
   } catch {
     return undefined;
   }

@@ -41,7 +41,9 @@ const TABLES = `
 
 /** Prepares a connection and its tables. @throws ImageError `BAD_STATE` for tables of a newer version */
 export function prepareSchema(db: DatabaseSync, path: string): void {
-  db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 5000');
+  db.exec(
+    'PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 5000',
+  );
   const version = db.prepare('PRAGMA user_version').get()?.['user_version'];
   if (version === VERSION) return;
   if (version !== 0) {

@@ -12,7 +12,14 @@ export interface Rootfs {
    * For `overlay` on a machine where this process may not mount: the options with which the runtime mounts it inside
    * its own user and mount namespaces. Absent when `path` is ready as it is.
    */
-  readonly overlay?: { readonly lower: readonly string[]; readonly upper: string; readonly work: string };
+  readonly overlay?: {
+    /** Topmost first, as the option `lowerdir` takes them. */
+    readonly lower: readonly string[];
+    readonly upper: string;
+    readonly work: string;
+    /** Further mount options, such as `userxattr`. */
+    readonly options?: readonly string[];
+  };
 }
 
 /** Turns unpacked layers into root file systems. Layers are unpacked once per diff ID and shared read-only. */

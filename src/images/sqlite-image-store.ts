@@ -36,14 +36,19 @@ export interface SqliteImageStore extends ImageStore {
  *
  * @throws ImageError `BAD_STATE`
  */
-export async function openImageStore(path: string, options: ImageStoreOptions = {}): Promise<SqliteImageStore> {
+export async function openImageStore(
+  path: string,
+  options: ImageStoreOptions = {},
+): Promise<SqliteImageStore> {
   let db: DatabaseSync;
   try {
     db = new DatabaseSync(path);
     prepareSchema(db, path);
   } catch (cause) {
     if (cause instanceof ImageError) throw cause;
-    throw new ImageError('BAD_STATE', `Cannot open image records "${path}": ${(cause as Error).message}`, { cause });
+    throw new ImageError('BAD_STATE', `Cannot open image records "${path}": ${(cause as Error).message}`, {
+      cause,
+    });
   }
   const store = new SqliteStore(db, options);
   store.dropDeadLeases();
@@ -128,7 +133,11 @@ class SqliteStore implements SqliteImageStore {
         | string
         | undefined;
       if (image === undefined) return false;
-      this.#run('DELETE FROM images WHERE id = ? AND NOT EXISTS (SELECT 1 FROM names WHERE image = ?)', image, image);
+      this.#run(
+        'DELETE FROM images WHERE id = ? AND NOT EXISTS (SELECT 1 FROM names WHERE image = ?)',
+        image,
+        image,
+      );
       return true;
     });
     if (removed) await this.syncLayout();
@@ -189,7 +198,8 @@ class SqliteStore implements SqliteImageStore {
       for (const layer of parse<Descriptor[]>(row['layers'])) roots.add(layer.digest);
       for (const diffId of parse<Digest[]>(row['diff_ids'])) roots.add(diffId);
     }
-    for (const row of this.#all('SELECT target FROM names')) roots.add(parse<Descriptor>(row['target']).digest);
+    for (const row of this.#all('SELECT target FROM names'))
+      roots.add(parse<Descriptor>(row['target']).digest);
     for (const row of this.#all('SELECT digest FROM lease_content')) roots.add(row['digest'] as Digest);
     return roots;
   }
@@ -199,7 +209,8 @@ class SqliteStore implements SqliteImageStore {
     needed: ReadonlySet<Digest>,
     remove: () => Promise<void>,
   ): Promise<boolean> {
-    if (needed.has(digest) || this.#all('SELECT 1 FROM lease_content WHERE digest = ?', digest).length > 0) return false;
+    if (needed.has(digest) || this.#all('SELECT 1 FROM lease_content WHERE digest = ?', digest).length > 0)
+      return false;
     const removal = remove();
     this.#condemned.set(
       digest,
@@ -220,7 +231,8 @@ class SqliteStore implements SqliteImageStore {
 
   dropDeadLeases(): void {
     for (const row of this.#all('SELECT id, owner FROM leases')) {
-      if (!isRunning(row['owner'] as string)) this.#run('DELETE FROM leases WHERE id = ?', row['id'] as string);
+      if (!isRunning(row['owner'] as string))
+        this.#run('DELETE FROM leases WHERE id = ?', row['id'] as string);
     }
   }
 

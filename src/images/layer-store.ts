@@ -1,0 +1,433 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { mkdir, readdir, realpath, rename, rm, symlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { UnpackedLayer } from '../archive/apply-options.ts';
+import type { UnpackJob, UnpackResult } from '../archive/unpack-job.ts';
+import type { UnpackPool, UnpackSink } from '../archive/unpack-pool.ts';
+import { syncDirectory, writeFileAtomic } from '../base/atomic-file.ts';
+import { isSystemError } from '../base/coded-error.ts';
+import { SingleFlight } from '../base/single-flight.ts';
+import type { FileStore } from '../content/file-store.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import { algorithmOf, hexOf, isDigest, type Digest } from '../oci/digest.ts';
+import { bootId } from './_boot-id.ts';
+import {
+  LAYER_FILES,
+  readRecord,
+  recordOf,
+  recordPath,
+  unpackedLayer,
+  type LayerRecord,
+} from './_layer-record.ts';
+import { ImageError } from './image-error.ts';
+import { probeOverlay, run, type OverlaySupport } from './overlay-support.ts';
+
+const never = new AbortController().signal;
+/** Longest that flushing may take: a slow disk with gigabytes to write. */
+const SYNC_MS = 30 * 60 * 1000;
+
+/** A layer of a stack, ready to be mounted or copied. */
+export interface StackedLayer {
+  readonly diffId: Digest;
+  /** The layer as it lies, or the variant of it that this stack needs. */
+  readonly layer: UnpackedLayer;
+  /** Whether its whiteouts are on disk as overlayfs reads them. */
+  readonly overlayReady: boolean;
+  /** Name in `linksDirectory`, short so that many layers fit the options of one mount. */
+  readonly link: string;
+}
+
+/** Facts about an unpacked layer. */
+export interface LayerInfo {
+  readonly diffId: Digest;
+  readonly entries: number;
+  /** Bytes of file content. */
+  readonly bytes: number;
+}
+
+/** Takes the bytes of a layer as they arrive and makes of them both the committed blob and the unpacked layer. */
+export interface LayerSink {
+  /** Bytes kept from an earlier, interrupted sink: the first byte to write is this one. */
+  readonly offset: number;
+  write(chunk: Uint8Array): Promise<void>;
+  /** @throws ArchiveError, ContentError; the kept bytes are gone when they were wrong */
+  finish(): Promise<LayerInfo>;
+  /** Stops and keeps the bytes for a later sink, but nothing unpacked; harmless after finish. */
+  close(): Promise<void>;
+  /** Stops and keeps nothing; harmless after finish. */
+  abort(): Promise<void>;
+}
+
+/**
+ * Layers unpacked once for each diff ID:
+ *
+ * ```
+ * sha256/<hex>/{fs,layer.json}  variants/<name>/{fs,layer.json}  links/<short name> → a layer's fs  staging/  whiteout
+ * ```
+ *
+ * A directory with a record is whole; it got there by a rename. Everything in `staging` is left over from a crash.
+ */
+export interface LayerStore {
+  readonly linksDirectory: string;
+  readonly overlay: OverlaySupport;
+  isUnpacked(diffId: Digest): Promise<boolean>;
+  /**
+   * Unpacks a layer whose content is held, once however often it is asked for at the same time, and checks its diff ID.
+   *
+   * @throws ArchiveError, ContentError
+   */
+  unpack(layer: Descriptor, diffId: Digest, signal: AbortSignal): Promise<LayerInfo>;
+  /**
+   * Opens a sink for a layer that is on its way. The ref is the digest, as for {@link FileStore.openExternalIngest}.
+   *
+   * @throws ContentError `LOCKED` while somebody else takes the same blob in
+   */
+  openSink(layer: Descriptor, diffId: Digest): Promise<LayerSink>;
+  /**
+   * Returns the layers of an image, base first, as they have to be stacked.
+   *
+   * @throws ImageError `NOT_FOUND` when a layer is not unpacked; ArchiveError `BAD_ARCHIVE` when a layer needs a file below it
+   *   that is not there
+   */
+  stack(diffIds: readonly Digest[], signal: AbortSignal): Promise<StackedLayer[]>;
+  walk(): AsyncIterable<LayerInfo>;
+  /** Removes a layer and its variants. */
+  remove(diffId: Digest): Promise<void>;
+  /** Waits until everything unpacked is on disk. */
+  synced(): Promise<void>;
+}
+
+export interface LayerStoreOptions {
+  /** Threads that unpack; closed by whoever made it. */
+  readonly pool: UnpackPool;
+  readonly content: FileStore;
+  /** What the machine allows; found out by trying when absent. */
+  readonly overlay?: OverlaySupport;
+}
+
+/** Opens the layers in `directory`, making it when it is not there and clearing what a crashed process left. */
+export async function openLayerStore(directory: string, options: LayerStoreOptions): Promise<LayerStore> {
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const root = await realpath(directory);
+  await mkdir(join(root, 'links'), { recursive: true });
+  await mkdir(join(root, 'variants'), { recursive: true });
+  await options.pool.remove(join(root, 'staging'), never);
+  await mkdir(join(root, 'staging'));
+  const overlay = options.overlay ?? (await probeOverlay(root));
+  const store = new DirectoryLayerStore(root, options, overlay);
+  await store.dropUnsynced();
+  return store;
+}
+
+class DirectoryLayerStore implements LayerStore {
+  readonly linksDirectory: string;
+  readonly overlay: OverlaySupport;
+  readonly #root: string;
+  readonly #pool: UnpackPool;
+  readonly #content: FileStore;
+  readonly #boot = bootId();
+  readonly #unpacking = new SingleFlight<Digest, LayerInfo>();
+  readonly #settling = new SingleFlight<string, StackedLayer>();
+  /** Directories whose files are not known to be on disk yet. */
+  readonly #unsynced = new Set<string>();
+  #syncing: Promise<void> | undefined;
+
+  constructor(root: string, options: LayerStoreOptions, overlay: OverlaySupport) {
+    this.#root = root;
+    this.#pool = options.pool;
+    this.#content = options.content;
+    this.overlay = overlay;
+    this.linksDirectory = join(root, 'links');
+  }
+
+  async isUnpacked(diffId: Digest): Promise<boolean> {
+    return (await readRecord(this.#directoryOf(diffId))) !== undefined;
+  }
+
+  unpack(layer: Descriptor, diffId: Digest, signal: AbortSignal): Promise<LayerInfo> {
+    return this.#unpacking.do(diffId, async () => {
+      const existing = await readRecord(this.#directoryOf(diffId));
+      if (existing !== undefined) return infoOf(existing);
+      const staging = await this.#stage();
+      try {
+        // A missing blob is the store's error, not one of a file that somebody's worker did not find.
+        await this.#content.stat(layer.digest);
+        const job = this.#job(staging, layer, diffId, {
+          kind: 'file',
+          path: this.#content.pathOf(layer.digest),
+        });
+        return await this.#publish(staging, await this.#pool.unpack(job, signal));
+      } finally {
+        await this.#discard(staging);
+      }
+    });
+  }
+
+  async openSink(layer: Descriptor, diffId: Digest): Promise<LayerSink> {
+    const ingest = await this.#content.openExternalIngest(layer.digest);
+    let staging: string;
+    let sink: UnpackSink;
+    try {
+      staging = await this.#stage();
+      const keep = { path: ingest.path, offset: ingest.offset };
+      sink = this.#pool.open(this.#job(staging, layer, diffId, { kind: 'stream', keep }));
+    } catch (error) {
+      await ingest.close();
+      throw error;
+    }
+    let over = false;
+    const stop = async (end: () => Promise<void>): Promise<void> => {
+      if (over) return;
+      over = true;
+      await sink.abort();
+      await this.#discard(staging);
+      await end();
+    };
+    return {
+      offset: ingest.offset,
+      write: (chunk) => sink.write(chunk),
+      finish: async () => {
+        try {
+          const result = await sink.finish();
+          over = true;
+          await ingest.publish(result.digest, result.size);
+          return await this.#publish(staging, result);
+        } catch (error) {
+          // Wrong bytes are of no use to anyone; on a full disk they are worth keeping.
+          const wrong = (error as { code?: unknown }).code !== 'NO_SPACE';
+          over = true;
+          await (wrong ? ingest.abort() : ingest.close());
+          throw error;
+        } finally {
+          await this.#discard(staging);
+        }
+      },
+      close: () => stop(() => ingest.close()),
+      abort: () => stop(() => ingest.abort()),
+    };
+  }
+
+  async stack(diffIds: readonly Digest[], signal: AbortSignal): Promise<StackedLayer[]> {
+    const stacked: StackedLayer[] = [];
+    for (const diffId of diffIds) {
+      const directory = this.#directoryOf(diffId);
+      const record = await readRecord(directory);
+      if (record === undefined)
+        throw new ImageError('NOT_FOUND', `Cannot stack layer "${diffId}": it is not unpacked`);
+      const settles =
+        record.pendingLinks.length > 0 || (record.impliedDirectories.length > 0 && stacked.length > 0);
+      stacked.push(
+        settles
+          ? await this.#settle(diffId, record, [...stacked], signal)
+          : await this.#stackedLayer(diffId, directory, record),
+      );
+    }
+    return stacked;
+  }
+
+  async *walk(): AsyncIterable<LayerInfo> {
+    for (const directory of await this.#layerDirectories()) {
+      const record = await readRecord(directory);
+      if (record !== undefined) yield infoOf(record);
+    }
+  }
+
+  async remove(diffId: Digest): Promise<void> {
+    const variants = join(this.#root, 'variants');
+    for (const name of await readdir(variants)) {
+      if (name.startsWith(`${hexOf(diffId)}.`)) await this.#removeDirectory(join(variants, name));
+    }
+    await this.#removeDirectory(this.#directoryOf(diffId));
+  }
+
+  async synced(): Promise<void> {
+    while (this.#unsynced.size > 0) await (this.#syncing ??= this.#sync());
+  }
+
+  /** Drops layers whose files were not on disk for certain when the machine went down. */
+  async dropUnsynced(): Promise<void> {
+    for (const directory of await this.#layerDirectories()) {
+      const record = await readRecord(directory).catch(() => undefined);
+      if (record?.unsyncedBoot === this.#boot) this.#unsynced.add(directory);
+      if (record === undefined || (record.unsyncedBoot !== undefined && record.unsyncedBoot !== this.#boot))
+        await this.#removeDirectory(directory);
+    }
+    this.#syncSoon();
+  }
+
+  async #layerDirectories(): Promise<string[]> {
+    const found: string[] = [];
+    for (const algorithm of ['sha256', 'sha384', 'sha512']) {
+      for (const hex of await namesIn(join(this.#root, algorithm))) {
+        if (isDigest(`${algorithm}:${hex}`)) found.push(join(this.#root, algorithm, hex));
+      }
+    }
+    for (const name of await namesIn(join(this.#root, 'variants')))
+      found.push(join(this.#root, 'variants', name));
+    return found;
+  }
+
+  #directoryOf(diffId: Digest): string {
+    return join(this.#root, algorithmOf(diffId), hexOf(diffId));
+  }
+
+  async #stage(): Promise<string> {
+    const staging = join(this.#root, 'staging', randomUUID());
+    await mkdir(join(staging, LAYER_FILES), { recursive: true });
+    return staging;
+  }
+
+  #job(staging: string, layer: Descriptor, diffId: Digest, source: UnpackJob['source']): UnpackJob {
+    return {
+      target: join(staging, LAYER_FILES),
+      apply: { whiteouts: 'overlay', recordPath: join(staging, 'skipped.jsonl') },
+      source,
+      digest: layer.digest,
+      size: layer.size,
+      diffId,
+      overlay: this.overlay.marks,
+    };
+  }
+
+  async #publish(staging: string, result: UnpackResult): Promise<LayerInfo> {
+    const record = recordOf(result, this.#boot);
+    const directory = this.#directoryOf(result.diffId);
+    if ((await readRecord(directory)) === undefined) await this.#moveIn(staging, directory, record);
+    return infoOf(record);
+  }
+
+  async #moveIn(staging: string, directory: string, record: LayerRecord): Promise<void> {
+    await writeFileAtomic(recordPath(staging), JSON.stringify(record));
+    const parent = join(directory, '..');
+    await mkdir(parent, { recursive: true });
+    // A directory without a record is no layer, whoever left it.
+    await this.#removeDirectory(directory);
+    await rename(staging, directory);
+    await syncDirectory(parent);
+    this.#unsynced.add(directory);
+    this.#syncSoon();
+  }
+
+  async #settle(
+    diffId: Digest,
+    record: LayerRecord,
+    lower: readonly StackedLayer[],
+    signal: AbortSignal,
+  ): Promise<StackedLayer> {
+    const chain = createHash('sha256');
+    for (const { diffId: below } of lower) chain.update(`${below}\n`);
+    const name = `${hexOf(diffId)}.${chain.digest('hex').slice(0, 32)}`;
+    const directory = join(this.#root, 'variants', name);
+    return this.#settling.do(name, async () => {
+      const existing = await readRecord(directory);
+      if (existing !== undefined) return this.#stackedLayer(diffId, directory, existing);
+      const staging = join(this.#root, 'staging', randomUUID());
+      await mkdir(staging);
+      try {
+        const own = this.#directoryOf(diffId);
+        const { opaqueXattr } = this.overlay.marks;
+        const variant = await this.#pool.settle(
+          {
+            layer: unpackedLayer(own, record),
+            impliedDirectories: record.impliedDirectories,
+            pendingLinks: record.pendingLinks,
+            lower: lower.map(({ layer }) => layer).toReversed(),
+            target: join(staging, LAYER_FILES),
+            ...(opaqueXattr === undefined || !record.overlayReady ? {} : { opaqueXattr }),
+          },
+          signal,
+        );
+        if (variant === undefined) return await this.#stackedLayer(diffId, own, record);
+        const { whiteouts, opaque, xattrs } = variant;
+        const settled: LayerRecord = {
+          ...record,
+          whiteouts,
+          opaque,
+          xattrs,
+          impliedDirectories: [],
+          pendingLinks: [],
+          unsyncedBoot: this.#boot,
+        };
+        await this.#moveIn(staging, directory, settled);
+        return await this.#stackedLayer(diffId, directory, settled);
+      } finally {
+        await this.#discard(staging);
+      }
+    });
+  }
+
+  async #stackedLayer(diffId: Digest, directory: string, record: LayerRecord): Promise<StackedLayer> {
+    const link = createHash('sha256').update(directory.slice(this.#root.length)).digest('hex').slice(0, 16);
+    try {
+      await symlink(
+        join('..', directory.slice(this.#root.length + 1), LAYER_FILES),
+        join(this.linksDirectory, link),
+      );
+    } catch (error) {
+      if (!isSystemError(error, 'EEXIST')) throw error;
+    }
+    return { diffId, layer: unpackedLayer(directory, record), overlayReady: record.overlayReady, link };
+  }
+
+  /** Takes a directory out of sight at once; its files go afterwards. */
+  async #removeDirectory(directory: string): Promise<void> {
+    const trash = join(this.#root, 'staging', randomUUID());
+    try {
+      await rename(directory, trash);
+    } catch (error) {
+      if (isSystemError(error, 'ENOENT')) return;
+      throw error;
+    }
+    this.#unsynced.delete(directory);
+    const link = createHash('sha256').update(directory.slice(this.#root.length)).digest('hex').slice(0, 16);
+    await rm(join(this.linksDirectory, link), { force: true });
+    await this.#pool.remove(trash, never);
+  }
+
+  async #discard(staging: string): Promise<void> {
+    await this.#pool.remove(staging, never);
+  }
+
+  #syncSoon(): void {
+    if (this.#unsynced.size > 0) void (this.#syncing ??= this.#sync());
+  }
+
+  /** Flushes the file system once for all layers that wait, then takes the mark off their records. */
+  async #sync(): Promise<void> {
+    const waiting = [...this.#unsynced];
+    try {
+      const complaint = await run('sync', ['-f', this.#root], { timeoutMs: SYNC_MS });
+      if (complaint !== undefined) {
+        // Without `sync -f` (busybox) each layer is verified by being unpacked again after a reboot.
+        for (const directory of waiting) this.#unsynced.delete(directory);
+        return;
+      }
+      for (const directory of waiting) {
+        this.#unsynced.delete(directory);
+        const record = await readRecord(directory);
+        if (record === undefined) continue;
+        const { unsyncedBoot: _, ...rest } = record;
+        await writeFileAtomic(recordPath(directory), JSON.stringify(rest));
+      }
+    } catch (error) {
+      // The mark stays, or the layer was removed meanwhile: at worst it is unpacked again after a reboot.
+      if (!isSystemError(error) && !(error instanceof ImageError)) throw error;
+    } finally {
+      this.#syncing = undefined;
+      this.#syncSoon();
+    }
+  }
+}
+
+function infoOf({ diffId, entries, bytes }: LayerRecord): LayerInfo {
+  return { diffId, entries, bytes };
+}
+
+async function namesIn(directory: string): Promise<string[]> {
+  try {
+    return await readdir(directory);
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT')) return [];
+    throw error;
+  }
+}
