@@ -23,7 +23,7 @@ import { resolveReference, type Resolved } from '../remote/resolve.ts';
 import type { RepositorySession } from '../remote/repository-session.ts';
 import { writeContent } from '../content/write-content.ts';
 import { fetchLayer, isHeld } from './fetch-layer.ts';
-import { FlightRecorder, FlightRecords, type FlightPart } from './flight-record.ts';
+import { FlightRecorder, FlightRecords, type FlightPart, type FlightRecord } from './flight-record.ts';
 import { JoinedFlights } from './joined-flights.ts';
 import type { LayerUnpacker } from './layer-unpacker.ts';
 import { chooseImage, fetchError, loadDocument, type DocumentContext } from './load-image.ts';
@@ -433,7 +433,7 @@ function platformText(platform: Platform): string {
 
 function failureFields(
   error: PullError | undefined,
-): Pick<import('./flight-record.ts').FlightRecord, 'code' | 'error' | 'answers'> {
+): Pick<FlightRecord, 'code' | 'error' | 'answers'> {
   if (error === undefined) return {};
   return { code: error.code, error: error.description, answers: error.answers };
 }

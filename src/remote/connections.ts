@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import type { Socket } from 'node:net';
 import { Agent, buildConnector, ProxyAgent, type Dispatcher } from 'undici';
 import { proxyFor, type ProxyEnvironment } from './proxy.ts';
 import { secureContextFor, type TlsSettings } from './tls-roots.ts';
@@ -113,7 +112,7 @@ function connectorFor(tls: TlsSettings, dialMs: number): buildConnector.connecto
         callback(error, null);
         return;
       }
-      handshake({ ...options, httpSocket: socket as Socket }, (...[failure, secured]) => {
+      handshake({ ...options, httpSocket: socket }, (...[failure, secured]) => {
         if (failure === null) callback(null, secured);
         else callback(asHandshakeFailure(failure), null);
       });

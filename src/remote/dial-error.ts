@@ -112,8 +112,11 @@ function certificateText(error: unknown, code: string, name: string): string | u
   if (code !== 'ERR_TLS_CERT_ALTNAME_INVALID') return undefined;
   const certificate = error instanceof Error && 'cert' in error ? error.cert : undefined;
   const names =
-    typeof certificate === 'object' && certificate !== null && 'subjectaltname' in certificate
-      ? String(certificate.subjectaltname ?? '')
+    typeof certificate === 'object' &&
+    certificate !== null &&
+    'subjectaltname' in certificate &&
+    typeof certificate.subjectaltname === 'string'
+      ? certificate.subjectaltname
       : '';
   if (isIP(name) !== 0 && !names.includes('IP Address:'))
     return `x509: cannot validate certificate for ${name} because it doesn't contain any IP SANs`;

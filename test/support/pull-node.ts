@@ -83,7 +83,7 @@ export function impatientClock(): {
 /** Makes a layer of pseudo-random bytes that does not compress, so that sizes are predictable. The tar inside is one file. */
 export function layerOf(seed: string, size = 4096): { bytes: Buffer; diffId: string; tar: Buffer } {
   const body = Buffer.alloc(size);
-  let state = [...seed].reduce((sum, char) => (sum * 31 + char.charCodeAt(0)) >>> 0, 7);
+  let state = Buffer.from(seed).reduce((sum, byte) => (sum * 31 + byte) >>> 0, 7);
   for (let at = 0; at < size; at++) {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
     body[at] = state >>> 24;
