@@ -1,3 +1,5 @@
+import type { OverlayMarks } from './overlay-marks.ts';
+
 /** Most entries of one layer: ten times what the largest images in use have, small enough to be counted in memory. */
 export const MAX_ENTRIES = 2_000_000;
 /** Longest path of an entry in bytes: what Linux takes (PATH_MAX). */
@@ -14,6 +16,8 @@ export interface ApplyOptions {
   /** File that gets a JSON line for each thing that could not be applied. */
   readonly recordPath?: string;
   readonly maxEntries?: number;
+  /** How whiteouts are put on disk for overlayfs; absent keeps them in the report only. */
+  readonly overlay?: OverlayMarks;
 }
 
 /** What became of a layer. Paths are byte paths (`latin1`), relative to the target. */
@@ -31,6 +35,8 @@ export interface ApplyReport {
   readonly whiteouts: readonly string[];
   /** Directories that hide everything below them in lower layers. `overlay` only. */
   readonly opaque: readonly string[];
+  /** Whether every whiteout and opaque directory is on disk as overlayfs reads it. */
+  readonly overlayReady: boolean;
   /** Extended attributes that were set, for whoever copies the tree. */
   readonly xattrs: readonly LayerXattr[];
   /** How many things were not applied, by what they are: `owner`, `device`, `xattr`. */

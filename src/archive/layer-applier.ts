@@ -26,6 +26,7 @@ import { listNames, removeTree } from './_tree.ts';
 import { Skipped } from './_skipped.ts';
 import { MAX_ENTRIES, MAX_PATH_BYTES, type ApplyOptions, type ApplyReport } from './apply-options.ts';
 import { ArchiveError } from './archive-error.ts';
+import { markOverlay } from './overlay-marks.ts';
 import type { TarEntry } from './tar-entry.ts';
 import type { TarHandler } from './tar-parser.ts';
 
@@ -150,6 +151,11 @@ export class LayerApplier implements TarHandler {
     try {
       this.#special.flush();
       const whiteouts = this.#settleWhiteouts();
+      const opaque = [...this.#opaque].filter((path) => this.#isDirectory(path));
+      const { overlay } = this.#options;
+      // Before the directories get their times: a whiteout changes those of the directory that it lies in.
+      const overlayReady =
+        overlay !== undefined && markOverlay(this.#directories.absolute(''), { whiteouts, opaque }, overlay);
       const implied = [...this.#directories.implied].filter(
         (path) => !this.#directoryMetadata.has(path) && this.#isDirectory(path),
       );
@@ -162,7 +168,8 @@ export class LayerApplier implements TarHandler {
         impliedDirectories: implied,
         pendingLinks: [...this.#links].map(([path, target]) => ({ path, target })),
         whiteouts,
-        opaque: [...this.#opaque].filter((path) => this.#isDirectory(path)),
+        opaque,
+        overlayReady,
         xattrs,
         skipped: this.#skipped.counts,
       };

@@ -2,7 +2,6 @@ import { linkSync } from 'node:fs';
 import { isSystemError } from '../base/coded-error.ts';
 import { bytePath, fsPath } from './_byte-path.ts';
 import { makeNodes, setXattrs } from './_special-files.ts';
-import type { ApplyReport } from './apply-options.ts';
 
 /** How overlayfs is told what a layer hides. @see Linux, Documentation/filesystems/overlayfs.rst, "whiteouts and opaque directories" */
 export interface OverlayMarks {
@@ -15,7 +14,7 @@ export interface OverlayMarks {
 /** Puts whiteouts and opaque marks on disk. Returns whether all of them are there. */
 export function markOverlay(
   root: string,
-  layer: Pick<ApplyReport, 'whiteouts' | 'opaque'>,
+  layer: { readonly whiteouts: readonly string[]; readonly opaque: readonly string[] },
   marks: OverlayMarks,
 ): boolean {
   return makeWhiteouts(root, layer.whiteouts, marks) && makeOpaque(root, layer.opaque, marks);

@@ -2,8 +2,6 @@ import { createReadStream } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { isSystemError, messageOf } from '../base/coded-error.ts';
 import { algorithmOf, Digester, type Digest } from '../oci/digest.ts';
-import { bytePath } from './_byte-path.ts';
-import { markOverlay, type OverlayMarks } from './overlay-marks.ts';
 import type { ApplyOptions, ApplyReport } from './apply-options.ts';
 import { ArchiveError } from './archive-error.ts';
 import { decompress, type DecompressOptions } from './decompress.ts';
@@ -32,8 +30,6 @@ export interface UnpackJob {
   readonly size?: number;
   /** Digest of the uncompressed bytes, checked when given. */
   readonly diffId?: Digest;
-  /** How whiteouts are put on disk for overlayfs; absent keeps them in the report only. */
-  readonly overlay?: OverlayMarks;
   readonly limits?: DecompressOptions;
 }
 
@@ -44,8 +40,6 @@ export interface UnpackResult {
   /** Bytes of the uncompressed archive. */
   readonly diffSize: number;
   readonly report: ApplyReport;
-  /** Whether every whiteout and opaque directory is on disk as overlayfs reads it. */
-  readonly overlayReady: boolean;
 }
 
 /**
@@ -84,8 +78,7 @@ export async function runUnpackJob(
     const digest = matching(compressed.digest(), job.digest, 'digest');
     const diffId = matching(uncompressed.digest(), job.diffId, 'diff ID');
     const report = applier.finish();
-    const overlayReady = job.overlay !== undefined && markOverlay(bytePath(job.target), report, job.overlay);
-    return { digest, size, diffId, diffSize, report, overlayReady };
+    return { digest, size, diffId, diffSize, report };
   } finally {
     applier.dispose();
   }

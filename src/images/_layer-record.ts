@@ -62,7 +62,7 @@ export function recordOf(result: UnpackResult, boot: string): LayerRecord {
     opaque,
     xattrs,
     skipped,
-    overlayReady: result.overlayReady,
+    overlayReady: result.report.overlayReady,
     unsyncedBoot: boot,
   };
 }

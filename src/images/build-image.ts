@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { Readable, type Transform } from 'node:stream';
+import { PassThrough, Readable, type Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGzip, createZstdCompress } from 'node:zlib';
 import { makeTar, type TarSource } from '../archive/make-tar.ts';
@@ -50,18 +50,16 @@ export async function buildLayer(
   // Its digest is not known yet, so the ingest has a name of its own.
   const ingest = await store.openIngest(`build ${randomUUID()}`);
   try {
-    const stages: Transform[] =
-      compression === 'none' ? [] : [compression === 'gzip' ? createGzip() : createZstdCompress()];
-    await pipeline(
-      [
-        Readable.from(counted()),
-        ...stages,
-        async (source: AsyncIterable<Uint8Array>) => {
-          for await (const chunk of source) await ingest.write(chunk);
-        },
-      ],
-      { signal },
-    );
+    const stage: Transform =
+      compression === 'none'
+        ? new PassThrough()
+        : compression === 'gzip'
+          ? createGzip()
+          : createZstdCompress();
+    const write = async (source: AsyncIterable<Uint8Array>): Promise<void> => {
+      for await (const chunk of source) await ingest.write(chunk);
+    };
+    await pipeline(Readable.from(counted()), stage, write, { signal });
     const { digest, size } = await ingest.commit({});
     return {
       descriptor: { mediaType: LAYER_TYPE[compression], digest, size },

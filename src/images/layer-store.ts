@@ -280,12 +280,15 @@ class DirectoryLayerStore implements LayerStore {
   #job(staging: string, layer: Descriptor, diffId: Digest, source: UnpackJob['source']): UnpackJob {
     return {
       target: join(staging, LAYER_FILES),
-      apply: { whiteouts: 'overlay', recordPath: join(staging, 'skipped.jsonl') },
+      apply: {
+        whiteouts: 'overlay',
+        recordPath: join(staging, 'skipped.jsonl'),
+        overlay: this.overlay.marks,
+      },
       source,
       digest: layer.digest,
       size: layer.size,
       diffId,
-      overlay: this.overlay.marks,
     };
   }
 
