@@ -3,6 +3,7 @@ import type { AdmissionPlugin } from './admission-chain.ts';
 import { namespaceLifecycle } from './namespace-lifecycle.ts';
 import { nodeRestriction } from './node-restriction.ts';
 import type { ObjectStore } from './object-store.ts';
+import { alwaysPullImages, serviceAccountAdmission } from './pod-admission.ts';
 import { defaultTolerations, podPriority } from './pod-defaults-admission.ts';
 
 /** Plugins that can be switched on by name. */
@@ -14,6 +15,13 @@ export function builtinPlugins(options: {
   clock: Clock;
   enabled: readonly PluginName[];
 }): AdmissionPlugin[] {
-  const { store } = options;
-  return [namespaceLifecycle(store), nodeRestriction, podPriority, defaultTolerations];
+  const { store, clock, enabled } = options;
+  return [
+    namespaceLifecycle(store),
+    serviceAccountAdmission(store, clock),
+    nodeRestriction,
+    ...(enabled.includes('AlwaysPullImages') ? [alwaysPullImages] : []),
+    podPriority,
+    defaultTolerations,
+  ];
 }

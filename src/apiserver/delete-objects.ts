@@ -1,9 +1,9 @@
-import { decodeObject } from '../kube/decode/decode-object.ts';
 import type { KubeObject } from '../kube/object.ts';
 import type { Pod } from '../kube/pod.ts';
 import type { ResourceInfo } from '../kube/resources.ts';
 import { conflict, deleted, notFound } from '../kube/status.ts';
 import { formatTime } from '../kube/time.ts';
+import { decodeBody } from './decode-body.ts';
 import {
   asServed,
   asStored,
@@ -22,7 +22,6 @@ import {
   type DeleteRequestOptions,
   type PropagationPolicy,
 } from './request-options.ts';
-import { objectMediaType } from './write-objects.ts';
 
 const ORPHAN = 'orphan';
 const FOREGROUND = 'foregroundDeletion';
@@ -83,11 +82,11 @@ export async function deleteCollection(context: ApiContext, call: ApiCall): Prom
 async function readOptions(call: ApiCall): Promise<DeleteRequestOptions> {
   const body = await call.body();
   if (body.bytes.length === 0) return deleteOptions(call.request.query, undefined);
-  const { object, warnings } = decodeObject<DeleteOptionsBody>(body.bytes, {
-    mediaType: objectMediaType(body),
-    expect: { group: '', version: 'v1', kind: 'DeleteOptions' },
-    fieldValidation: 'Warn',
-  });
+  const { object, warnings } = decodeBody<DeleteOptionsBody>(
+    body,
+    { group: '', version: 'v1', kind: 'DeleteOptions' },
+    'Warn',
+  );
   call.warnings.push(...warnings);
   return deleteOptions(call.request.query, object);
 }

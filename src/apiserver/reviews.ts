@@ -1,13 +1,12 @@
-import { decodeObject } from '../kube/decode/decode-object.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { methodNotAllowed } from '../kube/status.ts';
+import { decodeBody } from './decode-body.ts';
 import type { Answer, ApiCall } from './api-call.ts';
 import type { Attempt } from './authorizer.ts';
 import { writeOptions } from './request-options.ts';
 import type { RouterContext } from './resource-router.ts';
 import { DEFAULT_AUDIENCE } from './token-request.ts';
 import { MASTERS_GROUP, type UserInfo } from './user-info.ts';
-import { objectMediaType } from './write-objects.ts';
 
 interface ReviewSpec {
   resourceAttributes?: {
@@ -35,11 +34,11 @@ export async function answerReview(context: RouterContext, call: ApiCall): Promi
   if (call.request.verb !== 'create' || call.request.name !== '') throw methodNotAllowed();
   const options = writeOptions(call.request.query, 'CreateOptions');
   const body = await call.body();
-  const { object, warnings } = decodeObject<KubeObject & { spec?: ReviewSpec }>(body.bytes, {
-    mediaType: objectMediaType(body),
-    expect: resource,
-    fieldValidation: options.fieldValidation,
-  });
+  const { object, warnings } = decodeBody<KubeObject & { spec?: ReviewSpec }>(
+    body,
+    resource,
+    options.fieldValidation,
+  );
   call.warnings.push(...warnings);
   return { code: 201, value: { ...object, status: await statusOf(context, call, object.spec ?? {}) } };
 }

@@ -1,4 +1,3 @@
-import { decodeObject } from '../kube/decode/decode-object.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { patchObject } from '../kube/patch/patch-object.ts';
 import type { Pod } from '../kube/pod.ts';
@@ -14,12 +13,13 @@ import {
   unsupportedPatchType,
 } from '../kube/status.ts';
 import { formatTime } from '../kube/time.ts';
+import { decodeBody } from './decode-body.ts';
 import { fitToPath, mustGet, type Answer, type ApiCall } from './api-call.ts';
 import { deleteObject } from './delete-objects.ts';
 import { writeOptions, type WriteOptions } from './request-options.ts';
 import type { RouterContext } from './resource-router.ts';
 import { createToken } from './token-request.ts';
-import { changeObject, objectMediaType, patchStored, updateObject } from './write-objects.ts';
+import { changeObject, patchStored, updateObject } from './write-objects.ts';
 
 /** Answers requests for a part of an object. Log, exec and their kin are streams and handled elsewhere. */
 export async function answerSubresource(context: RouterContext, call: ApiCall): Promise<Answer> {
@@ -58,11 +58,11 @@ interface Binding extends KubeObject {
 async function bindPod(context: RouterContext, call: ApiCall): Promise<Answer> {
   const options = writeOptions(call.request.query, 'CreateOptions');
   const body = await call.body();
-  const { object: binding, warnings } = decodeObject<Binding>(body.bytes, {
-    mediaType: objectMediaType(body),
-    expect: { group: '', version: 'v1', kind: 'Binding' },
-    fieldValidation: options.fieldValidation,
-  });
+  const { object: binding, warnings } = decodeBody<Binding>(
+    body,
+    { group: '', version: 'v1', kind: 'Binding' },
+    options.fieldValidation,
+  );
   call.warnings.push(...warnings);
   fitToPath(call, binding);
   const { kind = '', name: node = '' } = binding.target ?? {};
@@ -120,11 +120,11 @@ function setScheduled(pod: Pod, now: string): void {
 async function evictPod(context: RouterContext, call: ApiCall): Promise<Answer> {
   const body = await call.body();
   const options = writeOptions(call.request.query, 'CreateOptions');
-  const { object: eviction } = decodeObject<KubeObject & { deleteOptions?: object }>(body.bytes, {
-    mediaType: objectMediaType(body),
-    expect: { group: 'policy', version: 'v1', kind: 'Eviction' },
-    fieldValidation: options.fieldValidation,
-  });
+  const { object: eviction } = decodeBody<KubeObject & { deleteOptions?: object }>(
+    body,
+    { group: 'policy', version: 'v1', kind: 'Eviction' },
+    options.fieldValidation,
+  );
   if (eviction.metadata?.name !== undefined && eviction.metadata.name !== call.request.name) {
     throw badRequest(
       `name in URL does not match name in Eviction object: ${call.request.name} != ${eviction.metadata.name}`,
@@ -164,11 +164,7 @@ async function answerScale(context: RouterContext, call: ApiCall): Promise<Answe
   const { fieldValidation } = options;
   const wanted = (current: KubeObject): Scale => {
     if (request.verb === 'update') {
-      return decodeObject<Scale>(body.bytes, {
-        mediaType: objectMediaType(body),
-        expect: SCALE,
-        fieldValidation,
-      }).object;
+      return decodeBody<Scale>(body, SCALE, fieldValidation).object;
     }
     const { mediaType } = body;
     if (mediaType !== 'application/merge-patch+json' && mediaType !== 'application/json-patch+json') {

@@ -1,13 +1,12 @@
-import { decodeObject } from '../kube/decode/decode-object.ts';
 import type { KubeObject } from '../kube/object.ts';
 import type { Pod } from '../kube/pod.ts';
 import { badRequest, conflict, invalid, notFound } from '../kube/status.ts';
 import { formatTime } from '../kube/time.ts';
+import { decodeBody } from './decode-body.ts';
 import { coreResource, mustGet, type Answer, type ApiCall } from './api-call.ts';
 import { writeOptions } from './request-options.ts';
 import type { RouterContext } from './resource-router.ts';
 import type { BoundObject, TokenClaims } from './service-account-tokens.ts';
-import { objectMediaType } from './write-objects.ts';
 
 /** Audience and issuer of tokens for this server, under the name that in-cluster clients expect. */
 export const DEFAULT_AUDIENCE = 'https://kubernetes.default.svc.cluster.local';
@@ -28,11 +27,7 @@ export async function createToken(context: RouterContext, call: ApiCall): Promis
   const options = writeOptions(call.request.query, 'CreateOptions');
   const body = await call.body();
   const kind = { group: 'authentication.k8s.io', version: 'v1', kind: 'TokenRequest' };
-  const { object, warnings } = decodeObject<TokenRequest>(body.bytes, {
-    mediaType: objectMediaType(body),
-    expect: kind,
-    fieldValidation: options.fieldValidation,
-  });
+  const { object, warnings } = decodeBody<TokenRequest>(body, kind, options.fieldValidation);
   call.warnings.push(...warnings);
   const account = mustGet(context, call).object;
   const seconds = object.spec?.expirationSeconds ?? DEFAULT_SECONDS;

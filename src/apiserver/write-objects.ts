@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { updateManagedFields, type ManagedFieldsEntry } from '../kube/apply/managed-fields.ts';
 import { serverSideApply } from '../kube/apply/server-side-apply.ts';
-import { decodeObject, type Decoded } from '../kube/decode/decode-object.ts';
+import type { Decoded } from '../kube/decode/decode-object.ts';
 import { setDefaults } from '../kube/default/set-defaults.ts';
 import { generateName, newUid } from '../kube/names.ts';
 import type { KubeObject } from '../kube/object.ts';
@@ -12,12 +12,12 @@ import {
   invalid,
   notFound,
   plainError,
-  unsupportedMediaType,
   unsupportedPatchType,
 } from '../kube/status.ts';
 import { prepareForCreate, prepareForUpdate } from '../kube/strategy.ts';
 import { formatTime } from '../kube/time.ts';
 import { validateCreate, validateUpdate, warningsOf } from '../kube/validate/validate-object.ts';
+import { decodeBody } from './decode-body.ts';
 import type { AdmissionRequest } from './admission-chain.ts';
 import {
   asServed,
@@ -30,7 +30,6 @@ import {
   type Answer,
   type ApiCall,
   type ApiContext,
-  type RequestBody,
 } from './api-call.ts';
 import { isReadyToGo } from './delete-objects.ts';
 import { StoreError, type Stored } from './object-store.ts';
@@ -41,22 +40,11 @@ const CONFLICT_TRIES = 8;
 /** Times a generated name is drawn again when it is taken: the alphabet gives 14 million. */
 const NAME_TRIES = 8;
 
-/** Reads a body as JSON or YAML; an absent Content-Type means JSON. */
-export function objectMediaType(body: RequestBody): 'application/json' | 'application/yaml' {
-  if (body.mediaType === '' || body.mediaType === 'application/json') return 'application/json';
-  if (body.mediaType === 'application/yaml') return 'application/yaml';
-  throw unsupportedMediaType(['application/json', 'application/yaml']);
-}
-
 /** Answers `create`. */
 export async function createObject(context: ApiContext, call: ApiCall): Promise<Answer> {
   const options = writeOptions(call.request.query, 'CreateOptions');
   const body = await call.body();
-  const decoded = decodeObject(body.bytes, {
-    mediaType: objectMediaType(body),
-    expect: call.resource,
-    fieldValidation: options.fieldValidation,
-  });
+  const decoded = decodeBody<KubeObject>(body, call.resource, options.fieldValidation);
   call.warnings.push(...decoded.warnings);
   fitToPath(call, decoded.object);
   return insertObject(context, call, decoded.object, options);
@@ -122,11 +110,7 @@ async function insertObject(
 export async function updateObject(context: ApiContext, call: ApiCall): Promise<Answer> {
   const options = writeOptions(call.request.query, 'UpdateOptions');
   const body = await call.body();
-  const decoded = decodeObject(body.bytes, {
-    mediaType: objectMediaType(body),
-    expect: call.resource,
-    fieldValidation: options.fieldValidation,
-  });
+  const decoded = decodeBody<KubeObject>(body, call.resource, options.fieldValidation);
   call.warnings.push(...decoded.warnings);
   fitToPath(call, decoded.object);
   return changeObject(context, call, options, () => structuredClone(decoded.object));

@@ -49,7 +49,11 @@ export class ControllerContext {
     await Promise.all([...this.#informers.values()].map((informer) => informer.synced()));
   }
 
-  queue(name: string, reconcile: (key: string, signal: AbortSignal) => Promise<void>, workers = 1): WorkQueue {
+  queue(
+    name: string,
+    reconcile: (key: string, signal: AbortSignal) => Promise<void>,
+    workers = 1,
+  ): WorkQueue {
     const onError = (key: string, error: unknown): void => {
       // Lost races are part of the way the API works; the next round sees the newer state.
       if (!isApiError(error, 'Conflict')) this.warn(`${name} "${key}"`, error);
@@ -74,7 +78,10 @@ export function splitKey(key: string): { namespace: string; name: string } {
 }
 
 /** Runs a write whose failure with one of `codes` means that nothing is left to do. */
-export async function unless(codes: readonly Parameters<typeof isApiError>[1][], write: Promise<unknown>): Promise<void> {
+export async function unless(
+  codes: readonly Parameters<typeof isApiError>[1][],
+  write: Promise<unknown>,
+): Promise<void> {
   try {
     await write;
   } catch (error) {

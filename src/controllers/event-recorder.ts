@@ -44,9 +44,11 @@ export class EventRecorder {
   }
 
   record(component: string, object: KubeObject, event: RecordedEvent): void {
-    this.#last = this.#last.then(() => this.#write(component, object, event)).catch((error: unknown) => {
-      if (!this.#signal.aborted) this.#onError(error);
-    });
+    this.#last = this.#last
+      .then(() => this.#write(component, object, event))
+      .catch((error: unknown) => {
+        if (!this.#signal.aborted) this.#onError(error);
+      });
   }
 
   /** Resolves once everything recorded so far was written or dropped. */

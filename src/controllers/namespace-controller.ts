@@ -41,7 +41,11 @@ export function startNamespaceController(context: ControllerContext): void {
 }
 
 /** Deletes everything in a namespace and returns how many objects are still there. */
-async function emptyNamespace(context: ControllerContext, namespace: string, signal: AbortSignal): Promise<number> {
+async function emptyNamespace(
+  context: ControllerContext,
+  namespace: string,
+  signal: AbortSignal,
+): Promise<number> {
   let left = 0;
   for (const resource of contentResources()) {
     const list = await context.client.list(resource, { namespace, limit: PAGE }, signal);

@@ -3,7 +3,14 @@ import type { Pod, PodCondition } from '../kube/pod.ts';
 import { formatTime } from '../kube/time.ts';
 import { queueKey, splitKey, unless, type ControllerContext } from './controller-context.ts';
 import { NODES, PODS } from './resource-types.ts';
-import { fitPod, podRequests, preference, unschedulableMessage, type Fit, type Node } from './scheduling-fit.ts';
+import {
+  fitPod,
+  podRequests,
+  preference,
+  unschedulableMessage,
+  type Fit,
+  type Node,
+} from './scheduling-fit.ts';
 
 const COMPONENT = 'default-scheduler';
 /** A Pod that fits nowhere is tried again after this long even if nothing seems to have changed. */
@@ -123,7 +130,13 @@ function choose(
     const names = (node.status?.images ?? []).flatMap((image) => image.names ?? []);
     const local = names.filter((name) => images.has(name)).length;
     const cpu = present.reduce((sum, other) => sum + (podRequests(other).get('cpu') ?? 0), 0);
-    return { name: node.metadata.name, prefers: preference(pod.spec, node), local, count: present.length, cpu };
+    return {
+      name: node.metadata.name,
+      prefers: preference(pod.spec, node),
+      local,
+      count: present.length,
+      cpu,
+    };
   });
   scored.sort(
     (a, b) =>
@@ -161,7 +174,8 @@ async function tellUnschedulable(
 ): Promise<void> {
   const conditions = pod.status?.conditions ?? [];
   const current = conditions.find((condition) => condition.type === 'PodScheduled');
-  if (current?.status === 'False' && current.reason === 'Unschedulable' && current.message === message) return;
+  if (current?.status === 'False' && current.reason === 'Unschedulable' && current.message === message)
+    return;
   const { name, namespace = '', generation } = pod.metadata;
   const condition: PodCondition = {
     type: 'PodScheduled',

@@ -45,7 +45,8 @@ export function fitPod(pod: Pod, node: Node, present: readonly Pod[]): Fit {
   if (taint !== undefined) {
     return refuse(`node(s) had untolerated taint {${taint.key}: ${taint.value ?? ''}}`);
   }
-  if (!matchesNodeSelection(pod.spec, node)) return refuse("node(s) didn't match Pod's node affinity/selector");
+  if (!matchesNodeSelection(pod.spec, node))
+    return refuse("node(s) didn't match Pod's node affinity/selector");
   if (hostPorts(pod).some((port) => present.some((other) => hostPorts(other).includes(port)))) {
     return refuse("node(s) didn't have free ports for the requested pod ports");
   }
@@ -70,7 +71,8 @@ export function matchesNodeSelection(spec: PodSpec, node: Node): boolean {
 /** Adds up the weights of the preferences that the node meets. */
 export function preference(spec: PodSpec, node: Node): number {
   let score = 0;
-  for (const { weight, preference: term } of nodeAffinity(spec)?.preferredDuringSchedulingIgnoredDuringExecution ?? []) {
+  for (const { weight, preference: term } of nodeAffinity(spec)
+    ?.preferredDuringSchedulingIgnoredDuringExecution ?? []) {
     if (matchesTerm(term, node)) score += weight;
   }
   return score;
@@ -211,11 +213,13 @@ export function unschedulableMessage(fits: readonly Fit[]): string {
   for (const fit of fits) {
     if (fit.fits) continue;
     for (const reason of fit.reasons) counts.set(reason, (counts.get(reason) ?? 0) + 1);
-    if (!fit.reasons.every((reason) => reason.startsWith('Insufficient') || reason === 'Too many pods')) helpless++;
+    if (!fit.reasons.every((reason) => reason.startsWith('Insufficient') || reason === 'Too many pods'))
+      helpless++;
   }
   const words = [...counts].map(([reason, count]) => `${count} ${reason}`).sort();
   const preemption: string[] = [];
-  if (total - helpless > 0) preemption.push(`${total - helpless} No preemption victims found for incoming pod`);
+  if (total - helpless > 0)
+    preemption.push(`${total - helpless} No preemption victims found for incoming pod`);
   if (helpless > 0) preemption.push(`${helpless} Preemption is not helpful for scheduling`);
   return `0/${total} nodes are available: ${words.join(', ')}. no new claims to deallocate, preemption: 0/${total} nodes are available: ${preemption.join(', ')}.`;
 }

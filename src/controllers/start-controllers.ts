@@ -35,6 +35,8 @@ export function startControllers(
   startServiceAccountController(context);
   startRootCaController(context, options.rootCa);
   startScheduler(context);
-  void runPodGarbageCollector(context).catch((error: unknown) => context.warn('collect finished pods', error));
+  void runPodGarbageCollector(context).catch((error: unknown) =>
+    context.warn('collect finished pods', error),
+  );
   return { ready: () => context.synced() };
 }
