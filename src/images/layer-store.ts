@@ -227,6 +227,7 @@ class DirectoryLayerStore implements LayerStore {
 
   async *walk(): AsyncIterable<LayerInfo> {
     for (const directory of await this.#layerDirectories()) {
+      if (directory.startsWith(join(this.#root, 'variants'))) continue;
       const record = await readRecord(directory);
       if (record !== undefined) yield infoOf(record);
     }

@@ -22,12 +22,19 @@ export interface ImageStoreOptions {
 export interface SqliteImageStore extends ImageStore {
   /** All names, sorted. */
   names(): Promise<NameRecord[]>;
-  /**
-   * Runs `remove` unless something needs `digest` by now; whoever leases it meanwhile waits for the end, so that nobody
-   * relies on what is about to go. Returns whether it ran.
-   */
-  removeUnneeded(digest: Digest, needed: ReadonlySet<Digest>, remove: () => Promise<void>): Promise<boolean>;
+  /** Begins a collection; several may run. {@link Collection.end} it whatever happens. */
+  startCollection(): Collection;
   close(): void;
+}
+
+/** A view of what is needed that stays right while work goes on. */
+export interface Collection {
+  /**
+   * Runs `remove` unless `digest` is in `needed` or was leased, recorded or named since the collection began; whoever leases it
+   * meanwhile waits for the end, so that nobody relies on what is about to go. Returns whether it ran.
+   */
+  remove(digest: Digest, needed: ReadonlySet<Digest>, remove: () => Promise<void>): Promise<boolean>;
+  end(): void;
 }
 
 /**
@@ -65,6 +72,8 @@ class SqliteStore implements SqliteImageStore {
   readonly #identity = ownIdentity();
   /** Content being removed at this moment. */
   readonly #condemned = new Map<Digest, Promise<void>>();
+  /** For each collection under way, what came to be needed since it began. */
+  readonly #collections = new Set<Set<Digest>>();
 
   constructor(db: DatabaseSync, options: ImageStoreOptions) {
     this.#db = db;
@@ -95,6 +104,8 @@ class SqliteStore implements SqliteImageStore {
       );
       for (const { name, target } of names) this.#point(name, image.id, target, now);
     });
+    this.#need(image.manifest.digest, image.config.digest, ...image.layers.map(({ digest }) => digest));
+    this.#need(...image.diffIds, ...names.map(({ target }) => target.digest));
     await this.syncLayout();
   }
 
@@ -180,6 +191,7 @@ class SqliteStore implements SqliteImageStore {
       id,
       add: async (digest) => {
         this.#run('INSERT OR IGNORE INTO lease_content (lease, digest) VALUES (?, ?)', id, digest);
+        this.#need(digest);
         await this.#condemned.get(digest);
       },
       release: async () => {
@@ -204,24 +216,24 @@ class SqliteStore implements SqliteImageStore {
     return roots;
   }
 
-  async removeUnneeded(
-    digest: Digest,
-    needed: ReadonlySet<Digest>,
-    remove: () => Promise<void>,
-  ): Promise<boolean> {
-    if (needed.has(digest) || this.#all('SELECT 1 FROM lease_content WHERE digest = ?', digest).length > 0)
-      return false;
-    const removal = remove();
-    this.#condemned.set(
-      digest,
-      removal.catch(() => undefined),
-    );
-    try {
-      await removal;
-    } finally {
-      this.#condemned.delete(digest);
-    }
-    return true;
+  startCollection(): Collection {
+    const since = new Set<Digest>();
+    this.#collections.add(since);
+    return {
+      remove: async (digest, needed, remove) => {
+        if (needed.has(digest) || since.has(digest)) return false;
+        const removal = remove();
+        const over = removal.catch(() => undefined);
+        this.#condemned.set(digest, over);
+        try {
+          await removal;
+        } finally {
+          if (this.#condemned.get(digest) === over) this.#condemned.delete(digest);
+        }
+        return true;
+      },
+      end: () => this.#collections.delete(since),
+    };
   }
 
   close(): void {
@@ -247,6 +259,10 @@ class SqliteStore implements SqliteImageStore {
       createdAt: row['created_at'] as number,
       updatedAt: row['updated_at'] as number,
     }));
+  }
+
+  #need(...digests: readonly Digest[]): void {
+    for (const since of this.#collections) for (const digest of digests) since.add(digest);
   }
 
   #point(name: string, image: Digest, target: Descriptor, now: number): void {
