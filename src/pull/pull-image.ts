@@ -431,9 +431,7 @@ function platformText(platform: Platform): string {
     .join('/');
 }
 
-function failureFields(
-  error: PullError | undefined,
-): Pick<FlightRecord, 'code' | 'error' | 'answers'> {
+function failureFields(error: PullError | undefined): Pick<FlightRecord, 'code' | 'error' | 'answers'> {
   if (error === undefined) return {};
   return { code: error.code, error: error.description, answers: error.answers };
 }

@@ -123,7 +123,9 @@ test('16.2 the first root that has any of the names wins, even by its default', 
 test('16.3 the second root of a list is searched too', async (t) => {
   const base = await layOut(t, { 'second/r.example/hosts.toml': MIRROR('second.example') });
   const roots = splitConfigPath(`${join(base, 'first')}:${join(base, 'second')}`);
-  assert.deepEqual(addresses(await createHostResolver({ roots })('r.example')), ['https://second.example/v2']);
+  assert.deepEqual(addresses(await createHostResolver({ roots })('r.example')), [
+    'https://second.example/v2',
+  ]);
 });
 
 test('16.4 files are read again for each pull', async (t) => {
@@ -227,7 +229,9 @@ test('16.8 every field of a host is read, and relative paths begin at the direct
 });
 
 test('16.8 a host without capabilities has all of them', async (t) => {
-  const [host] = await resolve(t, 'r.example', { 'etc/r.example/hosts.toml': '[host."https://m.example"]\n' });
+  const [host] = await resolve(t, 'r.example', {
+    'etc/r.example/hosts.toml': '[host."https://m.example"]\n',
+  });
   assert.deepEqual([...(host?.capabilities ?? [])], ['pull', 'resolve', 'push', 'referrers']);
 });
 
@@ -258,7 +262,7 @@ for (const [what, text] of Object.entries(BROKEN)) {
   });
 }
 
-for (const [what, text] of Object.entries({ 'an empty': '  \n', 'no': undefined })) {
+for (const [what, text] of Object.entries({ 'an empty': '  \n', no: undefined })) {
   test(`16.10 with ${what} hosts.toml the directory has docker's form`, async (t) => {
     const certificates = await makeCertificates(t);
     const hosts = await resolve(t, 'r.example:5000', {
@@ -305,7 +309,9 @@ const UNUSABLE: readonly { name: string; toml: string; files?: Record<string, st
 for (const { name, toml, files = {}, message } of UNUSABLE) {
   test(`16.11 ${name} is an error of the pull`, async (t) => {
     const text = `[host."https://m.example"]\n${toml}\n`;
-    await assert.rejects(resolve(t, 'r.example', { ...files, 'etc/r.example/hosts.toml': text }), { message });
+    await assert.rejects(resolve(t, 'r.example', { ...files, 'etc/r.example/hosts.toml': text }), {
+      message,
+    });
   });
 }
 
@@ -352,7 +358,8 @@ for (const { registry, address, skipVerify, fallback } of DEFAULTS) {
 }
 
 test('16.14 http together with TLS settings means https first', async (t) => {
-  const toml = '[host."http://m.example:8080"]\nskip_verify = true\n[host."http://m.example"]\nskip_verify = true\n';
+  const toml =
+    '[host."http://m.example:8080"]\nskip_verify = true\n[host."http://m.example"]\nskip_verify = true\n';
   const hosts = await resolve(t, 'r.example', { 'etc/r.example/hosts.toml': toml });
   assert.deepEqual(
     hosts.map((host) => [host.scheme, host.fallbackToHttp ?? false]),
@@ -374,7 +381,9 @@ for (const registry of ['r.example', 'r.example:80', 'r.example:5000', '10.0.0.1
 }
 
 test('16.15 http is used where hosts.toml writes it', async (t) => {
-  const hosts = await resolve(t, 'r.example', { 'etc/r.example/hosts.toml': 'server = "http://r.example"\n' });
+  const hosts = await resolve(t, 'r.example', {
+    'etc/r.example/hosts.toml': 'server = "http://r.example"\n',
+  });
   assert.deepEqual(addresses(hosts), ['http://r.example/v2']);
 });
 
@@ -392,7 +401,10 @@ test('16.17 inline mirrors come in order, then the registry unless it is among t
     'https://registry-1.docker.io/v2',
   ]);
   assert.deepEqual(addresses(await resolver('r.example')), ['https://m.example/v2', 'https://r.example/v2']);
-  assert.deepEqual(addresses(await resolver('q.example')), ['https://any.example/v2', 'https://q.example/v2']);
+  assert.deepEqual(addresses(await resolver('q.example')), [
+    'https://any.example/v2',
+    'https://q.example/v2',
+  ]);
 });
 
 const INSECURE: readonly { registry: string; insecure: boolean }[] = [
@@ -403,7 +415,12 @@ const INSECURE: readonly { registry: string; insecure: boolean }[] = [
 ];
 for (const { registry, insecure } of INSECURE) {
   test(`16.21 ${registry} is ${insecure ? '' : 'not '}on the list of insecure registries`, async (t) => {
-    const [host] = await resolve(t, registry, {}, { insecureRegistries: ['lab.example:5000', '10.1.0.0/16'] });
+    const [host] = await resolve(
+      t,
+      registry,
+      {},
+      { insecureRegistries: ['lab.example:5000', '10.1.0.0/16'] },
+    );
     assert.equal(host?.skipVerify, insecure);
     assert.equal(host?.fallbackToHttp ?? false, insecure);
   });
