@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { openFileStore, type FileStore } from '../content/file-store.ts';
 import { CodedError, messageOf } from '../base/coded-error.ts';
 import { dockerRegistrySecret } from '../credentials/docker-registry-secret.ts';
 import { buildProgramImage, type ProgramImage } from '../daemon/program-image.ts';
@@ -67,18 +69,15 @@ class Tour {
     const reference = `${registry.host}/private/echo:v1`;
 
     this.#title('Make a small image of this machine’s echo');
-    const image = await buildProgramImage(
-      'echo',
-      this.#system.nodes[0]?.content ?? missingNode(),
-      this.#signal,
-    );
+    const workshop = await openWorkshop(this.#system.rootPath);
+    const image = await buildProgramImage('echo', workshop, this.#signal);
     this.#say(`${image.files} files, ${(image.bytes / 1e6).toFixed(1)} MB, for ${image.platform}`);
 
     this.#title(`Push it to the private registry as ${USER}`);
     const password = await this.#prepareUser();
     this.#command(`docker login ${registry.host} -u ${USER}`);
     this.#command(`docker push ${reference}`);
-    const digest = await this.#push(reference, image, password);
+    const digest = await this.#push(reference, workshop, image, password);
     this.#say(`${reference}@${digest}`);
 
     this.#title('Pull it without a credential: that must fail');
@@ -119,12 +118,17 @@ class Tour {
     return password;
   }
 
-  async #push(reference: string, image: ProgramImage, password: string): Promise<string> {
+  async #push(
+    reference: string,
+    workshop: FileStore,
+    image: ProgramImage,
+    password: string,
+  ): Promise<string> {
     const node = this.#system.nodes[0] ?? missingNode();
     const credential = { name: `user ${USER}`, username: USER, password };
     const pushed = await pushImage({
       remote: node.remote,
-      content: node.content,
+      content: workshop,
       reference,
       target: image.target,
       credentials: async () => credential,
@@ -270,6 +274,13 @@ class Tour {
   #say(text: string): void {
     this.#terminal.line(`   ${text}`);
   }
+}
+
+/** A store of its own, as another machine would have it: what the node gets, it gets from the registry. */
+async function openWorkshop(rootPath: string): Promise<FileStore> {
+  const directory = join(rootPath, 'tour');
+  await rm(directory, { recursive: true, force: true });
+  return openFileStore(directory);
 }
 
 function resource(group: string, version: string, name: string): ResourceType {

@@ -33,6 +33,7 @@ export interface SystemOptions {
 
 /** Everything that `dray up` runs, wired together. */
 export interface System {
+  readonly rootPath: string;
   readonly api: ApiServer;
   readonly kubeconfig: string;
   readonly registry: RegistryService;
@@ -199,6 +200,7 @@ async function start(
   );
   closers.push(() => node.close());
   return {
+    rootPath: root.path,
     api,
     kubeconfig,
     registry,

@@ -1,0 +1,79 @@
+import { join } from 'node:path';
+import { UnpackPool } from '../archive/unpack-pool.ts';
+import { openFileStore, type FileStore } from '../content/file-store.ts';
+import { openLayerStore, type LayerStore } from '../images/layer-store.ts';
+import { openRootfsProvider, type LocalRootfsProvider } from '../images/rootfs-provider.ts';
+import { openImageStore, type SqliteImageStore } from '../images/sqlite-image-store.ts';
+import type { Logger } from '../observe/logger.ts';
+import type { Platform } from '../oci/platform.ts';
+import { FlightRecords } from '../pull/flight-record.ts';
+import { LocalImageService } from '../pull/local-image-service.ts';
+import { Puller } from '../pull/pull-image.ts';
+import { createHostResolver, defaultHostRoots } from '../remote/hosts/create-host-resolver.ts';
+import { createRemoteClient, type RemoteClient } from '../remote/remote-client.ts';
+
+/** Everything below one root that has to do with images: what a node, `dray pull` and `dray push` share. */
+export interface NodeStores {
+  readonly content: FileStore;
+  readonly images: SqliteImageStore;
+  readonly layers: LayerStore;
+  readonly rootfs: LocalRootfsProvider;
+  readonly remote: RemoteClient;
+  readonly puller: Puller;
+  readonly imageService: LocalImageService;
+  readonly records: FlightRecords;
+  close(): Promise<void>;
+}
+
+export interface NodeStoresOptions {
+  readonly root: string;
+  /** The machine's own when absent. */
+  readonly platform?: Platform;
+  readonly insecureRegistries?: readonly string[];
+  readonly logger: Logger;
+}
+
+/** Opens the image stores of a root. The caller holds the root's lock. */
+export async function openNodeStores(options: NodeStoresOptions): Promise<NodeStores> {
+  const { root, logger } = options;
+  const pool = new UnpackPool();
+  const content = await openFileStore(join(root, 'content'));
+  const images = await openImageStore(join(root, 'images.db'), { layout: join(root, 'content') });
+  const layers = await openLayerStore(join(root, 'layers'), { pool, content });
+  const rootfs = await openRootfsProvider(join(root, 'rootfs'), { layers, pool });
+  const hosts = createHostResolver({
+    roots: defaultHostRoots(root),
+    insecureRegistries: options.insecureRegistries ?? [],
+    logger,
+  });
+  const remote = createRemoteClient({ hosts });
+  const records = new FlightRecords(join(root, 'pulls'));
+  const puller = new Puller({
+    remote,
+    content,
+    images,
+    unpacker: {
+      isUnpacked: (diffId) => layers.isUnpacked(diffId),
+      unpack: async (layer, diffId, signal) => {
+        await layers.unpack(layer, diffId, signal);
+      },
+    },
+    records,
+    ...(options.platform === undefined ? {} : { platform: options.platform }),
+  });
+  return {
+    content,
+    images,
+    layers,
+    rootfs,
+    remote,
+    puller,
+    records,
+    imageService: new LocalImageService({ images, puller, root }),
+    close: async () => {
+      await remote.close();
+      await pool.close();
+      images.close();
+    },
+  };
+}

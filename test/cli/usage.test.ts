@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { runDray } from '../support/run-dray.ts';
+
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
+
+test('--version answers with the version of the package', async () => {
+  assert.deepEqual(await runDray(['--version']), { code: 0, stdout: `dray ${version}\n`, stderr: '' });
+});
+
+test('no command shows the help and is bad usage; --help is fine', async () => {
+  const bare = await runDray([]);
+  assert.equal(bare.code, 2);
+  assert.match(bare.stdout, /Usage: dray COMMAND/);
+  assert.equal((await runDray(['--help'])).code, 0);
+});
+
+test('a mistyped command is answered with the one that was meant', async () => {
+  const outcome = await runDray(['explian']);
+  assert.equal(outcome.code, 2);
+  assert.equal(outcome.stdout, '');
+  assert.match(outcome.stderr, /^dray: unknown command "explian": did you mean "explain"\?/);
+});
+
+test('a mistyped option is bad usage, said in one line', async () => {
+  const outcome = await runDray(['up', '--api-prot', '1']);
+  assert.equal(outcome.code, 2);
+  assert.match(outcome.stderr, /^dray: unknown option '--api-prot'/);
+});
+
+test('a port that is none is refused before anything starts', async () => {
+  const outcome = await runDray(['up', '--api-port', '70000']);
+  assert.equal(outcome.code, 2);
+  assert.match(outcome.stderr, /a port is a number from 0 to 65535/);
+});
+
+test('--exit without --tour is refused', async () => {
+  const outcome = await runDray(['up', '--exit']);
+  assert.equal(outcome.code, 2);
+  assert.match(outcome.stderr, /--exit goes with --tour/);
+});
