@@ -4,12 +4,15 @@ import { systemClock, type Clock } from '../base/clock.ts';
 import { openFileStore } from '../content/file-store.ts';
 import { silentLogger, type Logger } from '../observe/logger.ts';
 import { Administration } from './admin/administration.ts';
+import { RobotAdministration } from './admin/robot-administration.ts';
 import { listenRegistry } from './http/registry-server.ts';
 import { AccessTokens } from './identity/access-token.ts';
 import type { Role } from './identity/identity.ts';
 import { LoginThrottle } from './identity/login-throttle.ts';
 import { Login, type AccountSource } from './identity/login.ts';
 import { openRights, ProjectRights } from './identity/rights.ts';
+import { RobotAccounts } from './identity/robot-accounts.ts';
+import { ServiceAccountTokens, type TokenIssuer } from './identity/service-account-tokens.ts';
 import { SigningKeys } from './identity/signing-keys.ts';
 import { TokenService } from './identity/token-service.ts';
 import { FileAccounts, ManagedAccounts } from './identity/user-accounts.ts';
@@ -42,6 +45,8 @@ export interface RegistryOptions {
   readonly auth?: 'required' | 'none';
   /** Users in a file of bcrypt hashes, and the role that all of them have in the whole registry. */
   readonly htpasswd?: { readonly path: string; readonly role?: Role };
+  /** Clusters whose service-account tokens are good here as passwords. */
+  readonly tokenIssuers?: readonly TokenIssuer[];
   /** Whether an index may name manifests that the repository lacks: true by default. */
   readonly sparseIndexes?: boolean;
   readonly clock?: Clock;
@@ -54,6 +59,8 @@ export interface Registry {
   readonly port: number;
   /** Manages users, projects and roles while the registry serves. */
   readonly admin: Administration;
+  /** Manages accounts of machines. */
+  readonly robots: RobotAdministration;
   /** Lets requests under way end, then closes everything. Uploads can go on after a restart. */
   close(): Promise<void>;
 }
@@ -101,6 +108,7 @@ export async function createRegistry(options: RegistryOptions): Promise<Registry
       url: server.url,
       port: server.port,
       admin: new Administration(metadata, clock),
+      robots: new RobotAdministration(metadata.robots, clock),
       close: async () => {
         await server.close(CLOSE_GRACE_MS);
         await uploads.close();
@@ -120,7 +128,11 @@ function makeIdentity(
   serviceName: string,
   clock: Clock,
 ): { login: Login; tokens: AccessTokens; tokenService: TokenService } {
-  const sources: AccountSource[] = [new ManagedAccounts(metadata.users)];
+  const sources: AccountSource[] = [
+    new ServiceAccountTokens(options.tokenIssuers ?? [], clock),
+    new RobotAccounts(metadata.robots, clock),
+    new ManagedAccounts(metadata.users),
+  ];
   if (options.htpasswd !== undefined) {
     sources.push(new FileAccounts(options.htpasswd.path, options.htpasswd.role));
   }

@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { errors, jwtVerify, SignJWT } from 'jose';
+import { decodeJwt, errors, jwtVerify, SignJWT } from 'jose';
 import type { Clock } from '../../base/clock.ts';
 import { LruMap } from '../../base/lru-map.ts';
 import { RegistryError } from '../registry-error.ts';
@@ -52,6 +52,17 @@ export class AccessTokens {
       .setJti(randomUUID())
       .sign(key.privateKey);
     return { token, issuedAt: issuedAt * 1000 };
+  }
+
+  /** Tells whether a token claims to be one of ours, which only {@link verify} can tell for sure. */
+  isOurs(token: string): boolean {
+    try {
+      return decodeJwt(token).iss === this.#service;
+    } catch (error) {
+      // What cannot be read at all is refused as a bad token of ours.
+      if (error instanceof errors.JOSEError) return true;
+      throw error;
+    }
   }
 
   /** @throws RegistryError `UNAUTHORIZED` when the token is not ours or has expired */

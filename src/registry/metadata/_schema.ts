@@ -108,4 +108,84 @@ CREATE TABLE login_failure (
   last_at INTEGER NOT NULL
 ) WITHOUT ROWID;
 `,
+  `
+CREATE TABLE robot (
+  name TEXT PRIMARY KEY,
+  project TEXT NOT NULL REFERENCES project(name) ON DELETE CASCADE,
+  role TEXT NOT NULL,
+  secret_hash TEXT NOT NULL,
+  previous_hash TEXT,
+  previous_until INTEGER,
+  expires_at INTEGER,
+  created_at INTEGER NOT NULL,
+  rotated_at INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX robot_project ON robot (project);
+CREATE TABLE audit (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  at INTEGER NOT NULL,
+  account TEXT NOT NULL,
+  address TEXT NOT NULL,
+  action TEXT NOT NULL,
+  target TEXT NOT NULL,
+  outcome TEXT NOT NULL,
+  detail TEXT NOT NULL,
+  request TEXT NOT NULL
+);
+CREATE INDEX audit_at ON audit (at);
+ALTER TABLE project ADD COLUMN policy TEXT NOT NULL DEFAULT '{}';
+-- Tags that were deleted and may not come back with other content.
+CREATE TABLE tag_past (
+  repository_id INTEGER NOT NULL REFERENCES repository(id) ON DELETE CASCADE,
+  name TEXT NOT NULL,
+  digest TEXT NOT NULL,
+  PRIMARY KEY (repository_id, name)
+) WITHOUT ROWID;
+-- What each project uses: a blob counts once however many of its repositories have it. The sums are spread over 16
+-- rows, so that pushes to one project need not wait for one row.
+ALTER TABLE repository ADD COLUMN project TEXT;
+CREATE INDEX repository_project ON repository (project);
+CREATE TABLE project_blob (
+  project TEXT NOT NULL,
+  digest TEXT NOT NULL,
+  size INTEGER NOT NULL,
+  links INTEGER NOT NULL,
+  PRIMARY KEY (project, digest)
+) WITHOUT ROWID;
+CREATE TABLE project_usage (
+  project TEXT NOT NULL,
+  shard TEXT NOT NULL,
+  bytes INTEGER NOT NULL,
+  PRIMARY KEY (project, shard)
+) WITHOUT ROWID;
+CREATE TRIGGER blob_link_added AFTER INSERT ON blob_link BEGIN
+  INSERT INTO project_blob (project, digest, size, links)
+    SELECT project, NEW.digest, NEW.size, 1 FROM repository WHERE id = NEW.repository_id AND project IS NOT NULL
+    ON CONFLICT (project, digest) DO UPDATE SET links = links + 1;
+END;
+CREATE TRIGGER blob_link_removed AFTER DELETE ON blob_link BEGIN
+  UPDATE project_blob SET links = links - 1 WHERE digest = OLD.digest
+    AND project = (SELECT project FROM repository WHERE id = OLD.repository_id);
+  DELETE FROM project_blob WHERE digest = OLD.digest AND links <= 0;
+END;
+CREATE TRIGGER project_blob_added AFTER INSERT ON project_blob BEGIN
+  INSERT INTO project_usage (project, shard, bytes)
+    VALUES (NEW.project, substr(NEW.digest, instr(NEW.digest, ':') + 1, 1), NEW.size)
+    ON CONFLICT (project, shard) DO UPDATE SET bytes = bytes + excluded.bytes;
+END;
+CREATE TRIGGER project_blob_removed AFTER DELETE ON project_blob BEGIN
+  UPDATE project_usage SET bytes = bytes - OLD.size
+    WHERE project = OLD.project AND shard = substr(OLD.digest, instr(OLD.digest, ':') + 1, 1);
+END;
+-- Bytes promised to an upload beyond what is stored.
+ALTER TABLE upload ADD COLUMN project TEXT;
+ALTER TABLE upload ADD COLUMN reserved INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX upload_project ON upload (project) WHERE reserved > 0;
+-- Who collects or retains just now, so that of several processes one does.
+CREATE TABLE lease (
+  name TEXT PRIMARY KEY,
+  holder TEXT NOT NULL,
+  until INTEGER NOT NULL
+) WITHOUT ROWID;
+`,
 ];

@@ -1,4 +1,5 @@
 import type { LoginFailureIndex, ProjectIndex, TokenIndex, UserIndex } from './identity-index.ts';
+import type { RobotIndex } from './robot-index.ts';
 import type { BlobIndex, ManifestIndex, RegistryListing, UploadIndex } from './registry-index.ts';
 
 /** Everything a registry keeps beside bytes, opened together. */
@@ -9,6 +10,7 @@ export interface Metadata {
   readonly uploads: UploadIndex;
   readonly users: UserIndex;
   readonly projects: ProjectIndex;
+  readonly robots: RobotIndex;
   readonly tokens: TokenIndex;
   readonly loginFailures: LoginFailureIndex;
   /** Finishes what was asked for and closes. */

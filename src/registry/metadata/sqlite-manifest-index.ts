@@ -81,8 +81,12 @@ export class SqliteManifestIndex implements ManifestIndex {
 
   deleteRepository(repository: string): Promise<boolean> {
     return this.#db.write(() => {
+      const id = repositoryId(this.#db, repository);
+      if (id === undefined) return false;
       this.#db.run('DELETE FROM upload WHERE repository = ?', repository);
-      return this.#db.run('DELETE FROM repository WHERE name = ?', repository) > 0;
+      // The links go first, while it is known which project they were counted for.
+      this.#db.run('DELETE FROM blob_link WHERE repository_id = ?', id);
+      return this.#db.run('DELETE FROM repository WHERE id = ?', id) > 0;
     });
   }
 

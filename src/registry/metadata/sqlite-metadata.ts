@@ -5,6 +5,7 @@ import { SqliteListing } from './sqlite-listing.ts';
 import { SqliteLoginFailureIndex } from './sqlite-login-failure-index.ts';
 import { SqliteManifestIndex } from './sqlite-manifest-index.ts';
 import { SqliteProjectIndex } from './sqlite-project-index.ts';
+import { SqliteRobotIndex } from './sqlite-robot-index.ts';
 import { SqliteTokenIndex } from './sqlite-token-index.ts';
 import { SqliteUploadIndex } from './sqlite-upload-index.ts';
 import { SqliteUserIndex } from './sqlite-user-index.ts';
@@ -20,6 +21,7 @@ export function openSqliteMetadata(path: string, clock: Clock): Metadata {
     uploads: new SqliteUploadIndex(db),
     users: new SqliteUserIndex(db),
     projects: new SqliteProjectIndex(db),
+    robots: new SqliteRobotIndex(db, clock),
     tokens: new SqliteTokenIndex(db, clock),
     loginFailures: new SqliteLoginFailureIndex(db, clock),
     close: () => db.close(),

@@ -1,4 +1,6 @@
-import { isRole, type Role } from '../identity/identity.ts';
+import type { Role } from '../identity/identity.ts';
+import { reassignProjects } from './_repository-row.ts';
+import { roleOf } from './_role-column.ts';
 import type { ProjectIndex, ProjectRecord } from './identity-index.ts';
 import type { SqliteDatabase, SqlRow } from './sqlite-database.ts';
 
@@ -12,9 +14,11 @@ export class SqliteProjectIndex implements ProjectIndex {
 
   createProject(project: ProjectRecord): Promise<boolean> {
     const sql = 'INSERT INTO project (name, public, created_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING';
-    return this.#db.write(
-      () => this.#db.run(sql, project.name, project.public ? 1 : 0, project.createdAt) > 0,
-    );
+    return this.#db.write(() => {
+      const made = this.#db.run(sql, project.name, project.public ? 1 : 0, project.createdAt) > 0;
+      if (made) reassignProjects(this.#db, project.name);
+      return made;
+    });
   }
 
   updateProject(name: string, change: { public?: boolean }): Promise<boolean> {
@@ -24,7 +28,11 @@ export class SqliteProjectIndex implements ProjectIndex {
   }
 
   deleteProject(name: string): Promise<boolean> {
-    return this.#db.write(() => this.#db.run('DELETE FROM project WHERE name = ?', name) > 0);
+    return this.#db.write(() => {
+      const removed = this.#db.run('DELETE FROM project WHERE name = ?', name) > 0;
+      if (removed) reassignProjects(this.#db, name);
+      return removed;
+    });
   }
 
   async listProjects(): Promise<ProjectRecord[]> {
@@ -58,12 +66,6 @@ export class SqliteProjectIndex implements ProjectIndex {
     const sql = 'SELECT account, role FROM project_role WHERE project = ? ORDER BY account';
     return this.#db.all(sql, project).map((row) => ({ account: String(row['account']), role: roleOf(row) }));
   }
-}
-
-function roleOf(row: SqlRow): Role {
-  const text = String(row['role']);
-  if (!isRole(text)) throw new Error(`Cannot read a role: "${text}" is none`);
-  return text;
 }
 
 function projectOf(row: SqlRow): ProjectRecord {

@@ -1,0 +1,119 @@
+import type { Clock } from '../../base/clock.ts';
+import { isRole, type Role } from '../identity/identity.ts';
+import { hashRobotSecret, makeRobotSecret, ROBOT_PREFIX } from '../identity/robot-accounts.ts';
+import type { RobotIndex, RobotRecord } from '../metadata/robot-index.ts';
+import { AdminError } from './admin-error.ts';
+
+/** Names that need no quoting in shells, YAML and URLs. */
+const LOCAL_NAME = /^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$/;
+/** How long an exchanged secret stays good: nodes have to be given the new one meanwhile. */
+const OVERLAP_MS = 24 * 3_600_000;
+
+/** A robot as shown to people: without its secrets. */
+export interface Robot {
+  readonly name: string;
+  readonly project: string;
+  readonly role: Role;
+  readonly expiresAt?: number;
+  readonly createdAt: number;
+  readonly rotatedAt: number;
+  /** Until when the secret before the last exchange is good, while it is. */
+  readonly overlapUntil?: number;
+}
+
+/** A robot and its secret, which is shown this once. */
+export interface RobotCredential {
+  readonly name: string;
+  readonly secret: string;
+  readonly expiresAt?: number;
+}
+
+/** Manages robots: accounts of machines with one role in one project. */
+export class RobotAdministration {
+  readonly #robots: RobotIndex;
+  readonly #clock: Clock;
+
+  constructor(robots: RobotIndex, clock: Clock) {
+    this.#robots = robots;
+    this.#clock = clock;
+  }
+
+  /**
+   * Creates the robot `robot.PROJECT.NAME` (slashes of the project become dots).
+   *
+   * @param options `lifetimeMs`: how long its secret is good; for ever when absent
+   * @throws AdminError `BAD_NAME`, `EXISTS` (also when there is no such project)
+   */
+  async create(
+    project: string,
+    name: string,
+    role: Role,
+    options: { lifetimeMs?: number } = {},
+  ): Promise<RobotCredential> {
+    if (!LOCAL_NAME.test(name)) {
+      throw new AdminError(
+        'BAD_NAME',
+        `Cannot create robot "${name}": not a name of letters, digits and dashes`,
+      );
+    }
+    if (!isRole(role))
+      throw new AdminError('BAD_NAME', `Cannot create robot "${name}": "${String(role)}" is no role`);
+    const fullName = `${ROBOT_PREFIX}${project.replaceAll('/', '.')}.${name}`;
+    const secret = makeRobotSecret();
+    const now = this.#clock.now();
+    const expiry = options.lifetimeMs === undefined ? {} : { expiresAt: now + options.lifetimeMs };
+    const secretHash = hashRobotSecret(secret);
+    const record = { name: fullName, project, role, secretHash, createdAt: now, rotatedAt: now, ...expiry };
+    if (!(await this.#robots.createRobot(record))) {
+      throw new AdminError(
+        'EXISTS',
+        `Cannot create robot "${fullName}": it exists, or project "${project}" does not`,
+      );
+    }
+    return { name: fullName, secret, ...expiry };
+  }
+
+  /**
+   * Exchanges the secret; the old one stays good for `overlapMs` (a day), so that no running node fails.
+   *
+   * @throws AdminError `NOT_FOUND`
+   */
+  async rotate(
+    name: string,
+    options: { overlapMs?: number; lifetimeMs?: number } = {},
+  ): Promise<RobotCredential> {
+    const secret = makeRobotSecret();
+    const now = this.#clock.now();
+    const expiry = options.lifetimeMs === undefined ? {} : { expiresAt: now + options.lifetimeMs };
+    const previousUntil = now + (options.overlapMs ?? OVERLAP_MS);
+    const change = { secretHash: hashRobotSecret(secret), previousUntil, ...expiry };
+    if (!(await this.#robots.rotateRobot(name, change))) {
+      throw new AdminError('NOT_FOUND', `Cannot rotate robot "${name}": there is none`);
+    }
+    return { name, secret, ...expiry };
+  }
+
+  /** @throws AdminError `NOT_FOUND` */
+  async remove(name: string): Promise<void> {
+    if (await this.#robots.deleteRobot(name)) return;
+    throw new AdminError('NOT_FOUND', `Cannot remove robot "${name}": there is none`);
+  }
+
+  /** Lists the robots of a project, or all. */
+  async list(project?: string): Promise<Robot[]> {
+    return (await this.#robots.listRobots(project)).map((record) => this.#shown(record));
+  }
+
+  #shown(record: RobotRecord): Robot {
+    const { name, project, role, createdAt, rotatedAt, expiresAt, previousUntil = 0 } = record;
+    return {
+      name,
+      project,
+      role,
+      createdAt,
+      rotatedAt,
+      ...(expiresAt === undefined ? {} : { expiresAt }),
+      ...(previousUntil > this.#clock.now() ? { overlapUntil: previousUntil } : {}),
+    };
+  }
+}
