@@ -77,7 +77,7 @@ const prints = (text: string): string => `cat <<'END'\n${text}\nEND`;
 async function ask(
   providers: CredentialProviders,
   image = IMAGE,
-  who: PodIdentity | undefined = undefined,
+  who?: PodIdentity,
 ): Promise<ProviderOutcome> {
   const [outcome] = await providers.ask(image, who, never);
   assert.ok(outcome !== undefined);
