@@ -4,6 +4,7 @@ import { mutateAlwaysPullImages, validateAlwaysPullImages } from '../admission/a
 import { accountNeeded, admitServiceAccount } from '../admission/service-account.ts';
 import { randomSuffix } from '../admission/token-volume.ts';
 import type { Clock } from '../base/clock.ts';
+import type { Pod } from '../kube/pod.ts';
 import type { ServiceAccount } from '../kube/secret.ts';
 import { badRequest, StatusError } from '../kube/status.ts';
 import type { AdmissionPlugin, AdmissionRequest } from './admission-chain.ts';
@@ -48,6 +49,11 @@ export const alwaysPullImages: AdmissionPlugin = {
 function reviewOf(request: AdmissionRequest): Review | undefined {
   const { operation, subresource, namespace, name, object, oldObject } = request;
   if (object === undefined || request.resource.group !== '') return undefined;
+  // Validation comes later: a Pod without containers gets this far, and is then refused for it.
+  if (object.kind === 'Pod') {
+    const pod = object as Partial<Pod>;
+    pod.spec = { ...pod.spec, containers: pod.spec?.containers ?? [] };
+  }
   return {
     operation,
     resource: request.resource.resource,

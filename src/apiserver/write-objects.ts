@@ -68,9 +68,10 @@ async function insertObject(
   for (const field of ['deletionTimestamp', 'deletionGracePeriodSeconds', 'resourceVersion'] as const) {
     delete metadata[field];
   }
-  prepareForCreate(admitted, resource);
+  // Before the kind's own preparation: a Job puts its uid into its labels.
   metadata.uid = newUid();
   metadata.creationTimestamp = formatTime(context.clock.now());
+  prepareForCreate(admitted, resource);
   if (!applied) {
     metadata.managedFields = updateManagedFields(
       undefined,
