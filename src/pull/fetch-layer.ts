@@ -1,69 +1,16 @@
-import type { Clock } from '../base/clock.ts';
+import { ArchiveError } from '../archive/archive-error.ts';
 import { ContentError } from '../content/content-error.ts';
-import type { ContentStore, Ingest } from '../content/store.ts';
+import type { ContentStore } from '../content/store.ts';
+import type { LayerSink, LayerStore } from '../images/layer-store.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import { algorithmOf } from '../oci/digest.ts';
-import { openBlob } from '../remote/fetch-content.ts';
+import { algorithmOf, type Digest } from '../oci/digest.ts';
 import { RemoteError } from '../remote/remote-error.ts';
-import type { RepositorySession } from '../remote/repository-session.ts';
+import { download, type DownloadContext } from './download.ts';
 
-/** Attempts without one new byte before a layer is given up. */
-const MAX_STALLED_ATTEMPTS = 5;
-
-/** First wait before a broken download is taken up again; doubled each time it stalls. */
-const FIRST_WAIT_MS = 100;
-
-export interface FetchLayerContext {
-  readonly session: RepositorySession;
+export interface FetchContext extends DownloadContext {
   readonly content: ContentStore;
-  readonly clock: Clock;
-  readonly onBytes: (held: number) => void;
+  /** Called when all bytes are there. */
   readonly onVerify?: () => void;
-}
-
-/**
- * Brings one blob into the content store: takes up what an earlier attempt left, goes on by range where a connection broke,
- * and starts over once, from another host if there is one, when the digest turns out wrong. Nothing can be seen until all
- * of it was verified.
- *
- * @returns the bytes that travelled
- * @throws RemoteError or ContentError
- */
-export async function fetchLayer(
-  context: FetchLayerContext,
-  descriptor: Descriptor,
-  signal: AbortSignal,
-): Promise<number> {
-  const { content } = context;
-  const avoid = new Set<string>();
-  let travelled = 0;
-  for (let round = 1; ; round++) {
-    const ingest = await content.openIngest(descriptor.digest, {
-      algorithm: algorithmOf(descriptor.digest),
-      wait: signal,
-    });
-    try {
-      if (await isHeld(content, descriptor)) {
-        await ingest.abort();
-        return travelled;
-      }
-      const inherited = ingest.offset;
-      const hosts = new Set<string>();
-      travelled += await fill(context, ingest, descriptor, { avoid, hosts }, signal);
-      context.onVerify?.();
-      try {
-        await ingest.commit({ digest: descriptor.digest, size: descriptor.size });
-        return travelled;
-      } catch (error) {
-        if (!(error instanceof ContentError) || error.code !== 'DIGEST_MISMATCH' || round > 1)
-          throw wrong(error, descriptor);
-        // Bytes found on disk may be what was wrong; only a host that sent everything is known to be.
-        if (inherited === 0) for (const host of hosts) avoid.add(host);
-      }
-    } finally {
-      await ingest.close();
-    }
-  }
 }
 
 /** Tells whether the content store has all of a descriptor's content. */
@@ -76,103 +23,126 @@ export async function isHeld(content: Pick<ContentStore, 'stat'>, descriptor: De
   }
 }
 
-async function fill(
-  context: FetchLayerContext,
-  ingest: Ingest,
+/**
+ * Brings one blob into the content store: takes up what an earlier attempt left, and starts over once, from another host if
+ * there is one, when the digest turns out wrong. Nothing can be seen until all of it was verified.
+ *
+ * @param distrusted hosts whose bytes were already found wrong: their turn is the one that was given
+ * @returns the bytes that travelled
+ * @throws RemoteError or ContentError
+ */
+export async function fetchBlob(
+  context: FetchContext,
   descriptor: Descriptor,
-  seen: { readonly avoid: ReadonlySet<string>; readonly hosts: Set<string> },
+  signal: AbortSignal,
+  distrusted?: ReadonlySet<string>,
+): Promise<number> {
+  const { content } = context;
+  const avoid = new Set(distrusted);
+  let travelled = 0;
+  for (let round = distrusted === undefined ? 1 : 2; ; round++) {
+    const algorithm = algorithmOf(descriptor.digest);
+    const ingest = await content.openIngest(descriptor.digest, { algorithm, wait: signal });
+    try {
+      if (await isHeld(content, descriptor)) {
+        await ingest.abort();
+        return travelled;
+      }
+      if (ingest.offset > descriptor.size) await ingest.truncate(0);
+      const inherited = ingest.offset;
+      const got = await download(context, descriptor, ingest, inherited, avoid, signal);
+      travelled += got.travelled;
+      context.onVerify?.();
+      try {
+        await ingest.commit({ digest: descriptor.digest, size: descriptor.size });
+        return travelled;
+      } catch (error) {
+        const wrong = error instanceof ContentError && error.code === 'DIGEST_MISMATCH';
+        if (!wrong) throw error;
+        if (round > 1 && inherited === 0) throw mismatch(error, descriptor);
+        // Bytes found on disk may be what was wrong; only hosts that sent everything are known to be.
+        if (inherited === 0) for (const host of got.hosts) avoid.add(host);
+        else round--;
+      }
+    } catch (error) {
+      // More bytes than there should be, or a wrong digest: nothing of it is worth keeping.
+      if (error instanceof RemoteError && error.code.endsWith('_MISMATCH')) await ingest.abort();
+      throw error;
+    } finally {
+      await ingest.close();
+    }
+  }
+}
+
+/**
+ * Brings one layer and unpacks it while it arrives. When its bytes turn out wrong on the way, they are fetched once more,
+ * verified first and unpacked afterwards, so that the error, if there is one, names the true cause.
+ *
+ * @returns the bytes that travelled
+ */
+export async function fetchAndUnpack(
+  context: FetchContext,
+  layers: Pick<LayerStore, 'openSink' | 'unpack'>,
+  descriptor: Descriptor,
+  diffId: Digest,
   signal: AbortSignal,
 ): Promise<number> {
-  if (ingest.offset > descriptor.size) await ingest.truncate(0);
+  const sink = await openSink(layers, descriptor, diffId);
+  if (sink === undefined) return fetchBlob(context, descriptor, signal);
+  const inherited = sink.offset;
   let travelled = 0;
-  let stalled = 0;
-  let etag: string | undefined;
-  let furthest = ingest.offset;
-  while (ingest.offset < descriptor.size) {
-    const before = ingest.offset;
+  let hosts: ReadonlySet<string> = new Set();
+  const counted: FetchContext = { ...context, onBytes: context.onBytes };
+  try {
     try {
-      const stream = await openBlob(
-        context.session,
-        descriptor,
-        { offset: before, etag, avoid: seen.avoid },
-        signal,
-      );
-      etag = stream.etag;
-      seen.hosts.add(stream.host);
-      if (stream.offset !== before) await ingest.truncate(stream.offset);
-      try {
-        travelled += await copy(stream.body, ingest, descriptor, context.onBytes, signal);
-      } finally {
-        stream.body.destroy();
-      }
-      if (ingest.offset < descriptor.size)
-        throw new RemoteError('UNREACHABLE', shortRead(ingest, descriptor), { retryable: true });
+      ({ travelled, hosts } = await download(counted, descriptor, sink, inherited, new Set(), signal));
+      context.onVerify?.();
+      await untilAborted(sink, signal);
+      return travelled;
     } catch (error) {
       signal.throwIfAborted();
-      if (!isTransient(error)) throw error;
-      // Only bytes never seen before are progress: a host without ranges that always breaks at the same place must end.
-      stalled = ingest.offset > furthest ? 0 : stalled + 1;
-      furthest = Math.max(furthest, ingest.offset);
-      if (stalled >= MAX_STALLED_ATTEMPTS) throw broken(error);
-      await context.clock.sleep(FIRST_WAIT_MS * 2 ** stalled, signal);
+      if (!isWrong(error)) throw error;
+      await sink.abort();
     }
+  } finally {
+    await sink.close();
   }
-  return travelled;
+  return travelled + (await fetchBlob(context, descriptor, signal, inherited === 0 ? hosts : undefined));
 }
 
-async function copy(
-  body: AsyncIterable<Uint8Array>,
-  ingest: Ingest,
+/** Waits for the end of unpacking, which stops when the pull does. */
+async function untilAborted(sink: LayerSink, signal: AbortSignal): Promise<void> {
+  const onAbort = (): void => void sink.close().catch(() => undefined);
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    await sink.finish();
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+async function openSink(
+  layers: Pick<LayerStore, 'openSink'>,
   descriptor: Descriptor,
-  onBytes: (held: number) => void,
-  signal: AbortSignal,
-): Promise<number> {
-  let copied = 0;
-  for await (const chunk of body) {
-    signal.throwIfAborted();
-    if (ingest.offset + chunk.length > descriptor.size) {
-      await ingest.truncate(0);
-      throw new RemoteError(
-        'SIZE_MISMATCH',
-        `unexpected commit size more than ${descriptor.size}, expected ${descriptor.size}: failed precondition`,
-      );
-    }
-    await ingest.write(chunk);
-    copied += chunk.length;
-    onBytes(ingest.offset);
+  diffId: Digest,
+): Promise<LayerSink | undefined> {
+  try {
+    return await layers.openSink(descriptor, diffId);
+  } catch (error) {
+    // Somebody else takes the same bytes in: wait for them as a plain blob.
+    if (error instanceof ContentError && error.code === 'LOCKED') return undefined;
+    throw error;
   }
-  return copied;
 }
 
-/** A body that breaks is taken up again; an answer that says no was already retried where that could help. */
-function isTransient(error: unknown): boolean {
-  if (error instanceof ContentError) return false;
-  if (error instanceof RemoteError) return error.retryable && error.status === undefined;
-  return (
-    error instanceof Error && 'code' in error && typeof error.code === 'string' && isWireCode(error.code)
-  );
+function isWrong(error: unknown): boolean {
+  if (error instanceof RemoteError) return error.code === 'SIZE_MISMATCH';
+  if (error instanceof ContentError)
+    return error.code === 'DIGEST_MISMATCH' || error.code === 'SIZE_MISMATCH';
+  return error instanceof ArchiveError && error.code !== 'NO_SPACE' && error.code !== 'IO';
 }
 
-function isWireCode(code: string): boolean {
-  return code.startsWith('UND_ERR_') || ['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ECONNABORTED'].includes(code);
-}
-
-function broken(error: unknown): unknown {
-  if (error instanceof RemoteError) return error;
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  const text = code === 'UND_ERR_BODY_TIMEOUT' ? 'i/o timeout' : 'unexpected EOF';
-  return new RemoteError(code === 'UND_ERR_BODY_TIMEOUT' ? 'TIMEOUT' : 'UNREACHABLE', text, {
-    cause: error,
-    retryable: true,
-  });
-}
-
-function shortRead(ingest: Ingest, descriptor: Descriptor): string {
-  return `short read: expected ${descriptor.size} bytes but got ${ingest.offset}: unexpected EOF`;
-}
-
-function wrong(error: unknown, descriptor: Descriptor): unknown {
-  if (!(error instanceof ContentError) || error.code !== 'DIGEST_MISMATCH') return error;
+function mismatch(error: ContentError, descriptor: Descriptor): RemoteError {
   const actual = /digest is (sha\d+:[0-9a-f]+)/.exec(error.message)?.[1] ?? 'another';
   return new RemoteError(
     'DIGEST_MISMATCH',

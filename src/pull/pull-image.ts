@@ -4,6 +4,7 @@ import { goQuote } from '../base/go-quote.ts';
 import { messageOf } from '../base/coded-error.ts';
 import type { ContentStore } from '../content/store.ts';
 import type { ImageStore, Lease } from '../images/image-store.ts';
+import type { LayerStore } from '../images/layer-store.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import { hostPlatform } from '../oci/host-platform.ts';
@@ -22,10 +23,9 @@ import type { RemoteClient } from '../remote/remote-client.ts';
 import { resolveReference, type Resolved } from '../remote/resolve.ts';
 import type { RepositorySession } from '../remote/repository-session.ts';
 import { writeContent } from '../content/write-content.ts';
-import { fetchLayer, isHeld } from './fetch-layer.ts';
+import { fetchAndUnpack, fetchBlob, isHeld, type FetchContext } from './fetch-layer.ts';
 import { FlightRecorder, FlightRecords, type FlightPart, type FlightRecord } from './flight-record.ts';
 import { JoinedFlights } from './joined-flights.ts';
-import type { LayerUnpacker } from './layer-unpacker.ts';
 import { chooseImage, fetchError, loadDocument, type DocumentContext } from './load-image.ts';
 import { PartProgress, type ProgressListener } from './progress.ts';
 import { asPullError, PullError } from './pull-error.ts';
@@ -41,7 +41,7 @@ export interface PullerOptions {
   readonly content: ContentStore;
   readonly images: ImageStore;
   /** Absent: images are fetched, not unpacked. */
-  readonly unpacker?: LayerUnpacker | undefined;
+  readonly layers?: Pick<LayerStore, 'isUnpacked' | 'unpack' | 'openSink'> | undefined;
   readonly records?: FlightRecords | undefined;
   readonly platform?: Platform;
   readonly parallelDownloads?: number;
@@ -90,8 +90,8 @@ export class Puller {
   readonly #downloads: Limiter;
   readonly #unpacks: Limiter;
   readonly #pulls = new JoinedFlights<string, PulledImage>();
-  readonly #layers = new JoinedFlights<Digest, LayerOutcome>();
-  readonly #unpacking = new JoinedFlights<Digest, void>();
+  readonly #layers = new JoinedFlights<string, LayerOutcome>();
+  readonly #unpacking = new JoinedFlights<string, void>();
 
   constructor(options: PullerOptions) {
     this.#options = options;
@@ -210,32 +210,31 @@ export class Puller {
       signal,
     );
     whole.enter('downloading');
+    const config = parseImageConfig(await loadDocument(context, image.config, signal));
+    checkLayers(config, image.layers.length);
+    for (const layer of image.layers) await lease.add(layer.digest);
     // The first failure ends its siblings: nobody waits for layers of an image that cannot come to be.
     const stop = new AbortController();
     const work: Flight = { ...flight, signal: AbortSignal.any([signal, stop.signal]) };
-    const config = loadDocument(context, image.config, work.signal).then(parseImageConfig);
     try {
-      for (const layer of image.layers) await lease.add(layer.digest);
-      const bytes = await allOrStop(stop, [
-        ...image.layers
-          .map((layer, index) => ({ layer, index }))
+      const bytes = await allOrStop(
+        stop,
+        image.layers
+          .flatMap((layer, index) =>
+            config.diffIds[index] === undefined ? [] : [{ layer, diffId: config.diffIds[index] }],
+          )
           .toSorted((a, b) => b.layer.size - a.layer.size)
-          .map(({ layer, index }) =>
-            this.#layer(session, name, layer, index, config, image.layers.length, work),
-          ),
-        config.then(() => 0),
-      ]);
-      const parsed = await config;
-      checkLayers(parsed, image.layers.length);
+          .map(({ layer, diffId }) => this.#layer(session, name, layer, diffId, work)),
+      );
       await images.put(
         {
           id: image.config.digest,
           manifest,
           config: image.config,
           layers: image.layers,
-          diffIds: parsed.diffIds,
-          platform: platformText(parsed.platform),
-          user: parsed.config.user,
+          diffIds: config.diffIds,
+          platform: platformText(config.platform),
+          user: config.config.user,
         },
         namesOf(reference, name, resolved.descriptor),
       );
@@ -257,12 +256,9 @@ export class Puller {
     session: RepositorySession,
     name: string,
     layer: Descriptor,
-    index: number,
-    config: Promise<ImageConfig>,
-    layerCount: number,
+    diffId: Digest,
     flight: Flight,
   ): Promise<number> {
-    const { unpacker } = this.#options;
     const { signal, recorder } = flight;
     const progress = new PartProgress(flight.send, this.#clock, name, 'layer', layer);
     const startedAt = this.#clock.now();
@@ -270,73 +266,92 @@ export class Puller {
       const durationMs = this.#clock.now() - startedAt;
       recorder.parts.push({ digest: layer.digest, size: layer.size, decision, bytes, durationMs });
     };
-    let bytes: number;
     try {
-      const shared = this.#layers.has(layer.digest);
-      if (shared) progress.enter('shared');
-      else progress.enter('queued');
-      const outcome = await this.#layers.join(
-        layer.digest,
-        (flightSignal) => this.#fetch(session, layer, progress, flightSignal),
-        signal,
-      );
-      bytes = shared ? 0 : outcome.bytes;
-      part(shared ? 'shared' : outcome.held ? 'held' : 'fetched', bytes);
+      const outcome = await this.#joinLayer(session, layer, diffId, progress, signal);
+      part(outcome.decision, outcome.bytes);
+      await this.#unpack(layer, diffId, progress, signal);
+      progress.enter('done', layer.size);
+      return outcome.bytes;
     } catch (error) {
       part('failed', 0);
       signal.throwIfAborted();
-      throw fetchError(error, layer);
+      throw error;
     }
-    if (unpacker !== undefined) {
-      const parsed = await config;
-      checkLayers(parsed, layerCount);
-      const diffId = parsed.diffIds[index];
-      if (diffId !== undefined) await this.#unpack(unpacker, layer, diffId, progress, signal);
+  }
+
+  async #joinLayer(
+    session: RepositorySession,
+    layer: Descriptor,
+    diffId: Digest,
+    progress: PartProgress,
+    signal: AbortSignal,
+  ): Promise<{ bytes: number; decision: FlightPart['decision'] }> {
+    // Two images may claim different diff IDs for one layer: neither must fail by the other's claim.
+    const key = `${layer.digest} ${diffId}`;
+    const run = (flightSignal: AbortSignal): Promise<LayerOutcome> =>
+      this.#fetch(session, layer, diffId, progress, flightSignal);
+    if (this.#layers.has(key)) {
+      progress.enter('shared');
+      try {
+        await this.#layers.join(key, run, signal);
+        return { bytes: 0, decision: 'shared' };
+      } catch {
+        // The other pull's credential, registry or patience ended; this one has its own.
+        signal.throwIfAborted();
+      }
     }
-    progress.enter('done', layer.size);
-    return bytes;
+    progress.enter('queued');
+    const { bytes, held } = await this.#layers.join(key, run, signal);
+    return { bytes, decision: held ? 'held' : 'fetched' };
   }
 
   async #fetch(
     session: RepositorySession,
     layer: Descriptor,
+    diffId: Digest,
     progress: PartProgress,
     signal: AbortSignal,
   ): Promise<LayerOutcome> {
-    const { content } = this.#options;
+    const { content, layers } = this.#options;
     if (await isHeld(content, layer)) return { bytes: 0, held: true };
-    return this.#downloads.run(async () => {
-      progress.enter('downloading');
-      const bytes = await fetchLayer(
-        {
-          session,
-          content,
-          clock: this.#clock,
-          onBytes: (held) => progress.at(held),
-          onVerify: () => progress.enter('verifying'),
-        },
-        layer,
-        signal,
-      );
-      return { bytes, held: false };
-    }, signal);
+    const context: FetchContext = {
+      session,
+      content,
+      clock: this.#clock,
+      onBytes: (held) => progress.at(held),
+      onVerify: () => progress.enter('verifying'),
+    };
+    try {
+      return await this.#downloads.run(async () => {
+        progress.enter('downloading');
+        const streams = layers !== undefined && !(await layers.isUnpacked(diffId));
+        const bytes = streams
+          ? await fetchAndUnpack(context, layers, layer, diffId, signal)
+          : await fetchBlob(context, layer, signal);
+        return { bytes, held: false };
+      }, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      throw fetchError(error, layer);
+    }
   }
 
+  /** Unpacks what was held before, or could not be unpacked while it arrived. */
   async #unpack(
-    unpacker: LayerUnpacker,
     layer: Descriptor,
     diffId: Digest,
     progress: PartProgress,
     signal: AbortSignal,
   ): Promise<void> {
-    if (await unpacker.isUnpacked(diffId)) return;
+    const { layers } = this.#options;
+    if (layers === undefined || (await layers.isUnpacked(diffId))) return;
     try {
       await this.#unpacking.join(
-        diffId,
+        `${layer.digest} ${diffId}`,
         (flightSignal) =>
           this.#unpacks.run(async () => {
             progress.enter('unpacking', layer.size);
-            await unpacker.unpack(layer, diffId, flightSignal);
+            await layers.unpack(layer, diffId, flightSignal);
           }, flightSignal),
         signal,
       );
