@@ -1,15 +1,168 @@
 import type { FieldError } from '../field-error.ts';
+import type { JsonObject } from '../json/json-object.ts';
+import { objectAt, stringAt } from '../json/json-object.ts';
 import type { KubeObject } from '../object.ts';
 import type { ResourceInfo } from '../resources.ts';
+import { validateCronJob, validateCronJobName, validateJob, validateJobUpdate } from './jobs.ts';
+import {
+  metadataOf,
+  validateCommonMetadata,
+  validateMetadata,
+  validateMetadataUpdate,
+  type NameRule,
+} from './metadata.ts';
+import { labelNameFaults, pathSegmentFaults, subdomainFaults } from './name-rules.ts';
+import {
+  validateBinding,
+  validateClaim,
+  validateClaimUpdate,
+  validateConfigMap,
+  validateConfigMapUpdate,
+  validateEvent,
+  validateLease,
+  validateNode,
+  validateRevisionUpdate,
+  validateRoleRefKept,
+  validateRules,
+  validateTokenRequest,
+  validateVolume,
+} from './other-kinds.ts';
+import { validateEphemeralUpdate, validatePod, validatePodUpdate } from './pod.ts';
+import { validateSecret, validateSecretUpdate } from './secret.ts';
+import { warningsFor } from './warnings.ts';
+import {
+  validateDaemonSet,
+  validateDeployment,
+  validateReplicaSet,
+  validateReplicationController,
+  validateSelectorKept,
+  validateStatefulSet,
+  validateStatefulSetUpdate,
+} from './workloads.ts';
+
+interface KindRules {
+  /** Rule for names; `subdomainFaults` when absent. */
+  readonly name?: NameRule;
+  /** Checks everything but metadata. */
+  readonly check?: (object: JsonObject) => FieldError[];
+  /** Checks a change; `check` alone when absent. */
+  readonly checkUpdate?: (object: JsonObject, old: JsonObject) => FieldError[];
+  /** The kind's own check of an update looks at all metadata again, so its causes appear twice. */
+  readonly metadataTwice?: boolean;
+}
+
+const both =
+  (
+    check: (object: JsonObject) => FieldError[],
+    update: (object: JsonObject, old: JsonObject) => FieldError[],
+  ) =>
+  (object: JsonObject, old: JsonObject): FieldError[] => [...check(object), ...update(object, old)];
+
+const rules: ReadonlyMap<string, KindRules> = new Map<string, KindRules>([
+  ['Pod', { check: validatePod, checkUpdate: validatePodUpdate }],
+  ['Secret', { check: validateSecret, checkUpdate: validateSecretUpdate, metadataTwice: true }],
+  ['ConfigMap', { check: validateConfigMap, checkUpdate: validateConfigMapUpdate, metadataTwice: true }],
+  ['Namespace', { name: labelNameFaults }],
+  ['ServiceAccount', { metadataTwice: true }],
+  ['Node', { check: validateNode }],
+  ['Event', { check: validateEvent }],
+  ['PersistentVolumeClaim', { check: validateClaim, checkUpdate: validateClaimUpdate }],
+  ['PersistentVolume', { check: validateVolume }],
+  ['ReplicationController', { check: validateReplicationController }],
+  ['Deployment', { check: validateDeployment, checkUpdate: both(validateDeployment, validateSelectorKept) }],
+  ['ReplicaSet', { check: validateReplicaSet, checkUpdate: both(validateReplicaSet, validateSelectorKept) }],
+  ['DaemonSet', { check: validateDaemonSet, checkUpdate: both(validateDaemonSet, validateSelectorKept) }],
+  [
+    'StatefulSet',
+    { check: validateStatefulSet, checkUpdate: both(validateStatefulSet, validateStatefulSetUpdate) },
+  ],
+  ['ControllerRevision', { checkUpdate: validateRevisionUpdate }],
+  ['Job', { check: validateJob, checkUpdate: validateJobUpdate }],
+  ['CronJob', { check: validateCronJob }],
+  ['Role', { name: pathSegmentFaults, check: (role) => validateRules(role, true), metadataTwice: true }],
+  [
+    'ClusterRole',
+    { name: pathSegmentFaults, check: (role) => validateRules(role, false), metadataTwice: true },
+  ],
+  [
+    'RoleBinding',
+    {
+      name: pathSegmentFaults,
+      check: (binding) => validateBinding(binding, true),
+      checkUpdate: both((binding) => validateBinding(binding, true), validateRoleRefKept),
+      metadataTwice: true,
+    },
+  ],
+  [
+    'ClusterRoleBinding',
+    {
+      name: pathSegmentFaults,
+      check: (binding) => validateBinding(binding, false),
+      checkUpdate: both((binding) => validateBinding(binding, false), validateRoleRefKept),
+      metadataTwice: true,
+    },
+  ],
+  ['Lease', { check: validateLease }],
+]);
 
 /** Checks a defaulted new object, metadata included; empty when it is valid. Pass the result to `invalid`. */
-export declare function validateCreate(object: KubeObject, resource: ResourceInfo): FieldError[];
+export function validateCreate(object: KubeObject, resource: ResourceInfo): FieldError[] {
+  const json = object as unknown as JsonObject;
+  const kind = rulesOf(resource);
+  const errors = validateMetadata(metadataOf(json), resource.namespaced, kind.name ?? subdomainFaults);
+  errors.push(...(kind.check?.(json) ?? []));
+  if (resource.kind === 'CronJob') errors.push(...validateCronJobName(stringAt(metadataOf(json), 'name')));
+  return errors;
+}
+
 /** Checks a defaulted changed object against the stored one, immutable fields included. */
-export declare function validateUpdate(
+export function validateUpdate(
   object: KubeObject,
   old: KubeObject,
   resource: ResourceInfo,
   subresource?: string,
-): FieldError[];
-/** Texts for `Warning` headers that a valid object still deserves (rule 2.8, doubled env, …). */
-export declare function warningsOf(object: KubeObject, resource: ResourceInfo, old?: KubeObject): string[];
+): FieldError[] {
+  const json = object as unknown as JsonObject;
+  const before = old as unknown as JsonObject;
+  const kind = rulesOf(resource);
+  const metadata = metadataOf(json);
+  const changed = validateMetadataUpdate(metadata, metadataOf(before));
+  const errors = [...validateCommonMetadata(metadata, resource.namespaced), ...changed, ...changed];
+  if (subresource === 'status' || subresource === 'finalize') return errors;
+  if (subresource === 'ephemeralcontainers') return [...errors, ...validateEphemeralUpdate(json, before)];
+  if (kind.metadataTwice === true) {
+    errors.push(...validateMetadata(metadata, resource.namespaced, kind.name ?? subdomainFaults));
+  }
+  errors.push(...(kind.checkUpdate?.(json, before) ?? kind.check?.(json) ?? []));
+  return errors;
+}
+
+/** Checks an object that is answered, not stored: a subresource's body such as `TokenRequest`. */
+export function validateRequest(object: KubeObject): FieldError[] {
+  const json = object as unknown as JsonObject;
+  if (object.kind === 'TokenRequest') return validateTokenRequest(json);
+  if (object.kind === 'Scale') {
+    const replicas = objectAt(json, 'spec')?.['replicas'];
+    if (typeof replicas === 'number' && replicas < 0) {
+      return [
+        {
+          type: 'FieldValueInvalid',
+          field: 'spec.replicas',
+          message: `Invalid value: ${replicas}: must be greater than or equal to 0`,
+        },
+      ];
+    }
+  }
+  return [];
+}
+
+/** Returns texts for `Warning` headers that a valid object still deserves (rule 2.8, doubled env, …). */
+export function warningsOf(object: KubeObject, resource: ResourceInfo, old?: KubeObject): string[] {
+  return warningsFor(object as unknown as JsonObject, resource.kind, old === undefined);
+}
+
+/** Events of the newer group are checked as the ones they are stored as. */
+function rulesOf(resource: ResourceInfo): KindRules {
+  if (resource.kind === 'Event' && resource.group !== '') return {};
+  return rules.get(resource.kind) ?? {};
+}
