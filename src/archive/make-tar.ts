@@ -49,7 +49,7 @@ export async function* makeTar(sources: readonly TarSource[], signal: AbortSigna
       if (path !== '') entries.set(path, entry);
     }
   }
-  for (const path of [...entries.keys()]) {
+  for (const path of entries.keys()) {
     for (let at = path.lastIndexOf('/'); at > 0; at = path.lastIndexOf('/', at - 1)) {
       const parent = path.slice(0, at);
       if (!entries.has(parent)) entries.set(parent, { kind: 'directory', path: parent });

@@ -191,7 +191,7 @@ class PoolWorker {
   }
 
   #failAll(cause: unknown): void {
-    for (const [id, pending] of [...this.#pending]) {
+    for (const [id, pending] of this.#pending) {
       pending.reject(new ArchiveError('IO', 'Cannot unpack layer: its worker thread failed', { cause }));
       this.#settle(id, pending);
     }

@@ -2,10 +2,11 @@ import { parentPort } from 'node:worker_threads';
 import { CodedError, messageOf } from '../base/coded-error.ts';
 import { bytePath } from './_byte-path.ts';
 import { removeTree } from './_tree.ts';
-import type { TaskResult, ToPool, ToWorker, WorkerTask } from './_unpack-messages.ts';
+import type { ToPool, ToWorker, WorkerTask } from './_unpack-messages.ts';
+import type { UnpackedLayer } from './apply-options.ts';
 import { mergeLayers } from './merge-layers.ts';
 import { settleLayer } from './settle-layer.ts';
-import { runUnpackJob } from './unpack-job.ts';
+import { runUnpackJob, type UnpackResult } from './unpack-job.ts';
 
 /*
  * The inside of a worker thread of `unpack-pool.ts`: runs the jobs that it is sent, several at a time, and says after each
@@ -55,19 +56,16 @@ async function start({ id, task }: Extract<ToWorker, { kind: 'start' }>): Promis
   }
 }
 
-async function run(task: WorkerTask, id: number, entry: Running): Promise<TaskResult[keyof TaskResult]> {
-  switch (task.kind) {
-    case 'unpack':
-      return runUnpackJob(task.job, chunksOf(id, entry), entry.abort.signal);
-    case 'settle':
-      return settleLayer(task.request);
-    case 'merge':
-      mergeLayers(task.layers, task.target);
-      return undefined;
-    case 'remove':
-      removeTree(bytePath(task.path));
-      return undefined;
-  }
+function run(
+  task: WorkerTask,
+  id: number,
+  entry: Running,
+): Promise<UnpackResult> | UnpackedLayer | undefined {
+  if (task.kind === 'unpack') return runUnpackJob(task.job, chunksOf(id, entry), entry.abort.signal);
+  if (task.kind === 'settle') return settleLayer(task.request);
+  if (task.kind === 'merge') mergeLayers(task.layers, task.target);
+  else removeTree(bytePath(task.path));
+  return undefined;
 }
 
 async function* chunksOf(id: number, job: Running): AsyncGenerator<Uint8Array> {

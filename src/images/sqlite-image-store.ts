@@ -205,13 +205,13 @@ class SqliteStore implements SqliteImageStore {
     await Promise.resolve();
     const roots = new Set<Digest>();
     for (const row of this.#all('SELECT manifest, config, layers, diff_ids FROM images')) {
-      roots.add(parse<Descriptor>(row['manifest']).digest);
-      roots.add(parse<Descriptor>(row['config']).digest);
-      for (const layer of parse<Descriptor[]>(row['layers'])) roots.add(layer.digest);
-      for (const diffId of parse<Digest[]>(row['diff_ids'])) roots.add(diffId);
+      roots.add(descriptor(row['manifest']).digest);
+      roots.add(descriptor(row['config']).digest);
+      for (const layer of descriptors(row['layers'])) roots.add(layer.digest);
+      for (const diffId of digests(row['diff_ids'])) roots.add(diffId);
     }
     for (const row of this.#all('SELECT target FROM names'))
-      roots.add(parse<Descriptor>(row['target']).digest);
+      roots.add(descriptor(row['target']).digest);
     for (const row of this.#all('SELECT digest FROM lease_content')) roots.add(row['digest'] as Digest);
     return roots;
   }
@@ -255,7 +255,7 @@ class SqliteStore implements SqliteImageStore {
   #names(): NameRecord[] {
     return this.#all('SELECT name, target, created_at, updated_at FROM names ORDER BY name').map((row) => ({
       name: row['name'] as string,
-      target: parse<Descriptor>(row['target']),
+      target: descriptor(row['target']),
       createdAt: row['created_at'] as number,
       updatedAt: row['updated_at'] as number,
     }));
@@ -294,16 +294,16 @@ class SqliteStore implements SqliteImageStore {
     const names = this.#all('SELECT name FROM names WHERE image = ? ORDER BY name', id).map(
       (name) => name['name'] as string,
     );
-    const config = parse<Descriptor>(row['config']);
-    const layers = parse<Descriptor[]>(row['layers']);
+    const config = descriptor(row['config']);
+    const layers = descriptors(row['layers']);
     const lastUsedAt = row['last_used_at'] as number | null;
     const pinReason = row['pin_reason'] as string | null;
     return {
       id,
-      manifest: parse<Descriptor>(row['manifest']),
+      manifest: descriptor(row['manifest']),
       config,
       layers,
-      diffIds: parse<Digest[]>(row['diff_ids']),
+      diffIds: digests(row['diff_ids']),
       platform: row['platform'] as string,
       user: row['user'] as string,
       createdAt: row['created_at'] as number,
@@ -329,7 +329,7 @@ class SqliteStore implements SqliteImageStore {
   }
 
   #all(sql: string, ...values: SQLInputValue[]): Row[] {
-    return this.#db.prepare(sql).all(...values) as Row[];
+    return this.#db.prepare(sql).all(...values);
   }
 
   #run(sql: string, ...values: SQLInputValue[]): number {
@@ -337,6 +337,15 @@ class SqliteStore implements SqliteImageStore {
   }
 }
 
-function parse<T>(text: unknown): T {
-  return JSON.parse(text as string) as T;
+/** What the columns hold was written by this program, from values that were checked. */
+function descriptor(text: unknown): Descriptor {
+  return JSON.parse(text as string) as Descriptor;
+}
+
+function descriptors(text: unknown): Descriptor[] {
+  return JSON.parse(text as string) as Descriptor[];
+}
+
+function digests(text: unknown): Digest[] {
+  return JSON.parse(text as string) as Digest[];
 }
