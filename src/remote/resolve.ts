@@ -111,6 +111,7 @@ async function read(
   shownName: string,
   host: string,
 ): Promise<Resolved> {
+  const firstType = mediaTypeOf(first);
   const header = headerOf(first, 'docker-content-digest');
   const length = Number(headerOf(first, 'content-length') ?? Number.NaN);
   if (
@@ -121,7 +122,7 @@ async function read(
     await drain(first);
     checkSize(length, shownName);
     const digest = wanted ?? headerDigest(header ?? '');
-    return { descriptor: { mediaType: mediaTypeOf(first), digest, size: length }, host };
+    return { descriptor: { mediaType: firstType, digest, size: length }, host };
   }
   let answer = first;
   if (first.method === 'HEAD') {

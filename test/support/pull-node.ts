@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { openFileStore, type FileStore } from '../../src/content/file-store.ts';
+import { UnpackPool } from '../../src/archive/unpack-pool.ts';
+import { openLayerStore, type LayerStore } from '../../src/images/layer-store.ts';
 import { openImageStore, type SqliteImageStore } from '../../src/images/sqlite-image-store.ts';
 import { FlightRecords } from '../../src/pull/flight-record.ts';
 import { Puller, type PullerOptions } from '../../src/pull/pull-image.ts';
@@ -20,6 +22,8 @@ export interface PullNode {
   readonly remote: RemoteClient;
   readonly puller: Puller;
   readonly records: FlightRecords;
+  /** Present when the node unpacks. */
+  readonly layerStore: LayerStore | undefined;
 }
 
 /** Makes a node that is gone when the test ends. Waits between retries are short, whatever the clock. */
@@ -29,11 +33,16 @@ export async function pullNode(
     hosts?: HostResolver;
     bodySilenceMs?: number;
     forwardCredentialsToMirrors?: boolean;
+    unpacks?: boolean;
+    root?: string;
   } = {},
 ): Promise<PullNode> {
-  const { hosts, bodySilenceMs, forwardCredentialsToMirrors, ...pullerOptions } = options;
-  const root = await mkdtemp(join(tmpdir(), 'dray-pull-'));
+  const { hosts, bodySilenceMs, forwardCredentialsToMirrors, unpacks, ...pullerOptions } = options;
+  const root = options.root ?? (await mkdtemp(join(tmpdir(), 'dray-pull-')));
   const content = await openFileStore(join(root, 'content'));
+  const pool = unpacks === true ? new UnpackPool(1) : undefined;
+  const layerStore =
+    pool === undefined ? undefined : await openLayerStore(join(root, 'layers'), { pool, content });
   const images = await openImageStore(join(root, 'images.db'));
   const clock = impatientClock();
   const remote = createRemoteClient({
@@ -52,14 +61,17 @@ export async function pullNode(
     records,
     clock,
     platform: { os: 'linux', architecture: 'amd64' },
+    layers: layerStore,
     ...pullerOptions,
   });
   t.after(async () => {
     await remote.close();
+    await layerStore?.synced();
+    await pool?.close();
     images.close();
     await rm(root, { recursive: true, force: true });
   });
-  return { root, content, images, remote, puller, records };
+  return { root, content, images, remote, puller, records, layerStore };
 }
 
 /** Real time for the eye, none for waiting: retries follow at once. */
