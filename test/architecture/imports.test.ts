@@ -33,6 +33,7 @@ const LAYERS = [
   'doctor',
   'daemon',
   'cli',
+  'public',
 ] as const;
 
 /** Servers stand beside one another: only `daemon` knows them all. */
@@ -59,12 +60,12 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   fastify: ['registry', 'apiserver', 'kubelet'],
   jose: ['registry', 'apiserver'],
   pino: ['observe'],
-  'prom-client': ['observe'],
+  'prom-client': ['observe', 'registry', 'kubelet'],
   rfc6902: ['kube'],
   selfsigned: ['daemon'],
   'smol-toml': ['remote'],
-  undici: ['remote', 'kube', 'credentials'],
-  yaml: ['kube', 'credentials', 'kubelet', 'cli', 'registry'],
+  undici: ['remote', 'kube', 'credentials', 'apiserver'],
+  yaml: ['kube', 'credentials', 'kubelet', 'apiserver', 'registry', 'admission', 'cli'],
   zod: ['registry', 'kubelet', 'daemon'],
 };
 
