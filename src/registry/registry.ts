@@ -1,11 +1,15 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { messageOf } from '../base/coded-error.ts';
 import { systemClock, type Clock } from '../base/clock.ts';
 import { openFileStore } from '../content/file-store.ts';
+import type { ContentStore } from '../content/store.ts';
 import { silentLogger, type Logger } from '../observe/logger.ts';
 import { Administration } from './admin/administration.ts';
 import { RobotAdministration } from './admin/robot-administration.ts';
 import { listenRegistry } from './http/registry-server.ts';
+import { RegistryMetrics } from './http/registry-metrics.ts';
+import { RequestServer } from './http/request-server.ts';
 import { AccessTokens } from './identity/access-token.ts';
 import type { Role } from './identity/identity.ts';
 import { LoginThrottle } from './identity/login-throttle.ts';
@@ -19,6 +23,7 @@ import { FileAccounts, ManagedAccounts } from './identity/user-accounts.ts';
 import { ManifestBytes } from './manifest-bytes.ts';
 import type { Metadata } from './metadata/metadata.ts';
 import { openSqliteMetadata } from './metadata/sqlite-metadata.ts';
+import { followTls, readTls, type TlsSource } from './tls-files.ts';
 import { UploadSessions } from './upload-sessions.ts';
 
 /** How long a blob that nothing needs is kept: longer than the longest push. */
@@ -26,7 +31,9 @@ const COLLECT_DELAY_MS = 24 * 3_600_000;
 /** How long an idle upload keeps its file open. */
 const KEEP_OPEN_MS = 30_000;
 /** How long requests under way may take to end when the registry closes. */
-const CLOSE_GRACE_MS = 10_000;
+const CLOSE_GRACE_MS = 30_000;
+/** Many nodes may share an address, and each pulls several layers at once; beyond this something is wrong. */
+const CONCURRENT_PER_CLIENT = 512;
 
 export interface RegistryOptions {
   /** Directory of the registry: `content/` is an OCI layout, `registry.db` the metadata. Made when it is not there. */
@@ -35,8 +42,8 @@ export interface RegistryOptions {
   readonly host?: string;
   /** 0, the default, takes a free one. */
   readonly port?: number;
-  /** PEM; without it the registry speaks plain HTTP. */
-  readonly tls?: { readonly cert: string | Buffer; readonly key: string | Buffer };
+  /** PEM, or files of it that are read again when they change; without it the registry speaks plain HTTP. */
+  readonly tls?: TlsSource;
   /** URL that clients use, when it is not the host they name: behind a proxy. */
   readonly publicUrl?: string;
   /** Name of the registry in its tokens: `drayage` by default. */
@@ -49,6 +56,10 @@ export interface RegistryOptions {
   readonly tokenIssuers?: readonly TokenIssuer[];
   /** Whether an index may name manifests that the repository lacks: true by default. */
   readonly sparseIndexes?: boolean;
+  /** Requests of one address that are answered at the same time: 512 by default. */
+  readonly concurrentPerClient?: number;
+  /** Milliseconds that requests under way may take to end when the registry closes: 30,000 by default. */
+  readonly closeGraceMs?: number;
   readonly clock?: Clock;
   readonly logger?: Logger;
 }
@@ -84,33 +95,47 @@ export async function createRegistry(options: RegistryOptions): Promise<Registry
     const open = options.auth === 'none';
     const rights = open ? openRights : new ProjectRights(metadata.projects);
     const identity = open ? {} : { identity: makeIdentity(options, metadata, rights, serviceName, clock) };
-    const server = await listenRegistry(
-      {
-        service: {
-          store,
-          metadata,
-          uploads,
-          rights,
-          clock,
-          logger,
-          manifestBytes: new ManifestBytes(store),
-          sparseIndexes: options.sparseIndexes ?? true,
-          renewAfterMs: COLLECT_DELAY_MS / 4,
-        },
-        ...identity,
-        serviceName,
-        ...(options.publicUrl === undefined ? {} : { publicUrl: options.publicUrl }),
-        ...(options.tls === undefined ? {} : { tls: options.tls }),
+    const metrics = new RegistryMetrics();
+    const tls = options.tls && (await readTls(options.tls));
+    const stop = new AbortController();
+    const requests = new RequestServer({
+      service: {
+        store,
+        metadata,
+        uploads,
+        rights,
+        clock,
+        logger,
+        manifestBytes: new ManifestBytes(store),
+        sparseIndexes: options.sparseIndexes ?? true,
+        renewAfterMs: COLLECT_DELAY_MS / 4,
       },
-      { host: options.host ?? '127.0.0.1', port: options.port ?? 0 },
-    );
+      ...identity,
+      serviceName,
+      ...(options.publicUrl === undefined ? {} : { publicUrl: options.publicUrl }),
+      scheme: tls === undefined ? 'http' : 'https',
+      metrics,
+      audit: metadata.audit,
+      concurrentPerClient: options.concurrentPerClient ?? CONCURRENT_PER_CLIENT,
+      unready: async () => unreadiness(store, metadata, stop.signal),
+    });
+    const server = await listenRegistry(requests, {
+      host: options.host ?? '127.0.0.1',
+      port: options.port ?? 0,
+      ...(tls === undefined ? {} : { tls }),
+    });
+    const following = options.tls
+      ? followTls(options.tls, server.replaceTls, { clock, logger, signal: stop.signal })
+      : Promise.resolve();
     return {
       url: server.url,
       port: server.port,
       admin: new Administration(metadata, clock),
       robots: new RobotAdministration(metadata.robots, clock),
       close: async () => {
-        await server.close(CLOSE_GRACE_MS);
+        stop.abort(new Error('the registry closes'));
+        await server.close(options.closeGraceMs ?? CLOSE_GRACE_MS);
+        await following;
         await uploads.close();
         metadata.close();
       },
@@ -140,4 +165,20 @@ function makeIdentity(
   const tokens = new AccessTokens(new SigningKeys(metadata.tokens, clock), serviceName, clock);
   const { tokens: index, users } = metadata;
   return { login, tokens, tokenService: new TokenService({ login, rights, tokens, index, users, clock }) };
+}
+
+/** Says why no requests should come: the registry closes, or one of its parts does not answer. */
+async function unreadiness(
+  store: ContentStore,
+  metadata: Metadata,
+  closing: AbortSignal,
+): Promise<string | undefined> {
+  if (closing.aborted) return 'closing';
+  try {
+    await metadata.listing.hasRepository('');
+    await store.ingests();
+    return undefined;
+  } catch (error) {
+    return messageOf(error);
+  }
 }

@@ -1,3 +1,4 @@
+import type { AuditLog } from './audit-log.ts';
 import type { LoginFailureIndex, ProjectIndex, TokenIndex, UserIndex } from './identity-index.ts';
 import type { RobotIndex } from './robot-index.ts';
 import type { BlobIndex, ManifestIndex, RegistryListing, UploadIndex } from './registry-index.ts';
@@ -13,6 +14,7 @@ export interface Metadata {
   readonly robots: RobotIndex;
   readonly tokens: TokenIndex;
   readonly loginFailures: LoginFailureIndex;
+  readonly audit: AuditLog;
   /** Finishes what was asked for and closes. */
   close(): void;
 }

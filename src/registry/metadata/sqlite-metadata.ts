@@ -1,4 +1,5 @@
 import type { Clock } from '../../base/clock.ts';
+import { SqliteAuditLog } from './sqlite-audit-log.ts';
 import { SqliteBlobIndex } from './sqlite-blob-index.ts';
 import { SqliteDatabase } from './sqlite-database.ts';
 import { SqliteListing } from './sqlite-listing.ts';
@@ -24,6 +25,7 @@ export function openSqliteMetadata(path: string, clock: Clock): Metadata {
     robots: new SqliteRobotIndex(db, clock),
     tokens: new SqliteTokenIndex(db, clock),
     loginFailures: new SqliteLoginFailureIndex(db, clock),
+    audit: new SqliteAuditLog(db),
     close: () => db.close(),
   };
 }

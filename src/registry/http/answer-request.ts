@@ -1,0 +1,146 @@
+import type { IncomingMessage } from 'node:http';
+import type { AccessTokens } from '../identity/access-token.ts';
+import { ANONYMOUS } from '../identity/identity.ts';
+import type { Login } from '../identity/login.ts';
+import type { TokenService } from '../identity/token-service.ts';
+import { RegistryError } from '../registry-error.ts';
+import { emptyAnswer, jsonAnswer, type Answer } from './answer.ts';
+import { auditSubject } from './audit-request.ts';
+import { identifyCaller, readAuthorization, type Caller } from './caller.ts';
+import { dispatch } from './dispatch.ts';
+import type { Service } from './exchange.ts';
+import { challengeOf, guard, needsOf, type ChallengeParts } from './guard.ts';
+import type { RegistryMetrics } from './registry-metrics.ts';
+import { parseRequestTarget, type RegistryRequest } from './request-target.ts';
+import type { RequestTrail } from './request-trail.ts';
+import { answerTokenRequest } from './token-endpoint.ts';
+
+export interface AnsweringParts {
+  readonly service: Service;
+  /** Absent: everybody may do everything. */
+  readonly identity?: {
+    readonly login: Login;
+    readonly tokens: AccessTokens;
+    readonly tokenService: TokenService;
+  };
+  /** Name of the registry in tokens and challenges. */
+  readonly serviceName: string;
+  /** URL under which clients reach the registry, when that is not the host they name. */
+  readonly publicUrl?: string;
+  readonly scheme: 'http' | 'https';
+  readonly metrics: RegistryMetrics;
+  /** Says why the registry should get no requests now; undefined when it should. */
+  readonly unready: () => Promise<string | undefined>;
+}
+
+/**
+ * Finds the answer to a request and notes on its trail what became known.
+ *
+ * @throws RegistryError and whatever else goes wrong
+ */
+export async function answerRequest(
+  parts: AnsweringParts,
+  message: IncomingMessage,
+  trail: RequestTrail,
+): Promise<Answer> {
+  const { path } = trail;
+  if (path === '/v2' || path.startsWith('/v2/')) return answerRegistry(parts, message, trail);
+  if (path === '/token' && parts.identity !== undefined) {
+    return answerToken(parts.identity.tokenService, message, trail);
+  }
+  if (message.method !== 'GET' && message.method !== 'HEAD') throw notFound();
+  switch (path) {
+    case '/healthz':
+      return textAnswer(200, 'ok\n');
+    case '/readyz': {
+      const reason = await parts.unready();
+      return reason === undefined ? textAnswer(200, 'ok\n') : textAnswer(503, `${reason}\n`);
+    }
+    case '/metrics': {
+      const { collection } = parts.metrics;
+      return textAnswer(200, await collection.metrics(), collection.contentType);
+    }
+    case '/':
+      return jsonAnswer(200, { service: parts.serviceName, api: '/v2/' });
+    default:
+      throw notFound();
+  }
+}
+
+async function answerToken(
+  service: TokenService,
+  message: IncomingMessage,
+  trail: RequestTrail,
+): Promise<Answer> {
+  trail.kind = 'token';
+  if (message.method !== 'GET' && message.method !== 'POST') return emptyAnswer(405, { Allow: 'GET, POST' });
+  const query = new URLSearchParams((message.url ?? '').slice(trail.path.length + 1));
+  const credential = message.method === 'GET' ? readAuthorization(message.headers.authorization) : undefined;
+  if (credential?.kind === 'password') trail.account = credential.account;
+  trail.subject = { action: 'login', target: 'token' };
+  return answerTokenRequest(service, message, query, trail.address);
+}
+
+async function answerRegistry(
+  parts: AnsweringParts,
+  message: IncomingMessage,
+  trail: RequestTrail,
+): Promise<Answer> {
+  const { service, identity } = parts;
+  const request = parseRequestTarget(trail.method, message.url ?? '/');
+  trail.kind = request.kind;
+  trail.subject = auditSubject(request);
+  if (identity === undefined) {
+    return dispatch(service, { message, caller: { via: 'nothing', identity: ANONYMOUS } }, request);
+  }
+  const realm = `${publicUrl(parts, message)}/token`;
+  const challenge: ChallengeParts = { realm, service: parts.serviceName };
+  const caller = await identify(identity, message, trail.address, request, challenge);
+  trail.account = caller.identity.account;
+  await guard(request, caller, service.rights, challenge);
+  return dispatch(service, { message, caller }, request);
+}
+
+/** Identifies the caller; a credential that is not good is answered with the challenge for a better one. */
+async function identify(
+  identity: { login: Login; tokens: AccessTokens },
+  message: IncomingMessage,
+  address: string,
+  request: RegistryRequest,
+  challenge: ChallengeParts,
+): Promise<Caller> {
+  try {
+    return await identifyCaller(message.headers.authorization, address, identity);
+  } catch (error) {
+    if (!(error instanceof RegistryError) || error.code !== 'UNAUTHORIZED') throw error;
+    const isToken = /^bearer /i.test(message.headers.authorization ?? '');
+    const header = challengeOf(challenge, needsOf(request).scopes, isToken ? 'invalid_token' : undefined);
+    throw new RegistryError('UNAUTHORIZED', error.message, {
+      cause: error,
+      headers: { 'WWW-Authenticate': header },
+    });
+  }
+}
+
+/** Returns the URL that the client knows the registry by: what is configured, else the host that it named. */
+function publicUrl(parts: AnsweringParts, message: IncomingMessage): string {
+  if (parts.publicUrl !== undefined) return parts.publicUrl.replace(/\/+$/, '');
+  const host = message.headers.host ?? '';
+  const { localAddress = '127.0.0.1', localPort = 0 } = message.socket;
+  const isHost = /^(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/.test(host);
+  return `${parts.scheme}://${isHost ? host : `${localAddress}:${localPort}`}`;
+}
+
+function textAnswer(status: number, text: string, type = 'text/plain; charset=utf-8'): Answer {
+  const body = Buffer.from(text);
+  const headers = {
+    'Content-Type': type,
+    'Content-Length': String(body.length),
+    'Cache-Control': 'no-store',
+  };
+  return { status, headers, body };
+}
+
+function notFound(): RegistryError {
+  return new RegistryError('NOT_FOUND', 'no such resource');
+}
