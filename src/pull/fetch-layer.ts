@@ -1,11 +1,12 @@
 import { ArchiveError } from '../archive/archive-error.ts';
 import { ContentError } from '../content/content-error.ts';
 import type { ContentStore } from '../content/store.ts';
-import type { LayerSink, LayerStore } from '../images/layer-store.ts';
+import type { LayerSink } from '../images/layer-store.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf, type Digest } from '../oci/digest.ts';
 import { RemoteError } from '../remote/remote-error.ts';
 import { download, type DownloadContext } from './download.ts';
+import type { LayerUnpacker } from './layer-unpacker.ts';
 
 export interface FetchContext extends DownloadContext {
   readonly content: ContentStore;
@@ -82,20 +83,19 @@ export async function fetchBlob(
  */
 export async function fetchAndUnpack(
   context: FetchContext,
-  layers: Pick<LayerStore, 'openSink' | 'unpack'>,
+  unpacker: LayerUnpacker,
   descriptor: Descriptor,
   diffId: Digest,
   signal: AbortSignal,
 ): Promise<number> {
-  const sink = await openSink(layers, descriptor, diffId);
+  const sink = await openSink(unpacker, descriptor, diffId);
   if (sink === undefined) return fetchBlob(context, descriptor, signal);
   const inherited = sink.offset;
   let travelled = 0;
   let hosts: ReadonlySet<string> = new Set();
-  const counted: FetchContext = { ...context, onBytes: context.onBytes };
   try {
     try {
-      ({ travelled, hosts } = await download(counted, descriptor, sink, inherited, new Set(), signal));
+      ({ travelled, hosts } = await download(context, descriptor, sink, inherited, new Set(), signal));
       context.onVerify?.();
       await untilAborted(sink, signal);
       return travelled;
@@ -122,12 +122,12 @@ async function untilAborted(sink: LayerSink, signal: AbortSignal): Promise<void>
 }
 
 async function openSink(
-  layers: Pick<LayerStore, 'openSink'>,
+  unpacker: LayerUnpacker,
   descriptor: Descriptor,
   diffId: Digest,
 ): Promise<LayerSink | undefined> {
   try {
-    return await layers.openSink(descriptor, diffId);
+    return await unpacker.openSink?.(descriptor, diffId);
   } catch (error) {
     // Somebody else takes the same bytes in: wait for them as a plain blob.
     if (error instanceof ContentError && error.code === 'LOCKED') return undefined;

@@ -4,7 +4,6 @@ import { goQuote } from '../base/go-quote.ts';
 import { messageOf } from '../base/coded-error.ts';
 import type { ContentStore } from '../content/store.ts';
 import type { ImageStore, Lease } from '../images/image-store.ts';
-import type { LayerStore } from '../images/layer-store.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import { hostPlatform } from '../oci/host-platform.ts';
@@ -26,6 +25,7 @@ import { writeContent } from '../content/write-content.ts';
 import { fetchAndUnpack, fetchBlob, isHeld, type FetchContext } from './fetch-layer.ts';
 import { FlightRecorder, FlightRecords, type FlightPart, type FlightRecord } from './flight-record.ts';
 import { JoinedFlights } from './joined-flights.ts';
+import type { LayerUnpacker } from './layer-unpacker.ts';
 import { chooseImage, fetchError, loadDocument, type DocumentContext } from './load-image.ts';
 import { PartProgress, type ProgressListener } from './progress.ts';
 import { asPullError, PullError } from './pull-error.ts';
@@ -41,7 +41,7 @@ export interface PullerOptions {
   readonly content: ContentStore;
   readonly images: ImageStore;
   /** Absent: images are fetched, not unpacked. */
-  readonly layers?: Pick<LayerStore, 'isUnpacked' | 'unpack' | 'openSink'> | undefined;
+  readonly unpacker?: LayerUnpacker | undefined;
   readonly records?: FlightRecords | undefined;
   readonly platform?: Platform;
   readonly parallelDownloads?: number;
@@ -312,7 +312,7 @@ export class Puller {
     progress: PartProgress,
     signal: AbortSignal,
   ): Promise<LayerOutcome> {
-    const { content, layers } = this.#options;
+    const { content, unpacker } = this.#options;
     if (await isHeld(content, layer)) return { bytes: 0, held: true };
     const context: FetchContext = {
       session,
@@ -324,9 +324,9 @@ export class Puller {
     try {
       return await this.#downloads.run(async () => {
         progress.enter('downloading');
-        const streams = layers !== undefined && !(await layers.isUnpacked(diffId));
+        const streams = unpacker !== undefined && !(await unpacker.isUnpacked(diffId));
         const bytes = streams
-          ? await fetchAndUnpack(context, layers, layer, diffId, signal)
+          ? await fetchAndUnpack(context, unpacker, layer, diffId, signal)
           : await fetchBlob(context, layer, signal);
         return { bytes, held: false };
       }, signal);
@@ -343,15 +343,15 @@ export class Puller {
     progress: PartProgress,
     signal: AbortSignal,
   ): Promise<void> {
-    const { layers } = this.#options;
-    if (layers === undefined || (await layers.isUnpacked(diffId))) return;
+    const { unpacker } = this.#options;
+    if (unpacker === undefined || (await unpacker.isUnpacked(diffId))) return;
     try {
       await this.#unpacking.join(
         `${layer.digest} ${diffId}`,
         (flightSignal) =>
           this.#unpacks.run(async () => {
             progress.enter('unpacking', layer.size);
-            await layers.unpack(layer, diffId, flightSignal);
+            await unpacker.unpack(layer, diffId, flightSignal);
           }, flightSignal),
         signal,
       );

@@ -61,7 +61,7 @@ export async function pullNode(
     records,
     clock,
     platform: { os: 'linux', architecture: 'amd64' },
-    layers: layerStore,
+    unpacker: layerStore,
     ...pullerOptions,
   });
   t.after(async () => {
