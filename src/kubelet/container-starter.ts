@@ -1,0 +1,197 @@
+import type { Clock } from '../base/clock.ts';
+import { messageOf } from '../base/coded-error.ts';
+import { formatGoDuration } from '../base/go-duration.ts';
+import type { Container, Pod } from '../kube/pod.ts';
+import type { ImageService } from '../pull/image-service.ts';
+import type { ContainerStatus, RuntimeService } from '../runtime/runtime-service.ts';
+import type { ContainerBackoff } from './container-backoff.ts';
+import { containerConfig } from './container-config.ts';
+import { ContainerConfigError } from './container-config-error.ts';
+import type { EnvSources } from './env/container-env.ts';
+import type { EventRecorder, ImageManager } from './ensure-image.ts';
+import type { HookRunner } from './lifecycle-hooks.ts';
+import type { PodPaths } from './pod-paths.ts';
+import {
+  containerFieldPath,
+  formatPod,
+  podEventObject,
+  podUid,
+  type ContainerKind,
+} from './pod-reference.ts';
+import { containerHash } from './runtime-labels.ts';
+import type { MountedVolume } from './volumes/volume-manager.ts';
+
+/** Why a container was not started; `retryAt` (milliseconds since the epoch) when a pause must be waited for. */
+export interface StartFailure {
+  readonly reason: string;
+  readonly message: string;
+  readonly retryAt?: number;
+}
+
+/** What starting the containers of one Pod has in common. */
+export interface PodContext {
+  readonly pod: Pod;
+  readonly sandboxId: string;
+  readonly volumes: ReadonlyMap<string, MountedVolume>;
+  /** For each image volume the reference to mount, or why it cannot be had (rules 3.37 and 3.38). */
+  readonly imageVolumes: ReadonlyMap<string, { imageRef: string } | { failure: StartFailure }>;
+}
+
+export interface ContainerStarterOptions {
+  readonly runtime: RuntimeService;
+  readonly images: ImageService;
+  readonly imageManager: ImageManager;
+  readonly recorder: EventRecorder;
+  readonly backoff: ContainerBackoff;
+  readonly hooks: HookRunner;
+  readonly paths: PodPaths;
+  readonly env: EnvSources;
+  readonly clock: Clock;
+}
+
+/** Starts single containers: image, configuration, creation, start, hook, with the kubelet's events and reasons. */
+export class ContainerStarter {
+  readonly #options: ContainerStarterOptions;
+
+  constructor(options: ContainerStarterOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Starts a container, unless its pause after earlier failures is not over.
+   *
+   * @param previous the newest container of that name, if there was one
+   * @returns undefined when it runs
+   */
+  async start(
+    context: PodContext,
+    container: Container,
+    kind: ContainerKind,
+    previous: ContainerStatus | undefined,
+    signal: AbortSignal,
+  ): Promise<StartFailure | undefined> {
+    const { pod } = context;
+    const pause = this.#pause(pod, container, kind, previous);
+    if (pause !== undefined) return pause;
+    const fieldPath = containerFieldPath(kind, container.name);
+    const warn = (message: string): void =>
+      this.#options.recorder.event(podEventObject(pod, fieldPath), 'Warning', 'Failed', message);
+    const say = (reason: string, message: string): void =>
+      this.#options.recorder.event(podEventObject(pod, fieldPath), 'Normal', reason, message);
+
+    const image = container.image ?? '';
+    const pullPolicy = container.imagePullPolicy ?? 'IfNotPresent';
+    const ensured = await this.#options.imageManager.ensureImage(
+      { pod, fieldPath, image, pullPolicy },
+      signal,
+    );
+    if (!ensured.ok) {
+      warn(`Error: ${ensured.reason}`);
+      return { reason: ensured.reason, message: ensured.message };
+    }
+    for (const mount of container.volumeMounts ?? []) {
+      const volume = context.imageVolumes.get(mount.name);
+      if (volume === undefined || !('failure' in volume)) continue;
+      warn(`Error: ${volume.failure.reason}`);
+      return volume.failure;
+    }
+
+    const attempt = previous === undefined ? 0 : previous.attempt + 1;
+    let config;
+    try {
+      const { paths, env, images } = this.#options;
+      config = await containerConfig(
+        {
+          pod,
+          container,
+          attempt,
+          imageRef: ensured.imageRef,
+          image: await images.imageStatus({ image: ensured.imageRef }, signal),
+          volumes: context.volumes,
+          imageVolumes: mountable(context.imageVolumes),
+          paths,
+          env,
+        },
+        signal,
+      );
+    } catch (error) {
+      signal.throwIfAborted();
+      const message = messageOf(error);
+      warn(`Error: ${message}`);
+      const isConfig = error instanceof ContainerConfigError;
+      return { reason: isConfig ? error.code : 'CreateContainerConfigError', message };
+    }
+
+    let id;
+    try {
+      id = await this.#options.runtime.createContainer(context.sandboxId, config, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      warn(`Error: ${messageOf(error)}`);
+      return { reason: 'CreateContainerError', message: messageOf(error) };
+    }
+    say('Created', 'Container created');
+    try {
+      await this.#options.runtime.startContainer(id, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      warn(`Error: ${messageOf(error)}`);
+      return { reason: 'RunContainerError', message: messageOf(error) };
+    }
+    say('Started', 'Container started');
+    return await this.#postStart(context, container, fieldPath, id, signal);
+  }
+
+  #pause(
+    pod: Pod,
+    container: Container,
+    kind: ContainerKind,
+    previous: ContainerStatus | undefined,
+  ): StartFailure | undefined {
+    if (previous?.state !== 'exited') return undefined;
+    const key = `${podUid(pod)}_${container.name}_${containerHash(container)}`;
+    const pause = this.#options.backoff.enter(key, previous.finishedAt);
+    if (pause === undefined) return undefined;
+    const fieldPath = containerFieldPath(kind, container.name);
+    const where = formatPod(pod);
+    this.#options.recorder.event(
+      podEventObject(pod, fieldPath),
+      'Warning',
+      'BackOff',
+      `Back-off restarting failed container ${container.name} in pod ${where}`,
+    );
+    return {
+      reason: 'CrashLoopBackOff',
+      message: `back-off ${formatGoDuration(pause.pauseMs)} restarting failed container=${container.name} pod=${where}`,
+      retryAt: pause.until,
+    };
+  }
+
+  async #postStart(
+    context: PodContext,
+    container: Container,
+    fieldPath: string,
+    id: string,
+    signal: AbortSignal,
+  ): Promise<StartFailure | undefined> {
+    const hook = container.lifecycle?.postStart;
+    if (hook === undefined) return undefined;
+    const failure = await this.#options.hooks.run(context.pod, container, id, hook, undefined, signal);
+    if (failure === undefined) return undefined;
+    const { recorder, runtime } = this.#options;
+    const object = podEventObject(context.pod, fieldPath);
+    recorder.event(object, 'Warning', 'FailedPostStartHook', `PostStartHook failed`);
+    recorder.event(object, 'Normal', 'Killing', `FailedPostStartHook`);
+    const grace = context.pod.spec.terminationGracePeriodSeconds ?? 30;
+    await runtime.stopContainer(id, grace * 1000, signal);
+    return { reason: 'PostStartHookError', message: failure };
+  }
+}
+
+function mountable(
+  volumes: ReadonlyMap<string, { imageRef: string } | { failure: StartFailure }>,
+): Map<string, string> {
+  const references = new Map<string, string>();
+  for (const [name, volume] of volumes) if ('imageRef' in volume) references.set(name, volume.imageRef);
+  return references;
+}

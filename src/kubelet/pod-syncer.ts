@@ -1,0 +1,289 @@
+import { rm } from 'node:fs/promises';
+import type { Clock } from '../base/clock.ts';
+import { messageOf } from '../base/coded-error.ts';
+import type { Container, Pod, PodStatus } from '../kube/pod.ts';
+import type { ContainerStatus, RuntimeService } from '../runtime/runtime-service.ts';
+import type { ContainerStarter, PodContext, StartFailure } from './container-starter.ts';
+import type { EventRecorder, ImageManager } from './ensure-image.ts';
+import { podHostname, writeEtcHosts } from './etc-hosts.ts';
+import { graceOf, type PodKiller } from './pod-killer.ts';
+import { planPod, type PodPlan } from './plan-pod.ts';
+import type { PodPaths } from './pod-paths.ts';
+import {
+  formatPod,
+  isSidecar,
+  podEventObject,
+  podNamespace,
+  podUid,
+  type ContainerKind,
+} from './pod-reference.ts';
+import { podStatus } from './pod-status.ts';
+import type { ProbeManager } from './probes/probe-manager.ts';
+import type { PodPullSecrets } from './pull-secrets-of-pod.ts';
+import type { ReasonCache } from './reason-cache.ts';
+import { sandboxLabels } from './runtime-labels.ts';
+import { latest, readRuntimePod, runningContainers, type RuntimePod } from './runtime-pod.ts';
+import type { StatusManager } from './status-manager.ts';
+import type { TerminationMessages } from './termination-message.ts';
+import type { MountedVolume, VolumeManager } from './volumes/volume-manager.ts';
+import { VolumeError } from './volumes/volume-error.ts';
+
+/** What a sync came to. Times are milliseconds. */
+export type SyncOutcome =
+  | { readonly kind: 'fine' }
+  /** The Pod has ended: nothing may start again. */
+  | { readonly kind: 'ended' }
+  | { readonly kind: 'failed'; readonly error: string; readonly retryAt?: number };
+
+export interface PodSyncerOptions {
+  readonly runtime: RuntimeService;
+  readonly runtimeName: string;
+  readonly imageManager: ImageManager;
+  readonly recorder: EventRecorder;
+  readonly starter: ContainerStarter;
+  readonly killer: PodKiller;
+  readonly probes: ProbeManager;
+  readonly reasons: ReasonCache;
+  readonly statuses: StatusManager;
+  readonly messages: TerminationMessages;
+  readonly volumes: VolumeManager;
+  readonly pullSecrets: PodPullSecrets;
+  readonly paths: PodPaths;
+  readonly address: string;
+  readonly clock: Clock;
+}
+
+/** Brings one Pod from what runs to what is specified, one step further each time. Calls for one Pod never overlap. */
+export class PodSyncer {
+  readonly #options: PodSyncerOptions;
+
+  constructor(options: PodSyncerOptions) {
+    this.#options = options;
+  }
+
+  /** Looks at a Pod, reports its status and does what its plan says. */
+  async sync(given: Pod, signal: AbortSignal): Promise<SyncOutcome> {
+    const uid = podUid(given);
+    const pod = this.#withKnownStatus(given);
+    const running = await readRuntimePod(this.#options.runtime, uid, signal);
+    const status = await this.#report(pod, running, {});
+    if (status.phase === 'Succeeded' || status.phase === 'Failed') return { kind: 'ended' };
+
+    let volumes;
+    try {
+      volumes = await this.#options.volumes.prepare(pod, signal);
+    } catch (error) {
+      if (!(error instanceof VolumeError)) throw error;
+      this.#options.recorder.event(podEventObject(pod), 'Warning', 'FailedMount', error.message);
+      return { kind: 'failed', error: error.message };
+    }
+    await this.#options.pullSecrets.refresh(pod, signal);
+
+    const plan = planPod(pod, running, this.#options.probes);
+    if (plan.killPod) return { kind: 'ended' };
+    await this.#killSome(pod, plan, signal);
+    const sandboxId = await this.#sandbox(pod, running, plan, signal);
+    if (typeof sandboxId !== 'string') return sandboxId;
+    return await this.#start(pod, running, plan, sandboxId, volumes, signal);
+  }
+
+  /** Ends whatever runs of a Pod and reports how it ended. */
+  async terminate(given: Pod, graceSeconds: number | undefined, signal: AbortSignal): Promise<void> {
+    const uid = podUid(given);
+    const pod = this.#withKnownStatus(given);
+    let running = await readRuntimePod(this.#options.runtime, uid, signal);
+    await this.#report(pod, running, {});
+    this.#options.probes.keepOnly(uid, new Set());
+    await this.#options.killer.killPod(pod, running, graceSeconds ?? graceOf(pod), signal);
+    running = await readRuntimePod(this.#options.runtime, uid, signal);
+    await this.#report(this.#withKnownStatus(given), running, { ended: true });
+  }
+
+  /** Forgets a Pod that is gone from the API: containers, volumes, logs. */
+  async remove(pod: Pod, signal: AbortSignal): Promise<void> {
+    const uid = podUid(pod);
+    const { runtime, volumes, statuses, pullSecrets, paths, probes } = this.#options;
+    probes.keepOnly(uid, new Set());
+    const running = await readRuntimePod(runtime, uid, signal);
+    for (const sandbox of running.sandboxes) await runtime.removePodSandbox(sandbox.id, signal);
+    await volumes.remove(uid);
+    await rm(paths.logDirectory(pod), { recursive: true, force: true });
+    statuses.forget(uid);
+    pullSecrets.forget(uid);
+  }
+
+  /** The status that we set last may be newer than what the watch has delivered. */
+  #withKnownStatus(pod: Pod): Pod {
+    const known = this.#options.statuses.get(podUid(pod));
+    if (known === undefined) return pod;
+    const foreign = pod.status?.conditions?.filter(
+      ({ type }) => known.conditions?.every((condition) => condition.type !== type) ?? true,
+    );
+    const conditions = [...(known.conditions ?? []), ...(foreign ?? [])];
+    return { ...pod, status: { ...pod.status, ...known, conditions } };
+  }
+
+  async #report(
+    pod: Pod,
+    running: RuntimePod,
+    more: { sandboxReady?: boolean; ended?: boolean },
+  ): Promise<PodStatus> {
+    const { messages, reasons, probes, runtimeName, address, clock, statuses } = this.#options;
+    await messages.read([...running.containers.values()].flat());
+    this.#watchProbes(pod, running);
+    const status = podStatus(pod, running, {
+      reasons,
+      idPrefix: `${runtimeName}://`,
+      terminationMessage: (container) => messages.get(container),
+      ready: (container) => probes.ready(container.id),
+      started: (container) => probes.started(container.id),
+      hostIP: address,
+      now: clock.now(),
+      ...more,
+    });
+    statuses.set(pod, status);
+    return status;
+  }
+
+  #watchProbes(pod: Pod, running: RuntimePod): void {
+    const { probes } = this.#options;
+    probes.keepOnly(podUid(pod), new Set(runningContainers(running).map(({ id }) => id)));
+    if (pod.metadata.deletionTimestamp !== undefined) return;
+    const watch = (container: Container, kind: ContainerKind): void => {
+      const status = latest(running, container.name);
+      if (status?.state === 'running') probes.watch(pod, container, kind, status.id, status.startedAt);
+    };
+    for (const container of pod.spec.containers) watch(container, 'app');
+    for (const container of pod.spec.initContainers ?? []) if (isSidecar(container)) watch(container, 'init');
+  }
+
+  async #killSome(pod: Pod, plan: PodPlan, signal: AbortSignal): Promise<void> {
+    for (const { container, because } of plan.kill) {
+      await this.#options.killer.killContainer(pod, container, because, graceOf(pod), signal);
+    }
+  }
+
+  async #sandbox(
+    pod: Pod,
+    running: RuntimePod,
+    plan: PodPlan,
+    signal: AbortSignal,
+  ): Promise<string | SyncOutcome> {
+    const current = running.sandboxes[0];
+    if (!plan.createSandbox && current !== undefined) return current.id;
+    const { runtime, recorder, paths, address, killer } = this.#options;
+    if (current !== undefined) {
+      recorder.event(
+        podEventObject(pod),
+        'Normal',
+        'SandboxChanged',
+        'Pod sandbox changed, it will be killed and re-created.',
+      );
+      await killer.killPod(pod, running, undefined, signal);
+    }
+    try {
+      await writeEtcHosts(paths.etcHosts(podUid(pod)), pod, address);
+      const id = await runtime.runPodSandbox(
+        {
+          name: pod.metadata.name,
+          uid: podUid(pod),
+          namespace: podNamespace(pod),
+          attempt: (current?.config.attempt ?? -1) + 1,
+          hostname: podHostname(pod),
+          logDirectory: paths.logDirectory(pod),
+          labels: sandboxLabels(pod),
+          annotations: pod.metadata.annotations ?? {},
+        },
+        signal,
+      );
+      // The condition tells at once, not only when the images have come.
+      await this.#report(this.#withKnownStatus(pod), running, { sandboxReady: true });
+      return id;
+    } catch (error) {
+      signal.throwIfAborted();
+      const message = `Failed to create pod sandbox: ${messageOf(error)}`;
+      recorder.event(podEventObject(pod), 'Warning', 'FailedCreatePodSandBox', message);
+      return { kind: 'failed', error: message };
+    }
+  }
+
+  async #start(
+    pod: Pod,
+    running: RuntimePod,
+    plan: PodPlan,
+    sandboxId: string,
+    volumes: ReadonlyMap<string, MountedVolume>,
+    signal: AbortSignal,
+  ): Promise<SyncOutcome> {
+    if (plan.start.length === 0 && plan.startInit.length === 0) return { kind: 'fine' };
+    const imageVolumes = await this.#imageVolumes(pod, signal);
+    const context: PodContext = { pod, sandboxId, volumes, imageVolumes };
+    const failures: StartFailure[] = [];
+    const startOne = async (container: Container, kind: ContainerKind): Promise<boolean> => {
+      const uid = podUid(pod);
+      const previous = latest(await readRuntimePod(this.#options.runtime, uid, signal), container.name);
+      const failure = await this.#options.starter.start(context, container, kind, previous, signal);
+      if (failure === undefined) {
+        this.#options.reasons.remove(uid, container.name);
+        await this.#removeOld(running, container.name, signal);
+        return true;
+      }
+      this.#options.reasons.set(uid, container.name, failure);
+      failures.push(failure);
+      return false;
+    };
+    for (const container of plan.startInit) {
+      // The next may start only when this one is done, or has started: the plan of the next sync says so.
+      if (!(await startOne(container, 'init')) && plan.start.length === 0) break;
+    }
+    for (const container of plan.start) await startOne(container, 'app');
+    return outcomeOf(pod, failures);
+  }
+
+  /** Ensures all image volumes before any container starts (rule 3.37). */
+  async #imageVolumes(pod: Pod, signal: AbortSignal): Promise<PodContext['imageVolumes']> {
+    const result = new Map<string, { imageRef: string } | { failure: StartFailure }>();
+    for (const volume of pod.spec.volumes ?? []) {
+      if (volume.image === undefined) continue;
+      const ensured = await this.#options.imageManager.ensureImage(
+        {
+          pod,
+          fieldPath: undefined,
+          image: volume.image.reference ?? '',
+          pullPolicy: volume.image.pullPolicy ?? 'IfNotPresent',
+        },
+        signal,
+      );
+      result.set(
+        volume.name,
+        ensured.ok
+          ? { imageRef: ensured.imageRef }
+          : { failure: { reason: ensured.reason, message: ensured.message } },
+      );
+    }
+    return result;
+  }
+
+  /** Keeps the newest ended container of each name, for `lastState` and `logs --previous`, and removes the older ones. */
+  async #removeOld(running: RuntimePod, name: string, signal: AbortSignal): Promise<void> {
+    const old = (running.containers.get(name) ?? []).slice(1);
+    for (const status of old) await this.#removeContainer(status, signal);
+  }
+
+  async #removeContainer(status: ContainerStatus, signal: AbortSignal): Promise<void> {
+    await this.#options.runtime.removeContainer(status.id, signal);
+    await rm(status.logPath, { force: true });
+  }
+}
+
+/** A Pod is tried again when the shortest pause of its containers is over, or after the usual time when one failed otherwise. */
+function outcomeOf(pod: Pod, failures: readonly StartFailure[]): SyncOutcome {
+  if (failures.length === 0) return { kind: 'fine' };
+  const error = failures
+    .map(({ reason, message }) => `failed to start container of ${formatPod(pod)}: ${reason}: ${message}`)
+    .join('; ');
+  const pauses = failures.flatMap(({ retryAt }) => (retryAt === undefined ? [] : [retryAt]));
+  return pauses.length === 0
+    ? { kind: 'failed', error }
+    : { kind: 'failed', error, retryAt: Math.min(...pauses) };
+}

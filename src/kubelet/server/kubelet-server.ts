@@ -1,0 +1,129 @@
+import { Readable } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
+import fastify, { type FastifyReply, type FastifyRequest } from 'fastify';
+import type { Pod } from '../../kube/pod.ts';
+import type { Logger } from '../../observe/logger.ts';
+import type { RuntimeService } from '../../runtime/runtime-service.ts';
+import { findContainer, podNamespace, podUid } from '../pod-reference.ts';
+import type { StatusManager } from '../status-manager.ts';
+import { parseLogOptions } from './log-options.ts';
+import { logTarget } from './log-target.ts';
+import { readLog } from './read-log.ts';
+
+/** Groups whose members may use the endpoint: those that the API server's own certificate has. */
+const ALLOWED_GROUPS = new Set(['system:masters', 'kubeadm:cluster-admins']);
+
+export interface KubeletServerTls {
+  readonly cert: string;
+  readonly key: string;
+  /** Certificates of the authorities that client certificates must come from. */
+  readonly ca: string;
+}
+
+export interface KubeletServerOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly tls: KubeletServerTls;
+  readonly workers: { pods(): Pod[] };
+  readonly statuses: StatusManager;
+  readonly runtime: RuntimeService & { syncContainerLog?(id: string): Promise<void> };
+  readonly runtimeName: string;
+  readonly logger: Logger;
+}
+
+/** Serves what the API server asks of a node: logs, Pods, health. Everything but health needs a client certificate. */
+export async function startKubeletServer(
+  options: KubeletServerOptions,
+): Promise<{ port: number; close(): Promise<void> }> {
+  const { cert, key, ca } = options.tls;
+  const app = fastify({
+    https: { cert, key, ca, requestCert: true, rejectUnauthorized: false, minVersion: 'TLSv1.2' },
+    forceCloseConnections: true,
+  });
+  const closing = new AbortController();
+
+  app.addHook('onRequest', async (request, reply) => {
+    if (request.url === '/healthz') return;
+    const refusal = refuse(request);
+    if (refusal !== undefined)
+      await reply.code(refusal.status).type('text/plain').send(`${refusal.message}\n`);
+  });
+  app.setNotFoundHandler(async (_request, reply) => {
+    await reply.code(404).type('text/plain').send('404 page not found\n');
+  });
+  app.get('/healthz', async (_request, reply) => {
+    await reply.type('text/plain').send('ok');
+  });
+  app.get('/pods', async (_request, reply) => {
+    const items = options.workers
+      .pods()
+      .map((pod) => ({ ...pod, status: options.statuses.get(podUid(pod)) ?? pod.status }));
+    await reply.send({ kind: 'PodList', apiVersion: 'v1', metadata: {}, items });
+  });
+  app.get('/containerLogs/:namespace/:pod/:container', async (request, reply) => {
+    await sendLog(options, request, reply, closing.signal);
+    return reply;
+  });
+
+  await app.listen({ host: options.host, port: options.port });
+  const address = app.server.address();
+  return {
+    port: typeof address === 'object' && address !== null ? address.port : options.port,
+    close: async () => {
+      closing.abort();
+      await app.close();
+    },
+  };
+}
+
+function refuse(request: FastifyRequest): { status: 401 | 403; message: string } | undefined {
+  const socket = request.raw.socket as TLSSocket;
+  if (!socket.authorized) return { status: 401, message: 'Unauthorized' };
+  const { subject } = socket.getPeerCertificate();
+  // A certificate of several groups has several organizations.
+  const organization: string | string[] | undefined = subject?.O;
+  const groups = Array.isArray(organization) ? organization : [organization ?? ''];
+  if (groups.some((group) => ALLOWED_GROUPS.has(group))) return undefined;
+  return { status: 403, message: `Forbidden (user=${String(subject?.CN)}, verb=get, resource=nodes)` };
+}
+
+async function sendLog(
+  options: KubeletServerOptions,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  closing: AbortSignal,
+): Promise<void> {
+  const names = request.params as { namespace: string; pod: string; container: string };
+  const plain = async (status: number, message: string): Promise<void> => {
+    await reply.code(status).type('text/plain').send(message);
+  };
+  const pod = options.workers
+    .pods()
+    .find(
+      (candidate) => candidate.metadata.name === names.pod && podNamespace(candidate) === names.namespace,
+    );
+  if (pod === undefined) return await plain(404, `pod "${names.pod}" does not exist`);
+  if (findContainer(pod, names.container) === undefined) {
+    return await plain(404, `container "${names.container}" not found in pod "${names.pod}"`);
+  }
+  const query = new URLSearchParams(request.url.split('?')[1] ?? '');
+  const logOptions = parseLogOptions(query, Date.now());
+  if (typeof logOptions === 'string') return await plain(400, logOptions);
+  const status = options.statuses.get(podUid(pod)) ?? pod.status;
+  const target = logTarget(names.pod, status, names.container, logOptions.previous);
+  if ('message' in target) return await plain(target.status, target.message);
+
+  const id = target.containerId.slice(`${options.runtimeName}://`.length);
+  const ended = new AbortController();
+  request.raw.once('close', () => ended.abort());
+  const signal = AbortSignal.any([closing, ended.signal]);
+  await options.runtime.syncContainerLog?.(id);
+  const container = await options.runtime.containerStatus(id, signal);
+  if (container === undefined) {
+    return await plain(400, `container "${names.container}" in pod "${names.pod}" is not available`);
+  }
+  const isRunning = async (): Promise<boolean> =>
+    (await options.runtime.containerStatus(id, signal))?.state === 'running';
+  const stream = Readable.from(readLog(container.logPath, logOptions, isRunning, signal));
+  await reply.code(200).type('text/plain').send(stream);
+}

@@ -1,0 +1,162 @@
+import { isDeepStrictEqual } from 'node:util';
+import { messageOf } from '../base/coded-error.ts';
+import type { Clock } from '../base/clock.ts';
+import type { KubeClient, ResourceType } from '../kube/client/kube-client.ts';
+import type { Pod, PodCondition, PodStatus } from '../kube/pod.ts';
+import type { Logger } from '../observe/logger.ts';
+import { podNamespace, podUid } from './pod-reference.ts';
+
+export const PODS: ResourceType = {
+  group: '',
+  version: 'v1',
+  resource: 'pods',
+  kind: 'Pod',
+  namespaced: true,
+};
+
+/** Statuses of one Pod that wait for a slow server; in between ones go first, the last one is always written. */
+const MAX_WAITING = 4;
+
+/** Pause after a failed write. */
+const RETRY_MS = 2_000;
+
+/** Conditions that the kubelet writes; others belong to somebody else. */
+const OWNED = new Set([
+  'PodReadyToStartContainers',
+  'Initialized',
+  'Ready',
+  'ContainersReady',
+  'PodScheduled',
+]);
+
+interface Entry {
+  readonly waiting: { pod: Pod; status: PodStatus }[];
+  /** What the server has, as far as we wrote it. */
+  written: PodStatus | undefined;
+  last: PodStatus;
+  running: Promise<void> | undefined;
+}
+
+/** Writes Pod statuses to the API server when they change, in order, one write at a time for each Pod. */
+export class StatusManager {
+  readonly #client: KubeClient;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #signal: AbortSignal;
+  readonly #entries = new Map<string, Entry>();
+
+  constructor(options: { client: KubeClient; clock: Clock; logger: Logger; signal: AbortSignal }) {
+    this.#client = options.client;
+    this.#clock = options.clock;
+    this.#logger = options.logger;
+    this.#signal = options.signal;
+  }
+
+  /** Returns the status last set, which may be newer than what the API server has. */
+  get(uid: string): PodStatus | undefined {
+    return this.#entries.get(uid)?.last;
+  }
+
+  /** Takes a status; equal ones cost nothing. */
+  set(pod: Pod, status: PodStatus): void {
+    const uid = podUid(pod);
+    let entry = this.#entries.get(uid);
+    if (entry === undefined) {
+      entry = { waiting: [], written: pod.status, last: pod.status ?? {}, running: undefined };
+      this.#entries.set(uid, entry);
+    }
+    if (isDeepStrictEqual(plain(entry.last), plain(status))) return;
+    entry.last = status;
+    if (entry.waiting.length >= MAX_WAITING) entry.waiting.pop();
+    entry.waiting.push({ pod, status });
+    entry.running ??= this.#drain(uid, entry);
+  }
+
+  /** Resolves when everything set for a Pod is written, or the Pod is gone. */
+  async written(uid: string): Promise<void> {
+    const entry = this.#entries.get(uid);
+    while (entry?.running !== undefined) await entry.running;
+  }
+
+  forget(uid: string): void {
+    const entry = this.#entries.get(uid);
+    if (entry !== undefined) entry.waiting.length = 0;
+    this.#entries.delete(uid);
+  }
+
+  async #drain(uid: string, entry: Entry): Promise<void> {
+    // Set before the first await ends, so that a second `set` does not start a second writer.
+    await Promise.resolve();
+    try {
+      for (;;) {
+        const next = entry.waiting[0];
+        if (next === undefined || this.#signal.aborted) return;
+        const done = await this.#write(uid, entry, next.pod, next.status);
+        if (done) entry.waiting.shift();
+        else await this.#clock.sleep(RETRY_MS, this.#signal).catch(() => undefined);
+      }
+    } finally {
+      entry.running = undefined;
+    }
+  }
+
+  async #write(uid: string, entry: Entry, pod: Pod, status: PodStatus): Promise<boolean> {
+    const patch = statusPatch(uid, entry.written, status);
+    const name = { namespace: podNamespace(pod), name: pod.metadata.name };
+    try {
+      await this.#client.patch(PODS, name, patch, 'strategic', this.#signal, { subresource: 'status' });
+      entry.written = status;
+      return true;
+    } catch (error) {
+      const code = error instanceof Error && 'code' in error ? error.code : undefined;
+      if (code === 'NotFound' || code === 'Conflict') {
+        // Gone, or replaced by another Pod of the same name: nobody is left to tell.
+        entry.waiting.length = 1;
+        return true;
+      }
+      if (!this.#signal.aborted) {
+        this.#logger.warn({ pod: pod.metadata.name, error: messageOf(error) }, 'cannot write status');
+      }
+      return code === 'Invalid' || code === 'BadRequest';
+    }
+  }
+}
+
+/**
+ * Builds a strategic merge patch from what the server has to what it should have. The UID in it makes the server refuse
+ * a Pod of the same name that came later. Conditions of others are left alone.
+ */
+export function statusPatch(uid: string, from: PodStatus | undefined, to: PodStatus): object {
+  const before = plain(from ?? {});
+  const after = plain(to);
+  const status: Record<string, unknown> = {};
+  for (const key of new Set([...Object.keys(before), ...Object.keys(after)])) {
+    if (isDeepStrictEqual(before[key], after[key])) continue;
+    if (key === 'conditions') {
+      status[key] = conditionsPatch(from?.conditions ?? [], to.conditions ?? []);
+      status['$setElementOrder/conditions'] = (to.conditions ?? []).map(({ type }) => ({ type }));
+    } else if (key === 'podIPs' || key === 'hostIPs') {
+      // A patch would merge them by address and keep the old ones.
+      const list = after[key];
+      status[key] = [{ $patch: 'replace' }, ...(Array.isArray(list) ? list : [])];
+    } else if (key in after) status[key] = after[key];
+    else if (key !== 'qosClass' && key !== 'nominatedNodeName') status[key] = null;
+  }
+  return { metadata: { uid }, status };
+}
+
+function conditionsPatch(from: readonly PodCondition[], to: readonly PodCondition[]): object[] {
+  return to.flatMap((condition) => {
+    if (!OWNED.has(condition.type)) return [];
+    const before = from.find((candidate) => candidate.type === condition.type);
+    if (isDeepStrictEqual(before, condition)) return [];
+    const gone: Record<string, null> = {};
+    if (before?.reason !== undefined && condition.reason === undefined) gone['reason'] = null;
+    if (before?.message !== undefined && condition.message === undefined) gone['message'] = null;
+    return [{ ...condition, ...gone }];
+  });
+}
+
+function plain(status: PodStatus): Record<string, unknown> {
+  return status as Record<string, unknown>;
+}

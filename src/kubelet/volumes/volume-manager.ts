@@ -1,0 +1,150 @@
+import { chmod, lstat, mkdir, open, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isSystemError, messageOf } from '../../base/coded-error.ts';
+import type { Pod, Volume } from '../../kube/pod.ts';
+import type { PodPaths } from '../pod-paths.ts';
+import { podNamespace, podUid } from '../pod-reference.ts';
+import { writePayload } from './payload-writer.ts';
+import { VolumeError } from './volume-error.ts';
+import { volumePayload, type PayloadSources } from './volume-payload.ts';
+
+/** Where a volume of a Pod is on the node. An image volume has no path: the runtime mounts it. */
+export type MountedVolume =
+  | { readonly path: string; readonly readonly: boolean }
+  | { readonly image: string };
+
+/** Kinds whose files are made here, with the plug-in name that is part of their directory. */
+const PAYLOAD_PLUGINS = [
+  ['secret', 'secret'],
+  ['configMap', 'configmap'],
+  ['downwardAPI', 'downward-api'],
+  ['projected', 'projected'],
+] as const;
+
+/** Prepares the volumes of Pods and removes them again. */
+export class VolumeManager {
+  readonly #paths: PodPaths;
+  readonly #sources: PayloadSources;
+  readonly #claims: string;
+
+  /** @param options.claims directory in which each PersistentVolumeClaim is a directory `NAMESPACE/NAME` */
+  constructor(options: { paths: PodPaths; sources: PayloadSources; claims: string }) {
+    this.#paths = options.paths;
+    this.#sources = options.sources;
+    this.#claims = options.claims;
+  }
+
+  /**
+   * Makes every volume of a Pod ready, or brings it up to date, and returns where each is.
+   *
+   * @throws VolumeError worded for a `FailedMount` event
+   */
+  async prepare(pod: Pod, signal: AbortSignal): Promise<Map<string, MountedVolume>> {
+    const mounted = new Map<string, MountedVolume>();
+    for (const volume of pod.spec.volumes ?? []) {
+      try {
+        mounted.set(volume.name, await this.#prepareOne(pod, volume, signal));
+      } catch (error) {
+        signal.throwIfAborted();
+        throw new VolumeError(`MountVolume.SetUp failed for volume "${volume.name}" : ${messageOf(error)}`, {
+          cause: error,
+        });
+      }
+    }
+    return mounted;
+  }
+
+  /** Removes everything that was made for a Pod; claims and host paths stay. */
+  async remove(uid: string): Promise<void> {
+    await rm(this.#paths.pod(uid), { recursive: true, force: true });
+  }
+
+  async #prepareOne(pod: Pod, volume: Volume, signal: AbortSignal): Promise<MountedVolume> {
+    const uid = podUid(pod);
+    for (const [kind, plugin] of PAYLOAD_PLUGINS) {
+      if (volume[kind] === undefined) continue;
+      const path = this.#paths.volume(uid, plugin, volume.name);
+      const files = await volumePayload(pod, volume, this.#sources, signal);
+      await writePayload(path, files ?? []);
+      return { path, readonly: true };
+    }
+    if (volume.emptyDir !== undefined) {
+      const path = this.#paths.volume(uid, 'empty-dir', volume.name);
+      await mkdir(path, { recursive: true });
+      // Any user of the container may write there.
+      await chmod(path, 0o777);
+      return { path, readonly: false };
+    }
+    if (volume.hostPath !== undefined) {
+      await checkHostPath(volume.hostPath.path, volume.hostPath.type ?? '');
+      return { path: volume.hostPath.path, readonly: false };
+    }
+    if (volume.persistentVolumeClaim !== undefined) {
+      const { claimName, readOnly } = volume.persistentVolumeClaim;
+      const path = join(this.#claims, podNamespace(pod), claimName);
+      await mkdir(path, { recursive: true });
+      await chmod(path, 0o777);
+      return { path, readonly: readOnly ?? false };
+    }
+    if (volume.image !== undefined) return { image: volume.image.reference ?? '' };
+    const kind = Object.keys(volume).find((key) => key !== 'name') ?? 'unknown';
+    throw new VolumeError(`no volume plugin matched: ${kind}`);
+  }
+}
+
+/** Holds a host path to its type, making it where the type says so. */
+async function checkHostPath(path: string, type: string): Promise<void> {
+  switch (type) {
+    case '':
+      return await ensureExists(path);
+    case 'DirectoryOrCreate':
+      await mkdir(path, { recursive: true, mode: 0o755 });
+      return;
+    case 'FileOrCreate':
+      await (await open(path, 'a', 0o644)).close();
+      return;
+    case 'Directory':
+    case 'File':
+    case 'Socket':
+    case 'CharDevice':
+    case 'BlockDevice':
+      return await checkType(path, type);
+    default:
+      throw new VolumeError(`unknown hostPath type "${type}"`);
+  }
+}
+
+/** A path without type that is not there becomes a directory, as container runtimes make it. */
+async function ensureExists(path: string): Promise<void> {
+  try {
+    await lstat(path);
+  } catch (error) {
+    if (!isSystemError(error, 'ENOENT')) throw error;
+    await mkdir(path, { recursive: true, mode: 0o755 });
+  }
+}
+
+const TYPE_WORDS: Readonly<Record<string, string>> = {
+  Directory: 'directory',
+  File: 'file',
+  Socket: 'socket',
+  CharDevice: 'character device',
+  BlockDevice: 'block device',
+};
+
+async function checkType(path: string, type: string): Promise<void> {
+  let matches = false;
+  try {
+    const info = await stat(path);
+    matches =
+      (type === 'Directory' && info.isDirectory()) ||
+      (type === 'File' && info.isFile()) ||
+      (type === 'Socket' && info.isSocket()) ||
+      (type === 'CharDevice' && info.isCharacterDevice()) ||
+      (type === 'BlockDevice' && info.isBlockDevice());
+  } catch (error) {
+    if (!isSystemError(error, 'ENOENT')) throw error;
+  }
+  if (!matches)
+    throw new VolumeError(`hostPath type check failed: ${path} is not a ${TYPE_WORDS[type] ?? type}`);
+}
