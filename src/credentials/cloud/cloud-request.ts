@@ -3,8 +3,24 @@ import { messageOf } from '../../base/coded-error.ts';
 import { redactUrl } from '../../observe/redact.ts';
 import { CredentialError } from '../credential-error.ts';
 
-/** The HTTP client of the plug-ins; Node's own by default, so that a plug-in starts without loading another. */
-export type CloudFetch = (url: string, init: RequestInit) => Promise<Response>;
+/** One request as the HTTP client of the plug-ins is given it. */
+export interface CloudInit {
+  readonly method: string;
+  readonly headers: Record<string, string>;
+  readonly body?: string;
+  readonly redirect: 'manual';
+  readonly signal: AbortSignal;
+}
+
+/** The HTTP client of the plug-ins; `fetch` fits, and so does `cloudFetch`, which starts faster. */
+export type CloudFetch = (
+  url: string,
+  init: CloudInit,
+) => Promise<{
+  readonly status: number;
+  readonly headers: { get(name: string): string | null };
+  readonly body: AsyncIterable<Uint8Array> | null;
+}>;
 
 /** What a plug-in runs in. */
 export interface CloudContext {
@@ -31,7 +47,7 @@ export interface CloudRequest {
 
 export interface CloudAnswer {
   readonly status: number;
-  readonly headers: Headers;
+  readonly headers: { get(name: string): string | null };
   readonly text: string;
 }
 
@@ -80,17 +96,17 @@ async function once(context: CloudContext, url: string, request: CloudRequest): 
       signal: AbortSignal.any([context.signal, timer.signal]),
       ...(request.body !== undefined && { body: request.body }),
     });
-    return { status: response.status, headers: response.headers, text: await boundedText(response) };
+    return { status: response.status, headers: response.headers, text: await boundedText(response.body) };
   } finally {
     waiting.abort();
   }
 }
 
-async function boundedText(response: Response): Promise<string> {
-  if (response.body === null) return '';
+async function boundedText(body: AsyncIterable<Uint8Array> | null): Promise<string> {
+  if (body === null) return '';
   const chunks: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
+  for await (const chunk of body) {
     size += chunk.byteLength;
     if (size > MAX_ANSWER_BYTES) throw new Error(`answer is longer than ${MAX_ANSWER_BYTES} bytes`);
     chunks.push(chunk);

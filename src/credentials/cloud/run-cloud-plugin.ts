@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { systemClock } from '../../base/clock.ts';
 import { messageOf } from '../../base/coded-error.ts';
 import { CredentialError } from '../credential-error.ts';
@@ -30,7 +30,8 @@ export async function runCloudPlugin(plugin: CloudPlugin, run: PluginProcess): P
     fetch: cloudFetch(run.environment),
     clock: systemClock,
     signal: run.signal,
-    readFile: (path) => readFile(path, 'utf8'),
+    // Synchronous on purpose: one small file, and node:fs/promises would have to be loaded first.
+    readFile: async (path) => readFileSync(path, 'utf8'),
     warn: (message) => run.stderr(`${message}\n`),
   };
   try {

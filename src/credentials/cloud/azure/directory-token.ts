@@ -67,6 +67,6 @@ function tokenOf(answer: CloudAnswer, whose: string): string {
   const why = answerText(body, 'error_description') ?? answerText(body, 'error') ?? `status ${answer.status}`;
   throw new CredentialError(
     'CLOUD_REFUSED',
-    `Cannot get a directory token for ${whose}: ${why.split('\n', 1)[0] ?? ''}`,
+    `Cannot get a directory token for ${whose}: ${why.split(/\r?\n/, 1)[0] ?? ''}`,
   );
 }

@@ -1,0 +1,221 @@
+import assert from 'node:assert/strict';
+import { execFile, spawnSync } from 'node:child_process';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { stripTypeScriptTypes } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join, relative } from 'node:path';
+import { test } from 'node:test';
+import * as fc from 'fast-check';
+import { awsServices } from '../../../test/support/aws-services.ts';
+import { CredentialError } from '../credential-error.ts';
+import { decodeProviderResponse } from '../provider/provider-protocol.ts';
+import { readPluginRequest } from './plugin-io.ts';
+import { cloudPluginFor } from './plugin-names.ts';
+import { runCloudPlugin } from './run-cloud-plugin.ts';
+
+const runs = { numRuns: Number(process.env['FUZZ_RUNS'] ?? 1000) };
+const V1 = 'credentialprovider.kubelet.k8s.io/v1';
+const ask = (image: string, apiVersion = V1): string =>
+  JSON.stringify({ kind: 'CredentialProviderRequest', apiVersion, image });
+
+/** A program of one line, as the command line makes it. */
+const program = (plugin: string): string[] => [
+  '--input-type=module',
+  '-e',
+  `import { runCloudPlugin } from ${JSON.stringify(new URL('run-cloud-plugin.ts', import.meta.url).href)};
+process.exitCode = await runCloudPlugin('${plugin}', { arguments: process.argv.slice(1), environment: process.env, stdin: process.stdin,
+  stdout: (text) => process.stdout.write(text), stderr: (text) => process.stderr.write(text), signal: new AbortController().signal });`,
+  '--',
+];
+
+async function run(
+  plugin: 'ecr' | 'gcr' | 'acr',
+  args: string[],
+  stdin: string,
+  environment: Record<string, string> = {},
+) {
+  let stdout = '';
+  let stderr = '';
+  const code = await runCloudPlugin(plugin, {
+    arguments: args,
+    environment,
+    stdin: (async function* () {
+      yield stdin;
+    })(),
+    stdout: (text) => (stdout += text),
+    stderr: (text) => (stderr += text),
+    signal: new AbortController().signal,
+  });
+  return { code, stdout, stderr };
+}
+
+test('the program is known under the names that clusters configure', () => {
+  assert.equal(cloudPluginFor('ecr-credential-provider'), 'ecr');
+  assert.equal(cloudPluginFor('auth-provider-gcp'), 'gcr');
+  assert.equal(cloudPluginFor('acr-credential-provider.exe'), 'acr');
+  assert.equal(cloudPluginFor('dray'), undefined);
+});
+
+test('10.1 10.14 the plug-ins answer what the kubelet reads, as processes of their own', async (t) => {
+  const aws = await awsServices(t);
+  aws.identities.set('AKIANODE', { secret: 'node-secret' });
+  const authorizationToken = Buffer.from('AWS:p').toString('base64');
+  aws.authorization = { authorizationData: [{ authorizationToken, expiresAt: Date.now() / 1000 + 43_200 }] };
+  const image = '123456789012.dkr.ecr.eu-central-1.amazonaws.com/app';
+  const env = {
+    PATH: process.env['PATH'],
+    HOME: tmpdir(),
+    AWS_ENDPOINT_URL_ECR: aws.url,
+    AWS_ACCESS_KEY_ID: 'AKIANODE',
+    AWS_SECRET_ACCESS_KEY: 'node-secret',
+  };
+  const { code, stdout, stderr } = await new Promise<{ code: number; stdout: string; stderr: string }>(
+    (resolve) => {
+      const child = execFile(process.execPath, program('ecr'), { env }, (error, out, err) => {
+        resolve({ code: error === null ? 0 : Number(error.code), stdout: out, stderr: err });
+      });
+      child.stdin?.end(ask(image));
+    },
+  );
+  assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
+  const response = decodeProviderResponse(V1, stdout);
+  assert.equal(response.cacheKeyType, 'Registry');
+  assert.deepEqual([...response.auth.keys()], [image.split('/')[0]]);
+});
+
+test('a service principal of ACR answers without a network, in the version that was asked', async (t) => {
+  const home = await mkdtemp(join(tmpdir(), 'drayage-acr-'));
+  t.after(() => rm(home, { recursive: true, force: true }));
+  await writeFile(join(home, 'azure.json'), '{"aadClientId":"c","aadClientSecret":"s"}');
+  for (const version of ['v1', 'v1beta1', 'v1alpha1']) {
+    const apiVersion = `credentialprovider.kubelet.k8s.io/${version}`;
+    const { code, stdout } = await run(
+      'acr',
+      ['-v', '4', join(home, 'azure.json')],
+      ask('team.azurecr.io/app', apiVersion),
+    );
+    assert.equal(code, 0);
+    const response = decodeProviderResponse(apiVersion, stdout);
+    assert.equal(response.cacheDurationMs, 3_600_000);
+    assert.deepEqual(response.auth.get('*.azurecr.io'), { username: 'c', password: 's', email: '' });
+  }
+});
+
+test('10.7 the flags of auth-provider-gcp are taken, its command name included', async () => {
+  const gcr = (...args: string[]) =>
+    run('gcr', args, ask('gcr.io/p/app'), { GCE_METADATA_HOST: '127.0.0.1:1' });
+  for (const args of [
+    [],
+    ['get-credentials'],
+    ['get-credentials', '--authFlow', 'gcr'],
+    ['--authFlow=dockercfg-url', '--v=3'],
+  ]) {
+    const { code, stdout, stderr } = await gcr(...args);
+    assert.equal(code, 0, stderr);
+    assert.equal(decodeProviderResponse(V1, stdout).auth.size, 0);
+    assert.match(stderr, /^Cannot GET "http:\/\/127\.0\.0\.1:1\//);
+  }
+  assert.match((await gcr('--authFlow=other')).stderr, /^invalid value "other" for authFlow/);
+});
+
+const refused: [
+  name: string,
+  plugin: 'ecr' | 'gcr' | 'acr',
+  args: string[],
+  stdin: string,
+  stderr: RegExp,
+][] = [
+  ['an unknown flag', 'ecr', ['--what'], ask('x'), /^unknown flag: --what\n$/],
+  ['an argument too many', 'ecr', ['get'], ask('x'), /^unknown argument "get"\n$/],
+  ['a flag without value', 'acr', ['--config'], ask('x'), /^flag needs an argument: --config\n$/],
+  ['no configuration', 'acr', [], ask('x'), /^the path of azure\.json is missing\n$/],
+  ['no request', 'ecr', [], '', /^Cannot read the plugin request: it is no JSON\n$/],
+  [
+    'a request of another kind',
+    'ecr',
+    [],
+    '{"kind":"Pod"}',
+    /^Cannot read the plugin request: kind is "Pod"/,
+  ],
+];
+for (const [name, plugin, args, stdin, stderr] of refused) {
+  test(`10.6 exit code 1 and a reason: ${name}`, async () => {
+    const result = await run(plugin, args, stdin);
+    assert.equal(result.code, 1);
+    assert.equal(result.stdout, '');
+    assert.match(result.stderr, stderr);
+  });
+}
+
+test('any request is read or refused without quoting its token', () => {
+  const leaf = fc.oneof(fc.jsonValue({ maxDepth: 1 }), fc.constant('S3CRET'));
+  const request = fc.record(
+    {
+      kind: fc.constantFrom('CredentialProviderRequest', 'x'),
+      apiVersion: fc.constantFrom(V1, 'v1', ''),
+      image: fc.oneof(fc.constantFrom('r.io/a', ''), fc.jsonValue({ maxDepth: 1 })),
+      serviceAccountToken: leaf,
+      serviceAccountAnnotations: fc.oneof(leaf, fc.dictionary(fc.constantFrom('a', '__proto__'), leaf)),
+    },
+    { requiredKeys: [] },
+  );
+  fc.assert(
+    fc.property(request, fc.nat(200), (value, cut) => {
+      for (const text of [JSON.stringify(value), JSON.stringify(value).slice(0, cut)]) {
+        try {
+          readPluginRequest(text, ['v1']);
+        } catch (error) {
+          assert.ok(error instanceof CredentialError);
+          assert.ok(!error.message.includes('S3CRET'));
+        }
+      }
+    }),
+    runs,
+  );
+});
+
+/** Writes the plug-in and all it imports as JavaScript, as the package has them, and a program that runs it. */
+async function published(directory: string): Promise<string> {
+  const source = join(import.meta.dirname, '..', '..');
+  const done = new Set<string>();
+  const write = async (path: string): Promise<void> => {
+    if (done.has(path)) return;
+    done.add(path);
+    const script = stripTypeScriptTypes(await readFile(path, 'utf8'));
+    for (const [, imported = ''] of script.matchAll(/(?:from |import\()'(\.[^']+)'/g))
+      await write(join(dirname(path), imported));
+    const target = join(directory, relative(source, path)).replace(/ts$/, 'js');
+    await mkdir(dirname(target), { recursive: true });
+    await writeFile(target, script.replaceAll(/((?:from |import\()'\.[^']+)\.ts'/g, "$1.js'"));
+  };
+  await write(join(import.meta.dirname, 'run-cloud-plugin.ts'));
+  await writeFile(join(directory, 'package.json'), '{"type":"module"}');
+  const main = join(directory, 'main.js');
+  await writeFile(
+    main,
+    `import { runCloudPlugin } from './credentials/cloud/run-cloud-plugin.js';
+process.exitCode = await runCloudPlugin('acr', { arguments: process.argv.slice(2), environment: process.env, stdin: process.stdin,
+  stdout: (text) => process.stdout.write(text), stderr: (text) => process.stderr.write(text), signal: new AbortController().signal });`,
+  );
+  return main;
+}
+
+test('a plug-in starts and answers within three times the start of Node itself', async (t) => {
+  const home = await mkdtemp(join(tmpdir(), 'drayage-start-'));
+  t.after(() => rm(home, { recursive: true, force: true }));
+  await writeFile(join(home, 'azure.json'), '{"aadClientId":"c","aadClientSecret":"s"}');
+  const time = (args: string[], input: string): number => {
+    let best = Infinity;
+    for (let attempt = 0; attempt < 5; attempt++) {
+      const start = performance.now();
+      assert.equal(spawnSync(process.execPath, args, { input }).status, 0);
+      best = Math.min(best, performance.now() - start);
+    }
+    return best;
+  };
+  const script = await published(home);
+  const bare = time(['-e', '0'], '');
+  const plugin = time([script, join(home, 'azure.json')], ask('team.azurecr.io/app'));
+  t.diagnostic(`node -e 0: ${bare.toFixed(0)} ms, plug-in: ${plugin.toFixed(0)} ms`);
+  assert.ok(plugin < 3 * bare, `${plugin.toFixed(0)} ms against ${bare.toFixed(0)} ms`);
+});
