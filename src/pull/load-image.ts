@@ -12,12 +12,14 @@ import { MAX_RESOLVED_MANIFEST_BYTES } from '../remote/resolve.ts';
 import type { RepositorySession } from '../remote/repository-session.ts';
 import type { Lease } from '../images/image-store.ts';
 import { isHeld } from './fetch-layer.ts';
+import type { ProgressWatch } from './progress-watch.ts';
 import { asPullError, PullError } from './pull-error.ts';
 
 export interface DocumentContext {
   readonly session: RepositorySession;
   readonly content: ContentStore;
   readonly lease: Pick<Lease, 'add'>;
+  readonly watch: ProgressWatch;
 }
 
 /**
@@ -30,13 +32,13 @@ export async function loadDocument(
   descriptor: Descriptor,
   signal: AbortSignal,
 ): Promise<Buffer> {
-  const { content, session, lease } = context;
+  const { content, session, lease, watch } = context;
   const limit = isManifestKind(descriptor) ? MAX_RESOLVED_MANIFEST_BYTES : MAX_CONFIG_BYTES;
   await lease.add(descriptor.digest);
   if (await isHeld(content, descriptor)) return readVerified(content, descriptor, signal, limit);
   let bytes: Buffer;
   try {
-    bytes = await fetchDocument(session, descriptor, limit, signal);
+    bytes = await watch.during(() => fetchDocument(session, descriptor, limit, signal));
   } catch (error) {
     signal.throwIfAborted();
     throw fetchError(error, descriptor);

@@ -28,6 +28,7 @@ import { JoinedFlights } from './joined-flights.ts';
 import type { LayerUnpacker } from './layer-unpacker.ts';
 import { chooseImage, fetchError, loadDocument, type DocumentContext } from './load-image.ts';
 import { PartProgress, type ProgressListener } from './progress.ts';
+import { DEFAULT_PROGRESS_TIMEOUT_MS, ProgressWatch } from './progress-watch.ts';
 import { asPullError, PullError } from './pull-error.ts';
 
 /** Layers of a node that are downloaded at a time, as containerd's default (rule 17.2). */
@@ -46,6 +47,8 @@ export interface PullerOptions {
   readonly platform?: Platform;
   readonly parallelDownloads?: number;
   readonly parallelUnpacks?: number;
+  /** Milliseconds without a new byte after which a pull is ended; 0 turns that off (rule 17.1). */
+  readonly progressTimeoutMs?: number;
   readonly clock?: Clock;
 }
 
@@ -156,19 +159,35 @@ export class Puller {
     const id = FlightRecords.newId(startedAt);
     const recorder = new FlightRecorder();
     const whole = new PartProgress(send, this.#clock, name, 'image');
+    const watch = new ProgressWatch(
+      this.#clock,
+      this.#options.progressTimeoutMs ?? DEFAULT_PROGRESS_TIMEOUT_MS,
+    );
+    const over = new AbortController();
+    const watching = watch.run(over.signal);
+    const both = AbortSignal.any([signal, watch.signal]);
     const lease = await this.#options.images.lease(`pull ${name}`);
     let outcome: { imageId: Digest } | { error: PullError } | undefined;
     try {
-      const pulled = await this.#run(reference, name, request, { send, whole, recorder, lease, signal });
+      const pulled = await this.#run(reference, name, request, {
+        send,
+        whole,
+        recorder,
+        lease,
+        watch,
+        signal: both,
+      });
       outcome = { imageId: pulled.imageId };
       whole.enter('done');
       return { ...pulled, flightId: id };
     } catch (error) {
       const prefix = `failed to pull and unpack image ${goQuote(name)}`;
-      const failure = signal.aborted ? canceled(prefix, error) : asPullError(error, prefix);
+      const failure = both.aborted ? canceled(prefix, error) : asPullError(error, prefix);
       outcome = { error: failure };
       throw failure;
     } finally {
+      over.abort();
+      await watching;
       await lease.release();
       await this.#options.records?.keep({
         id,
@@ -191,14 +210,14 @@ export class Puller {
     flight: Flight,
   ): Promise<Omit<PulledImage, 'flightId'>> {
     const { content, images, remote } = this.#options;
-    const { lease, signal, whole, recorder } = flight;
+    const { lease, signal, whole, recorder, watch } = flight;
     const session = remote.repository(reference.domain, reference.path, {
       credentials: request.credentials,
       observe: recorder.hop,
     });
     whole.enter('resolving');
-    const resolved = await resolve(session, reference, name, signal);
-    const context: DocumentContext = { session, content, lease };
+    const resolved = await watch.during(() => resolve(session, reference, name, signal));
+    const context: DocumentContext = { session, content, lease, watch };
     await lease.add(resolved.descriptor.digest);
     if (resolved.bytes !== undefined)
       await writeContent(content, resolved.descriptor, [resolved.bytes], signal);
@@ -267,7 +286,7 @@ export class Puller {
       recorder.parts.push({ digest: layer.digest, size: layer.size, decision, bytes, durationMs });
     };
     try {
-      const outcome = await this.#joinLayer(session, layer, diffId, progress, signal);
+      const outcome = await this.#joinLayer(session, layer, diffId, progress, flight.watch, signal);
       part(outcome.decision, outcome.bytes);
       await this.#unpack(layer, diffId, progress, signal);
       progress.enter('done', layer.size);
@@ -284,12 +303,13 @@ export class Puller {
     layer: Descriptor,
     diffId: Digest,
     progress: PartProgress,
+    watch: ProgressWatch,
     signal: AbortSignal,
   ): Promise<{ bytes: number; decision: FlightPart['decision'] }> {
     // Two images may claim different diff IDs for one layer: neither must fail by the other's claim.
     const key = `${layer.digest} ${diffId}`;
     const run = (flightSignal: AbortSignal): Promise<LayerOutcome> =>
-      this.#fetch(session, layer, diffId, progress, flightSignal);
+      this.#fetch(session, layer, diffId, progress, watch, flightSignal);
     if (this.#layers.has(key)) {
       progress.enter('shared');
       try {
@@ -310,6 +330,7 @@ export class Puller {
     layer: Descriptor,
     diffId: Digest,
     progress: PartProgress,
+    watch: ProgressWatch,
     signal: AbortSignal,
   ): Promise<LayerOutcome> {
     const { content, unpacker } = this.#options;
@@ -318,16 +339,21 @@ export class Puller {
       session,
       content,
       clock: this.#clock,
-      onBytes: (held) => progress.at(held),
+      onBytes: (held) => {
+        watch.progress();
+        progress.at(held);
+      },
       onVerify: () => progress.enter('verifying'),
     };
     try {
       return await this.#downloads.run(async () => {
         progress.enter('downloading');
         const streams = unpacker !== undefined && !(await unpacker.isUnpacked(diffId));
-        const bytes = streams
-          ? await fetchAndUnpack(context, unpacker, layer, diffId, signal)
-          : await fetchBlob(context, layer, signal);
+        const bytes = await watch.during(() =>
+          streams
+            ? fetchAndUnpack(context, unpacker, layer, diffId, signal)
+            : fetchBlob(context, layer, signal),
+        );
         return { bytes, held: false };
       }, signal);
     } catch (error) {
@@ -369,6 +395,7 @@ interface Flight {
   readonly whole: PartProgress;
   readonly recorder: FlightRecorder;
   readonly lease: Lease;
+  readonly watch: ProgressWatch;
   readonly signal: AbortSignal;
 }
 

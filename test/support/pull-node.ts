@@ -62,6 +62,8 @@ export async function pullNode(
     clock,
     platform: { os: 'linux', architecture: 'amd64' },
     unpacker: layerStore,
+    // The clock's sleeps take no time, so a watch would never rest.
+    progressTimeoutMs: 0,
     ...pullerOptions,
   });
   t.after(async () => {
