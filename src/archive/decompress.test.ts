@@ -36,11 +36,38 @@ test('everything a layer comes in is undone, in pieces of any size', async (t) =
     ['uncompressed', compressible, compressible],
     ['one byte', Buffer.from('x'), Buffer.from('x')],
     ['gzip', gzipSync(compressible), compressible],
-    ['gzip of several members', Buffer.concat([gzipSync(compressible), gzipSync(''), gzipSync(noise)]), Buffer.concat([compressible, noise])],
+    [
+      'gzip of several members',
+      Buffer.concat([gzipSync(compressible), gzipSync(''), gzipSync(noise)]),
+      Buffer.concat([compressible, noise]),
+    ],
     ['zstd', zstdCompressSync(noise), noise],
-    ['zstd of several frames', Buffer.concat([zstdCompressSync(compressible), zstdCompressSync(noise, checksummed), zstdCompressSync('')]), Buffer.concat([compressible, noise])],
-    ['zstd with skippable frames', Buffer.concat([skippable(noise), zstdCompressSync('a'), skippable(Buffer.alloc(0), 15), skippable(Buffer.from('x'), 7), zstdCompressSync('b'), skippable(noise)]), Buffer.from('ab')],
-    ['zstd of a frame for each of many files', Buffer.concat(Array.from({ length: 500 }, (_, i) => zstdCompressSync(`file ${i};`))), Buffer.from(Array.from({ length: 500 }, (_, i) => `file ${i};`).join(''))],
+    [
+      'zstd of several frames',
+      Buffer.concat([
+        zstdCompressSync(compressible),
+        zstdCompressSync(noise, checksummed),
+        zstdCompressSync(''),
+      ]),
+      Buffer.concat([compressible, noise]),
+    ],
+    [
+      'zstd with skippable frames',
+      Buffer.concat([
+        skippable(noise),
+        zstdCompressSync('a'),
+        skippable(Buffer.alloc(0), 15),
+        skippable(Buffer.from('x'), 7),
+        zstdCompressSync('b'),
+        skippable(noise),
+      ]),
+      Buffer.from('ab'),
+    ],
+    [
+      'zstd of a frame for each of many files',
+      Buffer.concat(Array.from({ length: 500 }, (_, i) => zstdCompressSync(`file ${i};`))),
+      Buffer.from(Array.from({ length: 500 }, (_, i) => `file ${i};`).join('')),
+    ],
   ];
   for (const [name, compressed, expected] of rows) {
     await t.test(name, async () => {
@@ -54,11 +81,19 @@ test('everything a layer comes in is undone, in pieces of any size', async (t) =
 test('zstd frames are found wherever a stream is cut', async () => {
   await fc.assert(
     fc.asyncProperty(
-      fc.array(fc.oneof(fc.uint8Array({ maxLength: 400 }), fc.string({ maxLength: 2000, unit: fc.constantFrom('a', 'b') }))),
+      fc.array(
+        fc.oneof(
+          fc.uint8Array({ maxLength: 400 }),
+          fc.string({ maxLength: 2000, unit: fc.constantFrom('a', 'b') }),
+        ),
+      ),
       fc.integer({ min: 1, max: 300 }),
       async (contents, size) => {
         const frames = contents.map((content, index) =>
-          Buffer.concat([zstdCompressSync(content, index % 2 === 0 ? {} : checksummed), ...(index % 3 === 0 ? [skippable(Buffer.from('s'))] : [])]),
+          Buffer.concat([
+            zstdCompressSync(content, index % 2 === 0 ? {} : checksummed),
+            ...(index % 3 === 0 ? [skippable(Buffer.from('s'))] : []),
+          ]),
         );
         const whole = Buffer.concat(contents.map((content) => Buffer.from(content)));
         assert.ok((await undo(Buffer.concat(frames), size)).equals(whole));
@@ -83,7 +118,11 @@ test('broken streams are refused', async (t) => {
     ['zstd cut off in a block', zstd.subarray(0, 1000), 'BAD_ARCHIVE'],
     ['zstd cut off in its checksum', zstd.subarray(0, -2), 'BAD_ARCHIVE'],
     ['zstd with a wrong checksum', flipped(zstd, zstd.length - 1), 'BAD_ARCHIVE'],
-    ['zstd cut off in a skippable frame', Buffer.concat([zstd, skippable(noise).subarray(0, 100)]), 'BAD_ARCHIVE'],
+    [
+      'zstd cut off in a skippable frame',
+      Buffer.concat([zstd, skippable(noise).subarray(0, 100)]),
+      'BAD_ARCHIVE',
+    ],
     ['zstd followed by something else', Buffer.concat([zstd, Buffer.from('something')]), 'BAD_ARCHIVE'],
     ['bzip2', Buffer.from('BZh91AY&SY....'), 'UNSUPPORTED'],
     ['xz', Buffer.from('\xfd7zXZ\0....', 'latin1'), 'UNSUPPORTED'],
@@ -109,7 +148,10 @@ test('a bomb is stopped long before its end', async (t) => {
       let seen = 0;
       await assert.rejects(
         async () => {
-          const stream = decompress(pieces(bomb, 1000), never, { maxExpansionRatio: 100, expansionFreeBytes: 1 << 20 });
+          const stream = decompress(pieces(bomb, 1000), never, {
+            maxExpansionRatio: 100,
+            expansionFreeBytes: 1 << 20,
+          });
           for await (const chunk of stream) seen += chunk.length;
         },
         (error) => error instanceof ArchiveError && error.code === 'LIMIT',

@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, openSync, rmSync, symlinkSync, truncateSync, writeFileSync, writeSync, closeSync } from 'node:fs';
+import {
+  mkdtempSync,
+  openSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+  closeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
@@ -59,7 +68,12 @@ test('what tarHeader prints, the parser reads, in pieces of any size', () => {
       (files, cut) => {
         const archive = Buffer.concat([
           ...files.flatMap(({ content, xattrs, ...file }) => [
-            tarHeader({ ...file, type: 'file', size: content.length, xattrs: new Map(Object.entries(xattrs)) }),
+            tarHeader({
+              ...file,
+              type: 'file',
+              size: content.length,
+              xattrs: new Map(Object.entries(xattrs)),
+            }),
             Buffer.from(content),
             tarPadding(content.length),
           ]),
@@ -71,7 +85,10 @@ test('what tarHeader prints, the parser reads, in pieces of any size', () => {
           const entry = read[index];
           assert.ok(entry !== undefined);
           assert.deepEqual(entry.path, file.path);
-          assert.deepEqual([entry.mode, entry.uid, entry.gid, entry.mtime], [file.mode, file.uid, file.gid, file.mtime]);
+          assert.deepEqual(
+            [entry.mode, entry.uid, entry.gid, entry.mtime],
+            [file.mode, file.uid, file.gid, file.mtime],
+          );
           assert.ok(entry.content.equals(file.content));
           assert.deepEqual(new Map(entry.xattrs), new Map(Object.entries(file.xattrs)));
         }
@@ -113,7 +130,8 @@ test('archives of tar-stream are read', async () => {
 test('archives of GNU tar are read, in every format it writes', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'drayage-tar-'));
   t.after(() => rmSync(directory, { recursive: true }));
-  if (spawnSync('tar', ['--version']).stdout?.toString().includes('GNU tar') !== true) return t.skip('GNU tar is missing');
+  if (spawnSync('tar', ['--version']).stdout?.toString().includes('GNU tar') !== true)
+    return t.skip('GNU tar is missing');
   const long = 'n'.repeat(150);
   writeFileSync(join(directory, 'small'), 'small content');
   symlinkSync('t'.repeat(140), join(directory, 'link'));
@@ -178,7 +196,12 @@ function pax(records: string | Buffer): Buffer {
     block[156] = 0x78;
     block.write(bytes.length.toString(8).padStart(11, '0'), 124, 'latin1');
   });
-  return Buffer.concat([extension, bytes, tarPadding(bytes.length), tarHeader({ type: 'file', path: 'name', size: 0 })]);
+  return Buffer.concat([
+    extension,
+    bytes,
+    tarPadding(bytes.length),
+    tarHeader({ type: 'file', path: 'name', size: 0 }),
+  ]);
 }
 
 test('malformed archives are refused with a reason', async (t) => {
@@ -187,19 +210,52 @@ test('malformed archives are refused with a reason', async (t) => {
     ['not tar at all', Buffer.alloc(2048, '<html>'), 'BAD_ARCHIVE', /checksum is wrong/],
     ['size is text', rechecked((block) => block.write('zzz', 124)), 'BAD_ARCHIVE', /field size is no number/],
     ['size is negative', rechecked((block) => block.fill(0xff, 124, 136)), 'BAD_ARCHIVE', /negative size/],
-    ['size beyond exact numbers', rechecked((block) => block.fill(0x7f, 124, 136).fill(0x80, 124, 125)), 'BAD_ARCHIVE', /field size is no number/],
+    [
+      'size beyond exact numbers',
+      rechecked((block) => block.fill(0x7f, 124, 136).fill(0x80, 124, 125)),
+      'BAD_ARCHIVE',
+      /field size is no number/,
+    ],
     ['unknown type', rechecked((block) => block.write('Z', 156)), 'UNSUPPORTED', /type "Z" of "name"/],
     ['ends in a header', Buffer.alloc(100, 1), 'BAD_ARCHIVE', /ends in the middle of a header/],
-    ['ends in a file', tarHeader({ type: 'file', path: 'x', size: 10 }), 'BAD_ARCHIVE', /ends in the middle of a file/],
-    ['huge extension', rechecked((block) => { block[156] = 0x78; block.write('77777777777', 124); }), 'LIMIT', /the limit is 1048576/],
+    [
+      'ends in a file',
+      tarHeader({ type: 'file', path: 'x', size: 10 }),
+      'BAD_ARCHIVE',
+      /ends in the middle of a file/,
+    ],
+    [
+      'huge extension',
+      rechecked((block) => {
+        block[156] = 0x78;
+        block.write('77777777777', 124);
+      }),
+      'LIMIT',
+      /the limit is 1048576/,
+    ],
     ['pax record without length', pax('path=x\n'), 'BAD_ARCHIVE', /pax record at byte 0 is malformed/],
     ['pax record too long', pax('99 path=x\n'), 'BAD_ARCHIVE', /malformed/],
     ['pax record without newline', pax('9 path=xx'), 'BAD_ARCHIVE', /malformed/],
     ['pax size is text', pax('11 size=zz\n'), 'BAD_ARCHIVE', /pax record size is no number/],
     ['pax time is text', pax('12 mtime=zz\n'), 'BAD_ARCHIVE', /pax record mtime is no time/],
-    ['sparse map overlaps', pax('26 GNU.sparse.realsize=90\n28 GNU.sparse.map=0,10,5,10\n'), 'BAD_ARCHIVE', /sparse map overlaps/],
-    ['sparse map leaves the file', pax('25 GNU.sparse.realsize=9\n23 GNU.sparse.map=5,10\n'), 'BAD_ARCHIVE', /leaves the file/],
-    ['sparse map covers more than there is', pax('26 GNU.sparse.realsize=90\n23 GNU.sparse.map=0,10\n'), 'BAD_ARCHIVE', /covers 10 bytes, the entry has 0/],
+    [
+      'sparse map overlaps',
+      pax('26 GNU.sparse.realsize=90\n28 GNU.sparse.map=0,10,5,10\n'),
+      'BAD_ARCHIVE',
+      /sparse map overlaps/,
+    ],
+    [
+      'sparse map leaves the file',
+      pax('25 GNU.sparse.realsize=9\n23 GNU.sparse.map=5,10\n'),
+      'BAD_ARCHIVE',
+      /leaves the file/,
+    ],
+    [
+      'sparse map covers more than there is',
+      pax('26 GNU.sparse.realsize=90\n23 GNU.sparse.map=0,10\n'),
+      'BAD_ARCHIVE',
+      /covers 10 bytes, the entry has 0/,
+    ],
   ];
   for (const [name, archive, code, says] of rows) {
     await t.test(name, () => {
@@ -229,7 +285,10 @@ test('global pax headers are skipped', () => {
   global.fill(0x20, 148, 156);
   const sum = global.subarray(0, 512).reduce((total, byte) => total + byte, 0);
   global.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
-  assert.deepEqual(parse(global).map((entry) => entry.path.toString()), ['name']);
+  assert.deepEqual(
+    parse(global).map((entry) => entry.path.toString()),
+    ['name'],
+  );
 });
 
 test('bytes of any kind are read or refused, never anything else', () => {
