@@ -1,6 +1,130 @@
-/** Media type under which old kubectl asks for the protobuf form of `/openapi/v2`. */
-export declare const openApiV2ProtobufType: 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf';
-/** Body of `GET /openapi/v2` as JSON text. Made on the first call, not kept. */
-export declare function openApiV2Json(): Uint8Array;
-/** Body of `GET /openapi/v2` in gnostic's protobuf form. */
-export declare function openApiV2Protobuf(): Uint8Array;
+import { resources, type ResourceInfo } from '../resources.ts';
+import { findKindStruct } from '../schema/schema.ts';
+import { encodeDocument } from './_gnostic.ts';
+import { groupTag, parameterTypes, pathsOf, type ApiOperation, type ApiPath } from './_operations.ts';
+import {
+  definitionName,
+  definitions,
+  patchDefinition,
+  reference,
+  type Fragment,
+} from './_schema-document.ts';
+import { servedStructs } from './_served-structs.ts';
+
+/** Media type under which clients ask for the protobuf form of `/openapi/v2`. */
+export const openApiV2ProtobufType = 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf';
+
+const VERSION = 'v1.36.2';
+
+const MEDIA = ['application/json', 'application/yaml'];
+const PATCH_MEDIA = [
+  'application/json-patch+json',
+  'application/merge-patch+json',
+  'application/strategic-merge-patch+json',
+  'application/apply-patch+yaml',
+];
+
+/** Body of `GET /openapi/v2` as JSON text. Made anew on each call: half a megabyte that few clients want. */
+export function openApiV2Json(): Uint8Array {
+  return Buffer.from(JSON.stringify(documentOf()));
+}
+
+/** Body of `GET /openapi/v2` in gnostic's protobuf form. Made anew on each call. */
+export function openApiV2Protobuf(): Uint8Array {
+  return encodeDocument(documentOf());
+}
+
+function documentOf(): Fragment {
+  const paths = resources.flatMap((info) =>
+    pathsOf(info).map((path) => [path.path, pathItem(path, info)] as const),
+  );
+  return {
+    swagger: '2.0',
+    info: { title: 'Kubernetes', version: VERSION },
+    paths: Object.fromEntries(paths.toSorted(([a], [b]) => (a < b ? -1 : 1))),
+    definitions: definitions(servedStructs(resources), 'v2'),
+    securityDefinitions: {
+      BearerToken: {
+        description: 'A token in the Authorization header, after the word Bearer.',
+        type: 'apiKey',
+        name: 'authorization',
+        in: 'header',
+      },
+    },
+    security: [{ BearerToken: [] }],
+  };
+}
+
+function pathItem(path: ApiPath, info: ResourceInfo): Fragment {
+  const parameters = [
+    ...path.pathParameters.map((name) => ({
+      uniqueItems: true,
+      type: 'string',
+      description: name === 'namespace' ? 'Namespace of the object.' : `Name of the ${info.kind}.`,
+      name,
+      in: 'path',
+      required: true,
+    })),
+    query('pretty'),
+  ];
+  return {
+    ...Object.fromEntries(
+      path.operations.map((operation) => [operation.method, operationItem(operation, info)]),
+    ),
+    parameters,
+  };
+}
+
+function operationItem(operation: ApiOperation, info: ResourceInfo): Fragment {
+  const object = objectReference(operation.kind);
+  const answer =
+    operation.answer === 'Status'
+      ? reference('io.k8s.apimachinery.pkg.apis.meta.v1.Status', 'v2')
+      : operation.answer === 'list'
+        ? objectReference({ ...operation.kind, kind: `${operation.kind.kind}List` })
+        : object;
+  return {
+    consumes: operation.body === 'Patch' ? PATCH_MEDIA : ['*/*'],
+    produces: MEDIA,
+    schemes: ['https'],
+    tags: [groupTag(info.group, info.version)],
+    operationId: operation.id,
+    parameters: [...bodyParameter(operation, object), ...operation.parameters.map(query)],
+    responses: {
+      ...Object.fromEntries(
+        operation.codes.map((code) => [String(code), { description: 'Done.', schema: answer }]),
+      ),
+      '401': { description: 'Unauthorized' },
+    },
+    'x-kubernetes-action': operation.action,
+    'x-kubernetes-group-version-kind': operation.kind,
+  };
+}
+
+function bodyParameter(operation: ApiOperation, object: Fragment): Fragment[] {
+  if (operation.body === undefined) return [];
+  const schema =
+    operation.body === 'Patch'
+      ? reference(patchDefinition, 'v2')
+      : operation.body === 'DeleteOptions'
+        ? reference('io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions', 'v2')
+        : object;
+  const required = operation.body === 'DeleteOptions' ? {} : { required: true };
+  return [{ name: 'body', in: 'body', ...required, schema }];
+}
+
+function objectReference(kind: ApiOperation['kind']): Fragment {
+  const struct = findKindStruct(kind.group, kind.version, kind.kind);
+  return struct === undefined ? { type: 'string' } : reference(definitionName(struct.name), 'v2');
+}
+
+function query(name: string): Fragment {
+  const known = parameterTypes.get(name);
+  return {
+    uniqueItems: true,
+    type: known?.type ?? 'string',
+    description: known?.description ?? '',
+    name,
+    in: 'query',
+  };
+}

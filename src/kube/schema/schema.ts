@@ -82,6 +82,8 @@ export interface StructSchema {
   /** `v1.Container`: the type in decoding errors. */
   readonly goType: string;
   readonly atomic: boolean;
+  /** Fields that must be there, as documents list them. */
+  readonly required: readonly string[];
   readonly kinds: readonly { readonly group: string; readonly version: string; readonly kind: string }[];
   readonly fields: ReadonlyMap<string, FieldSchema>;
 }
@@ -183,6 +185,7 @@ function expand(name: string, raw: RawStruct): StructSchema {
     goName,
     goType: `${version}.${goName}`,
     atomic: raw.a === 'atomic',
+    required: raw.r ?? [],
     kinds: (raw.g ?? []).map(([group, kindVersion, kind]) => ({ group, version: kindVersion, kind })),
     fields: new Map(
       Object.entries(raw.f).map(([key, field]) => [key, expandField(key, field, required.has(key))]),
