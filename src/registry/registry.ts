@@ -88,6 +88,7 @@ export async function createRegistry(options: RegistryOptions): Promise<Registry
       store,
       uploads: metadata.uploads,
       blobs: metadata.blobs,
+      projects: metadata.projects,
       clock,
       keepOpenMs: KEEP_OPEN_MS,
     });

@@ -5,7 +5,9 @@ import type { ContentStore, Ingest } from '../content/store.ts';
 import { algorithmOf, type Digest } from '../oci/digest.ts';
 import { OpenUploads } from './_open-uploads.ts';
 import { commitBlob } from './commit-blob.ts';
+import type { ProjectIndex } from './metadata/identity-index.ts';
 import type { BlobIndex, UploadIndex, UploadRecord } from './metadata/registry-index.ts';
+import { uploadQuota, type UploadQuota } from './quota.ts';
 import { RegistryError } from './registry-error.ts';
 
 /** What a request adds to an upload. */
@@ -13,12 +15,15 @@ export interface UploadBody {
   readonly stream: Readable;
   /** From `Content-Range`; absent, the bytes go to the end. */
   readonly range?: { readonly first: number; readonly last: number };
+  /** Bytes that the client announced. */
+  readonly length?: number;
 }
 
 export interface UploadSessionsParts {
   readonly store: ContentStore;
   readonly uploads: UploadIndex;
   readonly blobs: BlobIndex;
+  readonly projects: Pick<ProjectIndex, 'findProjects'>;
   readonly clock: Clock;
   /**
    * Milliseconds that an ingest stays open between two requests of an upload, which saves digesting its bytes anew. 0 where
@@ -61,7 +66,7 @@ export class UploadSessions {
   async append(repository: string, id: string, body: UploadBody): Promise<number> {
     const claim = await this.#open.claim(await this.#find(repository, id), body.stream);
     try {
-      await appendBody(claim.ingest, body, repository, id);
+      await this.#append(claim.ingest, body, repository, id);
       return claim.ingest.offset;
     } finally {
       await claim.release('keep');
@@ -76,7 +81,7 @@ export class UploadSessions {
   async finish(repository: string, id: string, digest: Digest, body: UploadBody): Promise<number> {
     const claim = await this.#open.claim(await this.#find(repository, id), body.stream);
     try {
-      await appendBody(claim.ingest, body, repository, id);
+      await this.#append(claim.ingest, body, repository, id);
       const size = await commitBlob(this.#parts, claim.ingest, repository, digest);
       await this.#parts.uploads.removeUpload(id);
       await claim.release('abort');
@@ -93,10 +98,10 @@ export class UploadSessions {
   }
 
   /** Takes a whole blob in one request and returns its size. @throws RegistryError `DIGEST_INVALID` */
-  async push(repository: string, digest: Digest, stream: Readable, account: string): Promise<number> {
+  async push(repository: string, digest: Digest, body: UploadBody, account: string): Promise<number> {
     const id = await this.start(repository, algorithmOf(digest), account);
     try {
-      return await this.finish(repository, id, digest, { stream });
+      return await this.finish(repository, id, digest, body);
     } catch (error) {
       // Nobody knows the ID, so nobody could go on with it.
       await this.cancel(repository, id).catch(ignoreUnknown);
@@ -133,6 +138,12 @@ export class UploadSessions {
     return record;
   }
 
+  async #append(ingest: Ingest, body: UploadBody, repository: string, id: string): Promise<void> {
+    const announced = body.length === undefined ? 0 : ingest.offset + body.length;
+    const quota = await uploadQuota(this.#parts, { id, repository }, announced);
+    await appendBody(ingest, body, quota, uploadHeaders(repository, id, ingest.offset));
+  }
+
   async #drop(record: UploadRecord): Promise<void> {
     const claim = await this.#open.claim(record, undefined);
     try {
@@ -143,22 +154,30 @@ export class UploadSessions {
   }
 }
 
-async function appendBody(ingest: Ingest, body: UploadBody, repository: string, id: string): Promise<void> {
+async function appendBody(
+  ingest: Ingest,
+  body: UploadBody,
+  quota: UploadQuota,
+  headers: Record<string, string>,
+): Promise<void> {
   const start = ingest.offset;
   if (body.range !== undefined && body.range.first !== start) {
     throw new RegistryError('RANGE_INVALID', `chunk begins at ${body.range.first}, expected ${start}`, {
-      headers: uploadHeaders(repository, id, start),
+      headers,
     });
   }
   // A stream left early is not destroyed: its socket has to carry the answer that says why.
   const chunks = body.stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>;
-  for await (const chunk of chunks) await ingest.write(chunk);
+  for await (const chunk of chunks) {
+    await quota.cover(ingest.offset + chunk.length);
+    await ingest.write(chunk);
+  }
   const received = ingest.offset - start;
   const expected = body.range && body.range.last - body.range.first + 1;
   if (expected !== undefined && received !== expected) {
     await ingest.truncate(start);
     throw new RegistryError('SIZE_INVALID', `chunk has ${received} bytes, its range says ${expected}`, {
-      headers: uploadHeaders(repository, id, start),
+      headers,
     });
   }
 }

@@ -1,9 +1,11 @@
+import { z } from 'zod';
 import type { Clock } from '../../base/clock.ts';
 import { hashPassword } from '../identity/password.ts';
 import type { Role } from '../identity/identity.ts';
 import type { ProjectRecord } from '../metadata/identity-index.ts';
 import type { Metadata } from '../metadata/metadata.ts';
 import { isRepositoryName } from '../repository-name.ts';
+import { NO_POLICY, policySchema, type PolicyInput } from '../policy.ts';
 import { AdminError } from './admin-error.ts';
 
 /** Names that need no quoting in shells and YAML, and cannot be taken for a robot or a service account. */
@@ -69,7 +71,12 @@ export class Administration {
     if (!isRepositoryName(name)) {
       throw new AdminError('BAD_NAME', `Cannot create project "${name}": not a repository path`);
     }
-    const project = { name, public: options.public ?? false, createdAt: this.#clock.now() };
+    const project = {
+      name,
+      public: options.public ?? false,
+      policy: NO_POLICY,
+      createdAt: this.#clock.now(),
+    };
     if (!(await this.#metadata.projects.createProject(project))) {
       throw new AdminError('EXISTS', `Cannot create project "${name}": it exists`);
     }
@@ -79,6 +86,23 @@ export class Administration {
   async setPublic(name: string, isPublic: boolean): Promise<void> {
     if (!(await this.#metadata.projects.updateProject(name, { public: isPublic })))
       throw unknown('project', name);
+  }
+
+  /**
+   * Decides about a project's content in place of what was decided before.
+   *
+   * @throws AdminError `BAD_POLICY`, `NOT_FOUND`
+   */
+  async setPolicy(name: string, input: PolicyInput): Promise<void> {
+    const parsed = policySchema.safeParse(input);
+    if (!parsed.success) {
+      throw new AdminError(
+        'BAD_POLICY',
+        `Cannot set the policy of "${name}": ${z.prettifyError(parsed.error)}`,
+      );
+    }
+    const change = { policy: parsed.data };
+    if (!(await this.#metadata.projects.updateProject(name, change))) throw unknown('project', name);
   }
 
   /** Removes a project with its roles; its repositories stay and only administrators reach them. @throws AdminError `NOT_FOUND` */

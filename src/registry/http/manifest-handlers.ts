@@ -2,6 +2,8 @@ import { ContentError } from '../../content/content-error.ts';
 import { digestOf, algorithmOf, type Digest } from '../../oci/digest.ts';
 import { reserveBlob } from '../commit-blob.ts';
 import { parseManifestDocument } from '../manifest-document.ts';
+import { tagProtection, type TagProtection } from '../policy.ts';
+import { governingProject } from '../project-policies.ts';
 import { RegistryError } from '../registry-error.ts';
 import { emptyAnswer, type Answer } from './answer.ts';
 import { contentAnswer, contentConditions, deleted } from './content-answer.ts';
@@ -61,7 +63,13 @@ export async function putManifest(
     tags: reference.by === 'tag' ? [reference.tag] : tags,
     account: caller.identity.account,
     sparse: service.sparseIndexes,
+    protection: await protectionIn(service, repository),
   });
+  if (result.kind === 'fixed') {
+    throw new RegistryError('DENIED', `tag "${result.tag}" is immutable and points at other content`, {
+      detail: { tag: result.tag, digest: result.digest },
+    });
+  }
   if (result.kind === 'missing') {
     throw new RegistryError('MANIFEST_BLOB_UNKNOWN', 'blob unknown to registry', {
       details: result.digests.map((missing) => ({ digest: missing })),
@@ -84,12 +92,24 @@ export async function deleteManifest(
   { repository, reference }: { repository: string; reference: ManifestReference },
 ): Promise<Answer> {
   const { manifests } = service.metadata;
-  const removed =
+  const protection = await protectionIn(service, repository);
+  const result =
     reference.by === 'tag'
-      ? await manifests.deleteTag(repository, reference.tag)
-      : await manifests.deleteManifest(repository, reference.digest);
-  if (removed === undefined) throw await manifestUnknown(service, repository, reference);
-  return deleted();
+      ? await manifests.deleteTag(repository, reference.tag, protection)
+      : await manifests.deleteManifest(repository, reference.digest, protection);
+  switch (result.kind) {
+    case 'removed':
+      return deleted();
+    case 'unknown':
+      throw await manifestUnknown(service, repository, reference);
+    case 'fixed':
+      throw new RegistryError('DENIED', `tag "${result.tag}" is immutable`, { detail: { tag: result.tag } });
+  }
+}
+
+async function protectionIn(service: Service, repository: string): Promise<(tag: string) => TagProtection> {
+  const { policy } = await governingProject(service.metadata.projects, repository);
+  return (tag) => tagProtection(policy, repository, tag);
 }
 
 function digestFor(reference: ManifestReference, bytes: Uint8Array): Digest {

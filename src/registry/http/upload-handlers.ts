@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Digest } from '../../oci/digest.ts';
+import { governingProject } from '../project-policies.ts';
 import { RegistryError } from '../registry-error.ts';
 import { uploadHeaders, type UploadBody } from '../upload-sessions.ts';
 import { emptyAnswer, type Answer } from './answer.ts';
@@ -36,7 +37,7 @@ export async function pushBlob(
   if (message.headers['content-length'] === '0' && !isEmptyDigest(digest)) {
     return startUpload(service, exchange, { repository, algorithm: digest.slice(0, digest.indexOf(':')) });
   }
-  await service.uploads.push(repository, digest, message, account);
+  await service.uploads.push(repository, digest, bodyOf(message), account);
   return created(repository, digest);
 }
 
@@ -51,10 +52,25 @@ export async function mountBlob(
     source !== undefined &&
     (from === undefined || (await mayPull(service.rights, exchange.caller, source)))
   ) {
-    const blob = await service.metadata.blobs.mountBlob(source, repository, digest);
+    const blob = await service.metadata.blobs.mountBlob(
+      source,
+      repository,
+      digest,
+      await limitOf(service, repository),
+    );
     if (blob !== undefined) return created(repository, digest);
   }
   return startUpload(service, exchange, { repository, algorithm: digest.slice(0, digest.indexOf(':')) });
+}
+
+/** Returns the quota that a mount into a repository has to keep. */
+async function limitOf(
+  service: Service,
+  repository: string,
+): Promise<{ project: string; quotaBytes: number } | undefined> {
+  const { name: project, policy } = await governingProject(service.metadata.projects, repository);
+  const { quotaBytes } = policy;
+  return project === undefined || quotaBytes === undefined ? undefined : { project, quotaBytes };
 }
 
 /** Finds a repository with the blob that the caller could pull it from, whatever its token was asked for. */
@@ -111,19 +127,20 @@ function created(repository: string, digest: Digest): Answer {
 /** @throws RegistryError `BLOB_UPLOAD_INVALID`, `SIZE_INVALID` */
 function bodyOf(message: IncomingMessage): UploadBody {
   const header = message.headers['content-range'];
-  if (header === undefined) return { stream: message };
+  const announced = message.headers['content-length'];
+  const sized = { stream: message, ...(announced === undefined ? {} : { length: Number(announced) }) };
+  if (header === undefined) return sized;
   const range = readContentRange(header);
   if (range === undefined) {
     throw new RegistryError('BLOB_UPLOAD_INVALID', 'content range is not <first>-<last>', {
       detail: { 'Content-Range': header },
     });
   }
-  const length = message.headers['content-length'];
-  if (length === '0') return { stream: message };
-  if (length !== undefined && Number(length) !== range.last - range.first + 1) {
+  if (announced === '0') return sized;
+  if (announced !== undefined && Number(announced) !== range.last - range.first + 1) {
     throw new RegistryError('SIZE_INVALID', 'content length does not match content range');
   }
-  return { stream: message, range };
+  return { ...sized, range };
 }
 
 function isEmptyDigest(digest: Digest): boolean {

@@ -1,4 +1,5 @@
 import type { Role } from '../identity/identity.ts';
+import type { Policy } from '../policy.ts';
 
 /* Who may use the registry, as small interfaces under the same rules as `registry-index.ts`: each method one transaction. */
 
@@ -26,6 +27,7 @@ export interface ProjectRecord {
   readonly name: string;
   /** Whether anybody may pull. */
   readonly public: boolean;
+  readonly policy: Policy;
   readonly createdAt: number;
 }
 
@@ -33,7 +35,7 @@ export interface ProjectRecord {
 export interface ProjectIndex {
   /** False when the name is taken. */
   createProject(project: ProjectRecord): Promise<boolean>;
-  updateProject(name: string, change: { public?: boolean }): Promise<boolean>;
+  updateProject(name: string, change: { public?: boolean; policy?: Policy }): Promise<boolean>;
   /** Removes the project and its roles, not its repositories. */
   deleteProject(name: string): Promise<boolean>;
   listProjects(): Promise<ProjectRecord[]>;

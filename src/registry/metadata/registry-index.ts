@@ -1,4 +1,5 @@
 import type { Digest } from '../../oci/digest.ts';
+import type { TagProtection } from '../policy.ts';
 
 /*
  * What a registry knows beside bytes, as small interfaces. Each method is one transaction of whatever keeps the data, so
@@ -29,8 +30,13 @@ export interface BlobIndex {
   reserveBlob(digest: Digest): Promise<'reserved' | 'sweeping'>;
   /** Makes committed bytes visible in a repository, which it creates. */
   linkBlob(repository: string, blob: { digest: Digest; size: number }): Promise<void>;
-  /** Links a blob of one repository into another; undefined when the source has none. */
-  mountBlob(from: string, to: string, digest: Digest): Promise<BlobLink | undefined>;
+  /** Links a blob of one repository into another; undefined when the source has none, or the target's project has no room. */
+  mountBlob(
+    from: string,
+    to: string,
+    digest: Digest,
+    limit?: { project: string; quotaBytes: number },
+  ): Promise<BlobLink | undefined>;
   /** Removes the link, unless a manifest of the repository needs it. */
   unlinkBlob(repository: string, digest: Digest): Promise<'removed' | 'unknown' | 'needed'>;
   /** Names of repositories that have the blob, in ASCII order. */
@@ -56,6 +62,8 @@ export interface NewManifest extends ManifestRecord {
   readonly account: string;
   /** Whether an index may name manifests that are not here. */
   readonly sparse: boolean;
+  /** What may be done to a tag of this repository; asked within the transaction. */
+  readonly protection: (tag: string) => TagProtection;
 }
 
 export type PutManifestResult =
@@ -63,7 +71,15 @@ export type PutManifestResult =
       readonly kind: 'stored';
       /** Children that an index names and the repository lacks. */ readonly absent: readonly Digest[];
     }
-  | { readonly kind: 'missing'; readonly digests: readonly Digest[] };
+  | { readonly kind: 'missing'; readonly digests: readonly Digest[] }
+  /** A tag points, or pointed, at other content and may not move. */
+  | { readonly kind: 'fixed'; readonly tag: string; readonly digest: Digest };
+
+export type DeleteManifestResult =
+  | { readonly kind: 'removed'; readonly tags: readonly string[] }
+  | { readonly kind: 'unknown' }
+  /** A tag on it may not be deleted. */
+  | { readonly kind: 'fixed'; readonly tag: string };
 
 export type ManifestKey = { readonly tag: string } | { readonly digest: Digest };
 
@@ -75,10 +91,18 @@ export interface ManifestIndex {
    * in the repository; nothing is stored otherwise. The same manifest again is a success.
    */
   putManifest(manifest: NewManifest): Promise<PutManifestResult>;
-  /** Removes a manifest and every tag on it; the removed tags, or undefined when it is not there. */
-  deleteManifest(repository: string, digest: Digest): Promise<readonly string[] | undefined>;
-  /** Removes one tag and says what it pointed at. */
-  deleteTag(repository: string, tag: string): Promise<Digest | undefined>;
+  /** Removes a manifest and every tag on it. */
+  deleteManifest(
+    repository: string,
+    digest: Digest,
+    protection: (tag: string) => TagProtection,
+  ): Promise<DeleteManifestResult>;
+  /** Removes one tag. */
+  deleteTag(
+    repository: string,
+    tag: string,
+    protection: (tag: string) => TagProtection,
+  ): Promise<DeleteManifestResult>;
   /** Removes a repository with all in it; false when it is not there. */
   deleteRepository(repository: string): Promise<boolean>;
 }
@@ -112,10 +136,22 @@ export interface UploadRecord {
 }
 
 export interface UploadIndex {
+  /** Bytes of the blobs of a project, each counted once. */
+  projectBytes(project: string): Promise<number>;
   createUpload(upload: UploadRecord): Promise<void>;
   findUpload(id: string): Promise<UploadRecord | undefined>;
   /** Removes the record; false when it is gone already. */
   removeUpload(id: string): Promise<boolean>;
+  /**
+   * Reserves `bytes` in all for an upload, in place of what it had; undefined when they fit with what the project stores
+   * and has promised to other uploads, else how much that is.
+   */
+  reserveUpload(
+    id: string,
+    project: string,
+    bytes: number,
+    quotaBytes: number,
+  ): Promise<{ readonly used: number } | undefined>;
   /** Uploads begun before `before`, oldest first. */
   uploadsBefore(before: number, limit: number): Promise<UploadRecord[]>;
 }

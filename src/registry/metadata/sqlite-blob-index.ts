@@ -1,6 +1,7 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Digest } from '../../oci/digest.ts';
 import type { BlobIndex, BlobLink } from './registry-index.ts';
+import { reservedBytes, storedBytes } from './_project-usage.ts';
 import { ensureRepository, repositoryId } from './_repository-row.ts';
 import type { SqliteDatabase } from './sqlite-database.ts';
 
@@ -54,10 +55,16 @@ export class SqliteBlobIndex implements BlobIndex {
     return this.#db.write(() => this.#link(repository, blob.digest, blob.size));
   }
 
-  mountBlob(from: string, to: string, digest: Digest): Promise<BlobLink | undefined> {
+  mountBlob(
+    from: string,
+    to: string,
+    digest: Digest,
+    limit?: { project: string; quotaBytes: number },
+  ): Promise<BlobLink | undefined> {
     return this.#db.write(() => {
       const source = this.#find(from, digest);
       if (source === undefined) return undefined;
+      if (limit !== undefined && !this.#hasRoom(limit, digest, source.size)) return undefined;
       this.#link(to, digest, source.size);
       return source;
     });
@@ -83,6 +90,13 @@ export class SqliteBlobIndex implements BlobIndex {
   #find(repository: string, digest: Digest): BlobLink | undefined {
     const row = this.#db.get(FIND, repository, digest);
     return row && { digest, size: Number(row['size']), renewedAt: Number(row['renewed_at']) };
+  }
+
+  #hasRoom(limit: { project: string; quotaBytes: number }, digest: Digest, size: number): boolean {
+    const sql = 'SELECT 1 FROM project_blob WHERE project = ? AND digest = ?';
+    if (this.#db.get(sql, limit.project, digest) !== undefined) return true;
+    const used = storedBytes(this.#db, limit.project) + reservedBytes(this.#db, limit.project, '');
+    return used + size <= limit.quotaBytes;
   }
 
   #link(repository: string, digest: Digest, size: number): void {

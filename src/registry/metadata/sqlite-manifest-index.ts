@@ -1,7 +1,9 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Digest } from '../../oci/digest.ts';
 import { ensureRepository, repositoryId } from './_repository-row.ts';
+import type { TagProtection } from '../policy.ts';
 import type {
+  DeleteManifestResult,
   ManifestIndex,
   ManifestKey,
   ManifestRecord,
@@ -49,6 +51,8 @@ export class SqliteManifestIndex implements ManifestIndex {
       const absent = manifest.manifests.filter((digest) => !this.#has(known, 'manifest', digest));
       if (!manifest.sparse) missing.push(...absent);
       if (missing.length > 0) return { kind: 'missing', digests: missing };
+      const fixed = this.#fixedTag(known, manifest);
+      if (fixed !== undefined) return fixed;
       const id = known ?? ensureRepository(this.#db, manifest.repository, now);
       this.#insert(id, manifest, now);
       for (const tag of manifest.tags) this.#db.run(SET_TAG, id, tag, manifest.digest, now);
@@ -56,26 +60,38 @@ export class SqliteManifestIndex implements ManifestIndex {
     });
   }
 
-  deleteManifest(repository: string, digest: Digest): Promise<readonly string[] | undefined> {
-    return this.#db.write(() => {
+  deleteManifest(
+    repository: string,
+    digest: Digest,
+    protection: (tag: string) => TagProtection,
+  ): Promise<DeleteManifestResult> {
+    return this.#db.write((): DeleteManifestResult => {
       const id = repositoryId(this.#db, repository);
-      if (id === undefined) return undefined;
+      if (id === undefined || !this.#has(id, 'manifest', digest)) return { kind: 'unknown' };
       const tags = this.#db
         .all('SELECT name FROM tag WHERE repository_id = ? AND digest = ? ORDER BY name', id, digest)
         .map((row) => String(row['name']));
-      const removed = this.#db.run('DELETE FROM manifest WHERE repository_id = ? AND digest = ?', id, digest);
-      return removed === 0 ? undefined : tags;
+      const fixed = tags.find((tag) => !protection(tag).mayDelete);
+      if (fixed !== undefined) return { kind: 'fixed', tag: fixed };
+      for (const tag of tags) this.#rememberTag(id, tag, digest, protection(tag));
+      this.#db.run('DELETE FROM manifest WHERE repository_id = ? AND digest = ?', id, digest);
+      return { kind: 'removed', tags };
     });
   }
 
-  deleteTag(repository: string, tag: string): Promise<Digest | undefined> {
-    return this.#db.write(() => {
+  deleteTag(
+    repository: string,
+    tag: string,
+    protection: (tag: string) => TagProtection,
+  ): Promise<DeleteManifestResult> {
+    return this.#db.write((): DeleteManifestResult => {
       const id = repositoryId(this.#db, repository);
-      if (id === undefined) return undefined;
-      const row = this.#db.get('SELECT digest FROM tag WHERE repository_id = ? AND name = ?', id, tag);
-      if (row === undefined) return undefined;
+      const digest = id === undefined ? undefined : this.#digestOfTag(id, tag);
+      if (id === undefined || digest === undefined) return { kind: 'unknown' };
+      if (!protection(tag).mayDelete) return { kind: 'fixed', tag };
+      this.#rememberTag(id, tag, digest, protection(tag));
       this.#db.run('DELETE FROM tag WHERE repository_id = ? AND name = ?', id, tag);
-      return row['digest'] as Digest;
+      return { kind: 'removed', tags: [tag] };
     });
   }
 
@@ -88,6 +104,33 @@ export class SqliteManifestIndex implements ManifestIndex {
       this.#db.run('DELETE FROM blob_link WHERE repository_id = ?', id);
       return this.#db.run('DELETE FROM repository WHERE id = ?', id) > 0;
     });
+  }
+
+  /** Returns the first of a manifest's new tags that may not point at it. */
+  #fixedTag(id: number | undefined, manifest: NewManifest): PutManifestResult | undefined {
+    if (id === undefined) return undefined;
+    for (const tag of manifest.tags) {
+      const { mayMove, mayRecreate } = manifest.protection(tag);
+      const now = this.#digestOfTag(id, tag);
+      if (now !== undefined && now !== manifest.digest && !mayMove)
+        return { kind: 'fixed', tag, digest: now };
+      if (now !== undefined || mayRecreate) continue;
+      const row = this.#db.get('SELECT digest FROM tag_past WHERE repository_id = ? AND name = ?', id, tag);
+      const past = row?.['digest'] as Digest | undefined;
+      if (past !== undefined && past !== manifest.digest) return { kind: 'fixed', tag, digest: past };
+    }
+    return undefined;
+  }
+
+  #rememberTag(id: number, tag: string, digest: Digest, { mayRecreate }: TagProtection): void {
+    if (mayRecreate) return;
+    const sql = 'INSERT INTO tag_past (repository_id, name, digest) VALUES (?, ?, ?) ON CONFLICT DO NOTHING';
+    this.#db.run(sql, id, tag, digest);
+  }
+
+  #digestOfTag(id: number, tag: string): Digest | undefined {
+    const row = this.#db.get('SELECT digest FROM tag WHERE repository_id = ? AND name = ?', id, tag);
+    return row?.['digest'] as Digest | undefined;
   }
 
   #has(id: number | undefined, table: 'blob_link' | 'manifest', digest: Digest): boolean {

@@ -1,6 +1,8 @@
+import { LruMap } from '../../base/lru-map.ts';
 import type { Role } from '../identity/identity.ts';
 import { reassignProjects } from './_repository-row.ts';
 import { roleOf } from './_role-column.ts';
+import { NO_POLICY, policySchema, type Policy } from '../policy.ts';
 import type { ProjectIndex, ProjectRecord } from './identity-index.ts';
 import type { SqliteDatabase, SqlRow } from './sqlite-database.ts';
 
@@ -13,18 +15,28 @@ export class SqliteProjectIndex implements ProjectIndex {
   }
 
   createProject(project: ProjectRecord): Promise<boolean> {
-    const sql = 'INSERT INTO project (name, public, created_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING';
+    const sql =
+      'INSERT INTO project (name, public, policy, created_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING';
     return this.#db.write(() => {
-      const made = this.#db.run(sql, project.name, project.public ? 1 : 0, project.createdAt) > 0;
+      const made =
+        this.#db.run(
+          sql,
+          project.name,
+          project.public ? 1 : 0,
+          JSON.stringify(project.policy),
+          project.createdAt,
+        ) > 0;
       if (made) reassignProjects(this.#db, project.name);
       return made;
     });
   }
 
-  updateProject(name: string, change: { public?: boolean }): Promise<boolean> {
+  updateProject(name: string, change: { public?: boolean; policy?: Policy }): Promise<boolean> {
     const value = change.public === undefined ? null : Number(change.public);
-    const sql = 'UPDATE project SET public = coalesce(?, public) WHERE name = ?';
-    return this.#db.write(() => this.#db.run(sql, value, name) > 0);
+    const policy = change.policy === undefined ? null : JSON.stringify(change.policy);
+    const sql =
+      'UPDATE project SET public = coalesce(?, public), policy = coalesce(?, policy) WHERE name = ?';
+    return this.#db.write(() => this.#db.run(sql, value, policy, name) > 0);
   }
 
   deleteProject(name: string): Promise<boolean> {
@@ -72,6 +84,19 @@ function projectOf(row: SqlRow): ProjectRecord {
   return {
     name: String(row['name']),
     public: row['public'] === 1,
+    policy: policyOf(String(row['policy'])),
     createdAt: Number(row['created_at']),
   };
+}
+
+/** Policies parsed lately: every push reads one, and few differ. */
+const parsed = new LruMap<string, Policy>(1_000);
+
+function policyOf(text: string): Policy {
+  if (text === '{}') return NO_POLICY;
+  const known = parsed.get(text);
+  if (known !== undefined) return known;
+  const policy = policySchema.parse(JSON.parse(text));
+  parsed.set(text, policy);
+  return policy;
 }

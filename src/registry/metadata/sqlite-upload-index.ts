@@ -1,4 +1,5 @@
 import type { UploadIndex, UploadRecord } from './registry-index.ts';
+import { reservedBytes, storedBytes } from './_project-usage.ts';
 import type { SqliteDatabase, SqlRow } from './sqlite-database.ts';
 
 /** Keeps uploads in SQLite. Not durable: an upload that power loss took is begun again by its client. */
@@ -24,6 +25,27 @@ export class SqliteUploadIndex implements UploadIndex {
 
   removeUpload(id: string): Promise<boolean> {
     return this.#db.write(() => this.#db.run('DELETE FROM upload WHERE id = ?', id) > 0, { durable: false });
+  }
+
+  reserveUpload(
+    id: string,
+    project: string,
+    bytes: number,
+    quotaBytes: number,
+  ): Promise<{ used: number } | undefined> {
+    return this.#db.write(
+      () => {
+        const used = storedBytes(this.#db, project) + reservedBytes(this.#db, project, id);
+        if (used + bytes > quotaBytes) return { used };
+        this.#db.run('UPDATE upload SET project = ?, reserved = ? WHERE id = ?', project, bytes, id);
+        return undefined;
+      },
+      { durable: false },
+    );
+  }
+
+  async projectBytes(project: string): Promise<number> {
+    return storedBytes(this.#db, project);
   }
 
   async uploadsBefore(before: number, limit: number): Promise<UploadRecord[]> {
