@@ -1,8 +1,8 @@
-// Everything that is looked at without running the program: types, lint, formatting, dead code.
+// Everything that is looked at without running the program: types, lint, formatting, dead code, rules that no test cites.
 import { spawnSync } from 'node:child_process';
 
 let failed = 0;
-for (const step of ['types', 'lint', 'format:check', 'dead']) {
+for (const step of ['types', 'lint', 'format:check', 'dead', 'rules']) {
   process.stdout.write(`\n== npm run ${step}\n`);
   const run = spawnSync('npm', ['run', '--silent', step], {
     cwd: new URL('..', import.meta.url),

@@ -1,29 +1,33 @@
-import { isApiError } from '../kube/client/kube-api-error.ts';
-import type { KubeClient, ResourceType } from '../kube/client/kube-client.ts';
-import { findResource } from '../kube/resources.ts';
-import type { Secret } from '../kube/secret.ts';
-import { NodeFiles } from '../credentials/node-files.ts';
+import { join } from 'node:path';
 import { systemClock } from '../base/clock.ts';
+import { messageOf } from '../base/coded-error.ts';
 import type { FileStore } from '../content/file-store.ts';
-import type { Logger } from '../observe/logger.ts';
+import { NodeFiles } from '../credentials/node-files.ts';
+import type { KubeClient } from '../kube/client/kube-client.ts';
+import { createEventRecorder } from '../kubelet/event-recorder.ts';
 import { NodeImageManager } from '../kubelet/images/image-manager.ts';
 import { PulledImages } from '../kubelet/images/pulled-images.ts';
 import { DEFAULT_IMAGE_SETTINGS } from '../kubelet/images/settings.ts';
-import { formatPlatform } from '../oci/platform.ts';
+import { apiObjects } from '../kubelet/object-source.ts';
+import { podCandidates, PodPullSecrets } from '../kubelet/pull-secrets-of-pod.ts';
+import { startKubelet } from '../kubelet/start-kubelet.ts';
+import type { Logger } from '../observe/logger.ts';
 import { hostPlatform } from '../oci/host-platform.ts';
+import { formatPlatform } from '../oci/platform.ts';
 import type { RemoteClient } from '../remote/remote-client.ts';
-import { createLocalRuntime } from '../runtime/local-runtime.ts';
+import { createLocalRuntime, type LocalRuntime } from '../runtime/local-runtime.ts';
 import { containerImageLookup } from './container-image-lookup.ts';
 import { openNodeStores } from './node-stores.ts';
-import { PodCandidates } from './pod-candidates.ts';
 
 export interface NodeOptions {
   readonly name: string;
-  /** Directory of the node's state. */
+  /** Directory of the node's state, also the first place where its login files are looked for. */
   readonly root: string;
   /** Speaks as `system:node:NAME`. */
   readonly client: KubeClient;
   readonly tls: { readonly cert: string; readonly key: string; readonly clientCa: string };
+  /** Variables for every container: where the API is. */
+  readonly clusterEnv: Readonly<Record<string, string>>;
   readonly logger: Logger;
   readonly remark: (text: string) => void;
 }
@@ -31,7 +35,7 @@ export interface NodeOptions {
 /** A node of this machine, running. */
 export interface NodeAgent {
   readonly name: string;
-  /** What it is and how it runs containers: `linux/amd64, runc, overlayfs`. */
+  /** What it is and how it runs containers: `linux/amd64, runc`. */
   readonly description: string;
   readonly content: FileStore;
   readonly remote: RemoteClient;
@@ -39,30 +43,107 @@ export interface NodeAgent {
   close(): Promise<void>;
 }
 
-/** Starts a node: image stores, credentials, image manager, runtime and kubelet, in this order. */
+/** Starts a node: image stores, runtime, credentials, image manager and kubelet, in this order. */
 export async function startNode(options: NodeOptions, signal: AbortSignal): Promise<NodeAgent> {
-  const { root, logger, client } = options;
+  const { root, logger, client, name } = options;
   const clock = systemClock;
-  const stores = await openNodeStores({ root, logger });
-  throw new Error(
-    String([
-      stores,
-      client,
-      clock,
-      logger,
+  const platform = hostPlatform();
+  const settings = DEFAULT_IMAGE_SETTINGS;
+  const closers: (() => Promise<void>)[] = [];
+  const close = async (): Promise<void> => {
+    for (const each of closers.reverse().splice(0)) await each();
+  };
+  try {
+    const stores = await openNodeStores({ root, logger });
+    closers.push(() => stores.close());
+    const runtime = await createLocalRuntime(
+      {
+        root: join(root, 'run'),
+        rootfs: stores.rootfs,
+        images: containerImageLookup(stores.images, stores.content),
+        logger,
+      },
       signal,
-      NodeFiles,
-      NodeImageManager,
-      PulledImages,
-      DEFAULT_IMAGE_SETTINGS,
-      formatPlatform,
-      hostPlatform,
-      createLocalRuntime,
-      containerImageLookup,
-      PodCandidates,
-      isApiError,
-      findResource,
-    ]),
-  );
+    );
+    closers.push(() => runtime.close());
+    const launcher = await describeLauncher(runtime, options.remark, signal);
+
+    const recorder = createEventRecorder({ client, component: 'kubelet', host: name, clock, logger });
+    closers.push(() => recorder.close());
+    const pullSecrets = new PodPullSecrets({ objects: apiObjects(client), recorder });
+    const records = await PulledImages.open({
+      root,
+      policy: settings.verificationPolicy,
+      allowlist: settings.verificationAllowlist,
+      maxPods: settings.maxPods,
+      maxParallelImagePulls: settings.maxParallelImagePulls,
+      clock,
+      report: (message, error) => logger.warn({ error: messageOf(error) }, message),
+    });
+    await records.reconcile(await stores.imageService.listImages(undefined, signal));
+    const stopping = new AbortController();
+    const imageManager = new NodeImageManager({
+      imageService: stores.imageService,
+      candidates: podCandidates({
+        secrets: pullSecrets,
+        nodeFiles: new NodeFiles({ rootDirectory: root, clock }),
+      }),
+      records,
+      recorder,
+      clock,
+      settings,
+      signal: AbortSignal.any([signal, stopping.signal]),
+      onDecision: (request, trace) =>
+        logger.debug({ image: request.image, pod: request.pod.metadata.name, trace }, 'image decision'),
+    });
+    const kubelet = await startKubelet(
+      {
+        client,
+        nodeName: name,
+        platform,
+        root: join(root, 'kubelet'),
+        images: stores.imageService,
+        imageManager,
+        runtime,
+        recorder,
+        pullSecrets,
+        endpoint: {
+          host: '127.0.0.1',
+          port: 0,
+          tls: { cert: options.tls.cert, key: options.tls.key, ca: options.tls.clientCa },
+        },
+        clusterEnv: options.clusterEnv,
+        maxNodeImages: settings.nodeStatusMaxImages,
+        clock,
+        logger,
+      },
+      signal,
+    );
+    closers.push(async () => {
+      stopping.abort(new Error('the node stops'));
+      await kubelet.stop();
+    });
+    return {
+      name,
+      description: `${formatPlatform(platform)}, ${launcher}`,
+      content: stores.content,
+      remote: stores.remote,
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
 }
-export type { Secret, ResourceType };
+
+/** Names the way of running containers; says why a better one is not taken when only the plainest is left. */
+async function describeLauncher(
+  runtime: LocalRuntime,
+  remark: (text: string) => void,
+  signal: AbortSignal,
+): Promise<string> {
+  const { launcher, refused } = await runtime.launcher(signal);
+  const missing = refused.map((each) => `${each.name}: ${each.reason}`);
+  if (launcher.name === 'unshare') remark(`containers run with util-linux unshare (${missing.join('; ')})`);
+  return launcher.name;
+}

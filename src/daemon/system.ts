@@ -193,6 +193,11 @@ async function start(
       root: root.path,
       client: clientFor(identity, 'drayage-node'),
       tls: { cert: serving.cert, key: serving.key, clientCa: pki.ca.cert },
+      clusterEnv: {
+        KUBERNETES_SERVICE_HOST: '127.0.0.1',
+        KUBERNETES_SERVICE_PORT: String(api.port),
+        KUBERNETES_SERVICE_PORT_HTTPS: String(api.port),
+      },
       logger: logger.child({ part: 'node' }),
       remark,
     },

@@ -128,7 +128,8 @@ export function validateUpdate(
   const metadata = metadataOf(json);
   const changed = validateMetadataUpdate(metadata, metadataOf(before));
   const errors = [...validateCommonMetadata(metadata, resource.namespaced), ...changed, ...changed];
-  if (subresource === 'status' || subresource === 'finalize') return errors;
+  // A binding is the server's own change: it has been checked as what it is.
+  if (subresource === 'status' || subresource === 'finalize' || subresource === 'binding') return errors;
   if (subresource === 'ephemeralcontainers') return [...errors, ...validateEphemeralUpdate(json, before)];
   if (kind.metadataTwice === true) {
     errors.push(...validateMetadata(metadata, resource.namespaced, kind.name ?? subdomainFaults));
