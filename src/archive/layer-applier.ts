@@ -409,7 +409,8 @@ export class LayerApplier implements TarHandler {
         if (!this.#links.has(path)) remaining.push(path);
       } else if (facts.isDirectory()) this.#opaque.add(path);
     }
-    return remaining;
+    // Below an opaque directory nothing is left to white out, and overlayfs would list the mark itself.
+    return remaining.filter((path) => !isBelowOpaque(path, this.#opaque));
   }
 
   #settleDirectories(): void {
@@ -452,6 +453,12 @@ export class LayerApplier implements TarHandler {
     if (this.#setOwners || (entry.uid === this.#uid && entry.gid === this.#gid)) return;
     this.#skipped.add('owner', path, { uid: entry.uid, gid: entry.gid, mode: entry.mode });
   }
+}
+
+function isBelowOpaque(path: string, opaque: ReadonlySet<string>): boolean {
+  if (opaque.size === 0) return false;
+  for (let at = parentOf(path); at !== ''; at = parentOf(at)) if (opaque.has(at)) return true;
+  return opaque.has('');
 }
 
 function isAufsMeta(path: string): boolean {

@@ -15,6 +15,9 @@ import type { UnpackedLayer } from './apply-options.ts';
  */
 export function mergeLayers(layers: readonly UnpackedLayer[], target: string): void {
   for (const layer of layers) addLayer(layer, bytePath(target));
+  // Last, because every layer changes the times of the root.
+  const declared = layers.findLast((layer) => layer.rootDeclared);
+  if (declared !== undefined) copyMetadata(bytePath(target), lstatSync(fsPath(bytePath(declared.directory))));
 }
 
 function addLayer(layer: UnpackedLayer, target: string): void {
@@ -38,7 +41,6 @@ function addLayer(layer: UnpackedLayer, target: string): void {
   }
   // What could be set while unpacking can be set here; what could not was recorded there.
   setXattrs(requests);
-  if (layer.rootDeclared) copyMetadata(target, lstatSync(fsPath(bytePath(layer.directory))));
 }
 
 function copyDirectory(

@@ -1,4 +1,4 @@
-import { linkSync, lstatSync, mkdirSync, renameSync, rmdirSync, type Stats } from 'node:fs';
+import { linkSync, lstatSync, mkdirSync, renameSync, rmdirSync, unlinkSync, type Stats } from 'node:fs';
 import { baseOf, bytePath, fsPath, parentOf, showPath } from './_byte-path.ts';
 import { copyEntry, copyMetadata } from './_copy-entry.ts';
 import { LayeredView, type Found } from './_layered-view.ts';
@@ -8,9 +8,10 @@ import type { LayerXattr, UnpackedLayer } from './apply-options.ts';
 import { ArchiveError } from './archive-error.ts';
 
 /*
- * A layer is unpacked by itself, once, wherever it is used. Two things that a layer may leave to the layers below it cannot be
- * known then: the target of a hard link that is not in it, and what a directory is like that it only implies (`a/b` without an
- * entry for `a`): below, that may be a directory of another owner or mode, or a link to another place. For a stack where
+ * A layer is unpacked by itself, once, wherever it is used. Three things that a layer may leave to the layers below it cannot
+ * be known then: the target of a hard link that is not in it; what a directory is like that it only implies (`a/b` without an
+ * entry for `a`): below, that may be a directory of another owner or mode, or a link to another place; and whether there is
+ * anything to white out: overlayfs lists the mark itself in a directory that has none below it. For a stack where
  * that matters the layer gets a variant: a clone by hard links, which only lower layers of overlays ever are, with those things
  * put right. Runtimes that unpack onto a mounted stack get the same result; most layers never need it.
  */
@@ -37,7 +38,8 @@ export function settleLayer(request: SettleRequest): UnpackedLayer | undefined {
 
 type Step =
   | { readonly kind: 'adopt'; readonly path: string; readonly from: Found }
-  | { readonly kind: 'move'; readonly path: string; readonly to: string };
+  | { readonly kind: 'move'; readonly path: string; readonly to: string }
+  | { readonly kind: 'drop'; readonly path: string };
 
 function planOf(request: SettleRequest, below: LayeredView): Step[] {
   const own = bytePath(request.layer.directory);
@@ -55,6 +57,14 @@ function planOf(request: SettleRequest, below: LayeredView): Step[] {
       const to = below.directory(path);
       if (to !== undefined && to !== path) steps.push({ kind: 'move', path, to });
     }
+  }
+  const merged = new Map<string, boolean>();
+  for (const path of request.layer.whiteouts) {
+    const parent = parentOf(path);
+    const isMerged = merged.get(parent) ?? below.lookup(parent)?.facts.isDirectory() === true;
+    merged.set(parent, isMerged);
+    const isMoved = steps.some((step) => step.kind === 'move' && isBelow(path, step.path));
+    if (!isMerged && !isMoved) steps.push({ kind: 'drop', path });
   }
   return steps;
 }
@@ -78,6 +88,8 @@ class Settler {
   readonly #request: SettleRequest;
   readonly #below: LayeredView;
   readonly #root: string;
+  readonly #dropped = new Set<string>();
+  readonly #touched = new Map<string, Stats>();
   readonly #moves: { readonly from: string; readonly to: string }[] = [];
 
   constructor(request: SettleRequest, below: LayeredView) {
@@ -91,19 +103,32 @@ class Settler {
     cloneTree(bytePath(layer.directory), this.#root);
     for (const step of plan) {
       if (step.kind === 'adopt') copyMetadata(this.#absolute(step.path), step.from.facts);
-      else this.#move(step.path, step.to);
+      else if (step.kind === 'move') this.#move(step.path, step.to);
+      else this.#drop(step.path);
     }
     const copied: LayerXattr[] = [];
+    for (const { path, target } of this.#request.pendingLinks) {
+      this.#touch(parentOf(this.#moved(path)));
+      this.#touch(parentOf(target));
+    }
     for (const link of this.#request.pendingLinks) this.#link(link.path, link.target, copied);
     const variant: UnpackedLayer = {
       directory: this.#request.target,
-      whiteouts: layer.whiteouts.map((path) => this.#moved(path)).filter((path) => this.#exists(path)),
+      whiteouts: layer.whiteouts.filter((path) => !this.#dropped.has(path)).map((path) => this.#moved(path)),
       opaque: layer.opaque.map((path) => this.#moved(path)),
       xattrs: [...layer.xattrs.map((xattr) => ({ ...xattr, path: this.#moved(xattr.path) })), ...copied],
       rootDeclared: layer.rootDeclared,
     };
     this.#setXattrs(variant, copied);
+    for (const [path, facts] of this.#touched) copyMetadata(this.#absolute(path), facts);
     return variant;
+  }
+
+  /** Notes what a directory is like before something is put into it: its times are the layer's, not those of this work. */
+  #touch(path: string): void {
+    if (this.#touched.has(path)) return;
+    const facts = lstatSync(fsPath(this.#absolute(path)), { throwIfNoEntry: false });
+    if (facts?.isDirectory() === true) this.#touched.set(path, facts);
   }
 
   #absolute(path: string): string {
@@ -123,19 +148,36 @@ class Settler {
     return result;
   }
 
+  /** Removes a whiteout where it is on disk; its directory is real, or it would not be in the list. */
+  #drop(path: string): void {
+    this.#dropped.add(path);
+    if (!this.#exists(path)) return;
+    this.#touch(parentOf(path));
+    unlinkSync(fsPath(this.#absolute(path)));
+  }
+
   /** Moves what the layer put behind a link of a lower layer to where that link leads. */
   #move(from: string, to: string): void {
-    this.#makeDirectories(to);
+    if (!this.#makeDirectories(to)) return;
+    this.#touch(to);
     moveMerged(this.#absolute(from), this.#absolute(to));
     this.#moves.push({ from, to });
   }
 
-  #makeDirectories(path: string): void {
-    if (path === '' || this.#exists(path)) return;
-    this.#makeDirectories(parentOf(path));
+  /**
+   * Makes the directories that lower layers have on the way to `path`. Returns false when the layer itself has something else
+   * there: a link of its own may lead anywhere, and nothing is ever made behind it.
+   */
+  #makeDirectories(path: string): boolean {
+    if (path === '') return true;
+    if (!this.#makeDirectories(parentOf(path))) return false;
+    const existing = lstatSync(fsPath(this.#absolute(path)), { throwIfNoEntry: false });
+    if (existing !== undefined) return existing.isDirectory();
+    this.#touch(parentOf(path));
     mkdirSync(fsPath(this.#absolute(path)));
     const found = this.#below.lookup(path);
     if (found !== undefined) copyMetadata(this.#absolute(path), found.facts);
+    return true;
   }
 
   #link(originalPath: string, target: string, copied: LayerXattr[]): void {
@@ -158,10 +200,9 @@ class Settler {
     copyEntry(found.absolute, this.#absolute(path), found.facts);
     for (const xattr of found.layer.xattrs) if (xattr.path === found.path) copied.push({ ...xattr, path });
     // Its other name shows the lower file still; as a link both names are one file, so the copy takes its place too.
-    if (found.path !== path) {
-      this.#makeDirectories(parentOf(found.path));
-      if (!this.#exists(found.path))
-        linkSync(fsPath(this.#absolute(path)), fsPath(this.#absolute(found.path)));
+    if (found.path !== path && this.#makeDirectories(parentOf(found.path)) && !this.#exists(found.path)) {
+      this.#touch(parentOf(found.path));
+      linkSync(fsPath(this.#absolute(path)), fsPath(this.#absolute(found.path)));
     }
   }
 

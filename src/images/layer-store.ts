@@ -6,6 +6,7 @@ import type { UnpackJob, UnpackResult } from '../archive/unpack-job.ts';
 import type { UnpackPool, UnpackSink } from '../archive/unpack-pool.ts';
 import { syncDirectory, writeFileAtomic } from '../base/atomic-file.ts';
 import { isSystemError } from '../base/coded-error.ts';
+import { LruMap } from '../base/lru-map.ts';
 import { SingleFlight } from '../base/single-flight.ts';
 import type { FileStore } from '../content/file-store.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
@@ -25,6 +26,9 @@ import { probeOverlay, run, type OverlaySupport } from './overlay-support.ts';
 const never = new AbortController().signal;
 /** Longest that flushing may take: a slow disk with gigabytes to write. */
 const SYNC_MS = 30 * 60 * 1000;
+
+/** Names of 100 bytes that are remembered: the layers of hundreds of images. */
+const MAX_FITTING = 10_000;
 
 /** A layer of a stack, ready to be mounted or copied. */
 export interface StackedLayer {
@@ -127,6 +131,8 @@ class DirectoryLayerStore implements LayerStore {
   readonly #content: FileStore;
   readonly #boot = bootId();
   readonly #unpacking = new SingleFlight<Digest, LayerInfo>();
+  /** Stacks into which a layer is known to fit as it is, by the name that its variant would have. */
+  readonly #fitting = new LruMap<string, true>(MAX_FITTING);
   readonly #settling = new SingleFlight<string, StackedLayer>();
   /** Directories whose files are not known to be on disk yet. */
   readonly #unsynced = new Set<string>();
@@ -322,6 +328,7 @@ class DirectoryLayerStore implements LayerStore {
     for (const { diffId: below } of lower) chain.update(`${below}\n`);
     const name = `${hexOf(diffId)}.${chain.digest('hex').slice(0, 32)}`;
     const directory = join(this.#root, 'variants', name);
+    if (this.#fitting.has(name)) return this.#stackedLayer(diffId, this.#directoryOf(diffId), record);
     return this.#settling.do(name, async () => {
       const existing = await readRecord(directory);
       if (existing !== undefined) return this.#stackedLayer(diffId, directory, existing);
@@ -341,7 +348,10 @@ class DirectoryLayerStore implements LayerStore {
           },
           signal,
         );
-        if (variant === undefined) return await this.#stackedLayer(diffId, own, record);
+        if (variant === undefined) {
+          this.#fitting.set(name, true);
+          return await this.#stackedLayer(diffId, own, record);
+        }
         const { whiteouts, opaque, xattrs } = variant;
         const settled: LayerRecord = {
           ...record,

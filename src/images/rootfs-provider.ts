@@ -12,8 +12,8 @@ import type { Rootfs, RootfsKind, RootfsProvider } from './rootfs.ts';
 
 const never = new AbortController().signal;
 const RECORD = 'rootfs.json';
-/** The kernel takes one page of mount options; a few bytes are for the other ones. */
-const MAX_MOUNT_OPTIONS = 4000;
+/** The kernel takes one page of mount options; the rest is for the upper and work directories. */
+const MAX_MOUNT_OPTIONS = 3500;
 
 /** What is kept of a root file system, so that a later process finds it and can mount it again. */
 interface RootfsRecord {
@@ -183,7 +183,10 @@ class OverlayRootfsProvider implements LocalRootfsProvider {
     // A read-only view is handed on as a directory; inside a user namespace nobody else would see a mount.
     if (readonly && mounting === 'user-namespace') return 'copy';
     if (!stack.every(({ overlayReady }) => overlayReady)) return 'copy';
-    return this.#lowerOption(stack).length > MAX_MOUNT_OPTIONS ? 'copy' : 'overlay';
+    // The runtime mounts by full names; this process by short ones.
+    const lower =
+      mounting === 'mount' ? this.#lowerOption(stack) : stack.map(({ layer }) => layer.directory).join(':');
+    return lower.length > MAX_MOUNT_OPTIONS ? 'copy' : 'overlay';
   }
 
   /** Returns the root file system of a record, mounting it when it is not. */

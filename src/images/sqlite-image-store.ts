@@ -210,8 +210,7 @@ class SqliteStore implements SqliteImageStore {
       for (const layer of descriptors(row['layers'])) roots.add(layer.digest);
       for (const diffId of digests(row['diff_ids'])) roots.add(diffId);
     }
-    for (const row of this.#all('SELECT target FROM names'))
-      roots.add(descriptor(row['target']).digest);
+    for (const row of this.#all('SELECT target FROM names')) roots.add(descriptor(row['target']).digest);
     for (const row of this.#all('SELECT digest FROM lease_content')) roots.add(row['digest'] as Digest);
     return roots;
   }
