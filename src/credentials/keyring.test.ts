@@ -71,6 +71,12 @@ test('6.16 of the ways to write Docker Hub, registry-1.docker.io never matches',
   assert.deepEqual(users(['https://docker.io/v1/'], BUSYBOX), ['https://docker.io/v1/#0']);
 });
 
+test('6.11 the repository is compared as normalised: a familiar name matches no entry of its registry', () => {
+  assert.deepEqual(users(['docker.io/library'], BUSYBOX), ['docker.io/library#0']);
+  assert.deepEqual(users(['docker.io/library'], 'busybox'), []);
+  assert.deepEqual(users(['docker.io/library/busybox:1'], BUSYBOX), []);
+});
+
 test('6.10 an entry whose key is no URL is skipped and the others stay', () => {
   assert.deepEqual(users(['r.io:port', 'r.io'], 'r.io/app'), ['r.io#1']);
 });

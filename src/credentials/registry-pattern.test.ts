@@ -80,6 +80,12 @@ for (const [pattern, image, why] of matches) {
   });
 }
 
+test('6.13 a wildcard label neither vanishes nor grows into two', () => {
+  assert.equal(patternMatches('*.docker.io', 'docker.io/library/busybox'), false);
+  assert.equal(patternMatches('*kubernetes.io', 'kubernetes.io/pause'), true);
+  assert.equal(patternMatches('*kubernetes.io', 'registry.kubernetes.io/pause'), false);
+});
+
 test('6.12 parts are compared in the order port, number of labels, path, labels', () => {
   const image = parsePattern('a.b.io:1/x');
   assert.ok(image !== undefined);
