@@ -1,10 +1,7 @@
 import type { Clock } from '../base/clock.ts';
-import { ContentError } from '../content/content-error.ts';
-import { ArchiveError } from '../archive/archive-error.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import { openBlob } from '../remote/fetch-content.ts';
+import type { BlobRange, BlobStream } from '../remote/fetch-content.ts';
 import { RemoteError } from '../remote/remote-error.ts';
-import type { RepositorySession } from '../remote/repository-session.ts';
 
 /** Attempts without one new byte before a download is given up. */
 const MAX_STALLED_ATTEMPTS = 5;
@@ -12,68 +9,61 @@ const MAX_STALLED_ATTEMPTS = 5;
 /** First wait before a broken download is taken up again; doubled each time it stalls. */
 const FIRST_WAIT_MS = 100;
 
-/** What takes the bytes: an ingest, or a layer that is unpacked as it comes. */
-export interface Destination {
-  /** Bytes it already has. */
-  readonly offset: number;
-  write(chunk: Uint8Array): Promise<void>;
-}
+/** Opens a blob at an offset; a source without ranges may begin earlier, and says so. */
+export type BlobOpener = (
+  descriptor: Descriptor,
+  range: BlobRange,
+  signal: AbortSignal,
+) => Promise<BlobStream>;
 
 export interface DownloadContext {
-  readonly session: RepositorySession;
+  readonly open: BlobOpener;
   readonly clock: Clock;
-  readonly onBytes: (held: number) => void;
 }
 
-export interface Downloaded {
+/** What a download did, known when it is over. */
+export class DownloadStory {
   /** Bytes that travelled, those that came twice included. */
-  readonly travelled: number;
+  travelled = 0;
   /** Hosts that sent some of it. */
-  readonly hosts: ReadonlySet<string>;
+  readonly hosts = new Set<string>();
 }
 
 /**
- * Brings the bytes that a destination lacks, in order. A connection that breaks is taken up by range where it broke; a host
- * that serves no ranges sends from the beginning, and what is held already is skipped. Whether the bytes are right is the
- * destination's concern.
+ * Yields the bytes of a blob from `have` on, in order. A connection that breaks is taken up by range where it broke; a host that
+ * serves no ranges sends from the beginning, and what is had already is skipped. Ends after `descriptor.size` bytes; whether
+ * they are right is the reader's concern.
  *
- * @param have bytes the destination has at the start
- * @throws RemoteError; whatever the destination throws
+ * @throws RemoteError; the signal's reason
  */
-export async function download(
+export async function* downloadChunks(
   context: DownloadContext,
   descriptor: Descriptor,
-  destination: Pick<Destination, 'write'>,
   have: number,
+  story: DownloadStory,
   avoid: ReadonlySet<string>,
   signal: AbortSignal,
-): Promise<Downloaded> {
-  const hosts = new Set<string>();
+): AsyncGenerator<Uint8Array> {
   let held = have;
-  let travelled = 0;
   let stalled = 0;
   let etag: string | undefined;
   while (held < descriptor.size) {
     const before = held;
+    let stream: BlobStream | undefined;
     try {
-      const stream = await openBlob(context.session, descriptor, { offset: held, etag, avoid }, signal);
+      stream = await context.open(descriptor, { offset: held, etag, avoid }, signal);
       etag = stream.etag;
-      hosts.add(stream.host);
+      story.hosts.add(stream.host);
       let skip = held - stream.offset;
-      try {
-        for await (const piece of stream.body as AsyncIterable<Uint8Array>) {
-          signal.throwIfAborted();
-          travelled += piece.length;
-          const chunk = skip > 0 ? piece.subarray(Math.min(skip, piece.length)) : piece;
-          skip -= piece.length - chunk.length;
-          if (held + chunk.length > descriptor.size) throw tooMuch(descriptor);
-          if (chunk.length === 0) continue;
-          await destination.write(chunk);
-          held += chunk.length;
-          context.onBytes(held);
-        }
-      } finally {
-        stream.body.destroy();
+      for await (const piece of stream.body as AsyncIterable<Uint8Array>) {
+        signal.throwIfAborted();
+        story.travelled += piece.length;
+        const chunk = skip > 0 ? piece.subarray(Math.min(skip, piece.length)) : piece;
+        skip -= piece.length - chunk.length;
+        if (held + chunk.length > descriptor.size) throw tooMuch(descriptor);
+        if (chunk.length === 0) continue;
+        held += chunk.length;
+        yield chunk;
       }
       if (held < descriptor.size) throw shortRead(held, descriptor);
     } catch (error) {
@@ -82,14 +72,14 @@ export async function download(
       stalled = held > before ? 0 : stalled + 1;
       if (stalled >= MAX_STALLED_ATTEMPTS) throw described(error);
       await context.clock.sleep(FIRST_WAIT_MS * 2 ** stalled, signal);
+    } finally {
+      stream?.body.destroy();
     }
   }
-  return { travelled, hosts };
 }
 
 /** A body that breaks is taken up again; an answer that says no was already retried where that could help. */
 function isTransient(error: unknown): boolean {
-  if (error instanceof ContentError || error instanceof ArchiveError) return false;
   if (error instanceof RemoteError) return error.retryable && error.status === undefined;
   return wireCode(error) !== undefined;
 }

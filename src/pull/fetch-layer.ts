@@ -5,11 +5,12 @@ import type { LayerSink } from '../images/layer-store.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf, type Digest } from '../oci/digest.ts';
 import { RemoteError } from '../remote/remote-error.ts';
-import { download, type DownloadContext } from './download.ts';
+import { downloadChunks, DownloadStory, type DownloadContext } from './download.ts';
 import type { LayerUnpacker } from './layer-unpacker.ts';
 
 export interface FetchContext extends DownloadContext {
-  readonly content: ContentStore;
+  readonly content: Pick<ContentStore, 'stat' | 'openIngest'>;
+  readonly onBytes?: (held: number) => void;
   /** Called when all bytes are there. */
   readonly onVerify?: () => void;
 }
@@ -51,8 +52,12 @@ export async function fetchBlob(
       }
       if (ingest.offset > descriptor.size) await ingest.truncate(0);
       const inherited = ingest.offset;
-      const got = await download(context, descriptor, ingest, inherited, avoid, signal);
-      travelled += got.travelled;
+      const story = new DownloadStory();
+      try {
+        await fill(context, descriptor, ingest, inherited, { story, avoid }, signal);
+      } finally {
+        travelled += story.travelled;
+      }
       context.onVerify?.();
       try {
         await ingest.commit({ digest: descriptor.digest, size: descriptor.size });
@@ -62,7 +67,7 @@ export async function fetchBlob(
         if (!wrong) throw error;
         if (round > 1 && inherited === 0) throw mismatch(error, descriptor);
         // Bytes found on disk may be what was wrong; only hosts that sent everything are known to be.
-        if (inherited === 0) for (const host of got.hosts) avoid.add(host);
+        if (inherited === 0) for (const host of story.hosts) avoid.add(host);
         else round--;
       }
     } catch (error) {
@@ -91,14 +96,13 @@ export async function fetchAndUnpack(
   const sink = await openSink(unpacker, descriptor, diffId);
   if (sink === undefined) return fetchBlob(context, descriptor, signal);
   const inherited = sink.offset;
-  let travelled = 0;
-  let hosts: ReadonlySet<string> = new Set();
+  const story = new DownloadStory();
   try {
     try {
-      ({ travelled, hosts } = await download(context, descriptor, sink, inherited, new Set(), signal));
+      await fill(context, descriptor, sink, inherited, { story, avoid: new Set() }, signal);
       context.onVerify?.();
       await untilAborted(sink, signal);
-      return travelled;
+      return story.travelled;
     } catch (error) {
       signal.throwIfAborted();
       if (!isWrong(error)) throw error;
@@ -107,7 +111,24 @@ export async function fetchAndUnpack(
   } finally {
     await sink.close();
   }
-  return travelled + (await fetchBlob(context, descriptor, signal, inherited === 0 ? hosts : undefined));
+  const distrusted = inherited === 0 ? story.hosts : undefined;
+  return story.travelled + (await fetchBlob(context, descriptor, signal, distrusted));
+}
+
+async function fill(
+  context: FetchContext,
+  descriptor: Descriptor,
+  destination: { write(chunk: Uint8Array): Promise<void> },
+  have: number,
+  { story, avoid }: { readonly story: DownloadStory; readonly avoid: ReadonlySet<string> },
+  signal: AbortSignal,
+): Promise<void> {
+  let held = have;
+  for await (const chunk of downloadChunks(context, descriptor, have, story, avoid, signal)) {
+    await destination.write(chunk);
+    held += chunk.length;
+    context.onBytes?.(held);
+  }
 }
 
 /** Waits for the end of unpacking, which stops when the pull does. */

@@ -19,6 +19,7 @@ import {
 } from '../oci/reference.ts';
 import type { CredentialSource } from '../remote/credential.ts';
 import type { RemoteClient } from '../remote/remote-client.ts';
+import { openBlob } from '../remote/fetch-content.ts';
 import { resolveReference, type Resolved } from '../remote/resolve.ts';
 import type { RepositorySession } from '../remote/repository-session.ts';
 import { writeContent } from '../content/write-content.ts';
@@ -336,7 +337,7 @@ export class Puller {
     const { content, unpacker } = this.#options;
     if (await isHeld(content, layer)) return { bytes: 0, held: true };
     const context: FetchContext = {
-      session,
+      open: (blob, range, openSignal) => openBlob(session, blob, range, openSignal),
       content,
       clock: this.#clock,
       onBytes: (held) => {
