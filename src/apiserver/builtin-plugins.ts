@@ -1,5 +1,6 @@
 import type { Clock } from '../base/clock.ts';
 import type { AdmissionPlugin } from './admission-chain.ts';
+import { claimProtection } from './claim-protection.ts';
 import { namespaceLifecycle } from './namespace-lifecycle.ts';
 import { nodeRestriction } from './node-restriction.ts';
 import type { ObjectStore } from './object-store.ts';
@@ -23,5 +24,6 @@ export function builtinPlugins(options: {
     ...(enabled.includes('AlwaysPullImages') ? [alwaysPullImages] : []),
     podPriority,
     defaultTolerations,
+    claimProtection,
   ];
 }

@@ -19,6 +19,7 @@ export class ControllerContext {
   readonly signal: AbortSignal;
   readonly #logger: ControllerLogger | undefined;
   readonly #informers = new Map<ResourceType, Informer<KubeObject>>();
+  #synced: Promise<void> | undefined;
 
   constructor(options: {
     client: KubeClient;
@@ -44,9 +45,12 @@ export class ControllerContext {
     return informer as Informer<T>;
   }
 
-  /** Resolves once every informer that was asked for has its first list. */
-  async synced(): Promise<void> {
-    await Promise.all([...this.#informers.values()].map((informer) => informer.synced()));
+  /** Resolves once every informer has its first list; informers asked for after the first call do not count. */
+  synced(): Promise<void> {
+    this.#synced ??= Promise.all([...this.#informers.values()].map((informer) => informer.synced())).then(
+      () => undefined,
+    );
+    return this.#synced;
   }
 
   queue(
@@ -58,7 +62,12 @@ export class ControllerContext {
       // Lost races are part of the way the API works; the next round sees the newer state.
       if (!isApiError(error, 'Conflict')) this.warn(`${name} "${key}"`, error);
     };
-    return new WorkQueue(reconcile, { clock: this.clock, workers, onError }, this.signal);
+    // Half a picture is worse than none: with the Pods still to come, all of them would seem to be missing.
+    const whole = async (key: string, signal: AbortSignal): Promise<void> => {
+      await this.synced();
+      await reconcile(key, signal);
+    };
+    return new WorkQueue(whole, { clock: this.clock, workers, onError }, this.signal);
   }
 
   warn(what: string, error: unknown): void {

@@ -16,6 +16,7 @@ export const CONFIG_MAPS = typeOf('', 'v1', 'configmaps');
 export const SERVICE_ACCOUNTS = typeOf('', 'v1', 'serviceaccounts');
 export const EVENTS = typeOf('', 'v1', 'events');
 export const CLAIMS = typeOf('', 'v1', 'persistentvolumeclaims');
+export const VOLUMES = typeOf('', 'v1', 'persistentvolumes');
 export const REPLICATION_CONTROLLERS = typeOf('', 'v1', 'replicationcontrollers');
 export const REPLICA_SETS = typeOf('apps', 'v1', 'replicasets');
 export const DEPLOYMENTS = typeOf('apps', 'v1', 'deployments');

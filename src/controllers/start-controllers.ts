@@ -3,13 +3,23 @@ import type { KubeClient } from '../kube/client/kube-client.ts';
 import { ControllerContext, type ControllerLogger } from './controller-context.ts';
 import { EventRecorder } from './event-recorder.ts';
 import { startRootCaController, startServiceAccountController } from './namespace-content.ts';
+import { startCronJobController } from './cron-job-controller.ts';
+import { startDaemonSetController } from './daemon-set-controller.ts';
+import { startDeploymentController } from './deployment-controller.ts';
+import { startJobController } from './job-controller.ts';
 import { startNamespaceController } from './namespace-controller.ts';
 import { runPodGarbageCollector } from './pod-garbage.ts';
+import { startOwnerGarbageCollector } from './owner-garbage.ts';
+import { startReplicaSetController, startReplicationController } from './replica-controller.ts';
+import { startStatefulSetController } from './stateful-set-controller.ts';
+import { startVolumeController } from './volume-controller.ts';
 import { startScheduler } from './scheduler.ts';
 
 export interface ControllersOptions {
   /** PEM of the CA that signs the API server's certificate; published in each namespace. */
   readonly rootCa: string;
+  /** Where directories for volume claims are made, seen by all nodes; absent: claims wait for volumes made by hand. */
+  readonly volumesDirectory?: string;
   readonly clock?: Clock;
   readonly logger?: ControllerLogger;
 }
@@ -35,6 +45,15 @@ export function startControllers(
   startServiceAccountController(context);
   startRootCaController(context, options.rootCa);
   startScheduler(context);
+  startReplicaSetController(context);
+  startReplicationController(context);
+  startDeploymentController(context);
+  startStatefulSetController(context);
+  startDaemonSetController(context);
+  startJobController(context);
+  startCronJobController(context);
+  startVolumeController(context, options.volumesDirectory);
+  startOwnerGarbageCollector(context);
   void runPodGarbageCollector(context).catch((error: unknown) =>
     context.warn('collect finished pods', error),
   );

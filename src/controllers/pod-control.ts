@@ -1,0 +1,105 @@
+import { messageOf } from '../base/coded-error.ts';
+import { isApiError } from '../kube/client/kube-api-error.ts';
+import { generateName } from '../kube/names.ts';
+import type { KubeObject, ObjectMeta } from '../kube/object.ts';
+import { controllerReference } from '../kube/owner-reference.ts';
+import type { Pod, PodTemplate } from '../kube/pod.ts';
+import type { ControllerContext } from './controller-context.ts';
+import type { Expectations } from './expectations.ts';
+import { PODS } from './resource-types.ts';
+
+/** Creates and deletes the Pods of one kind of owner, with the events that tell of it. */
+export class PodControl {
+  readonly #context: ControllerContext;
+  readonly #expectations: Expectations;
+  /** `replicaset-controller` */
+  readonly component: string;
+
+  constructor(context: ControllerContext, expectations: Expectations, component: string) {
+    this.#context = context;
+    this.#expectations = expectations;
+    this.component = component;
+  }
+
+  /** Makes a Pod from a template, owned by `owner`; the name is `OWNER-xxxxx` unless `metadata` gives one. */
+  async create(
+    owner: KubeObject,
+    ownerKey: string,
+    template: PodTemplate,
+    signal: AbortSignal,
+    metadata: Partial<ObjectMeta> = {},
+    messages: { created: (name: string) => string } = { created: (name) => `Created pod: ${name}` },
+  ): Promise<Pod> {
+    const base = `${owner.metadata.name}-`;
+    const pod: Pod = {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: {
+        name: metadata.name ?? generateName(base),
+        ...(metadata.name === undefined ? { generateName: base } : {}),
+        ...(owner.metadata.namespace === undefined ? {} : { namespace: owner.metadata.namespace }),
+        labels: { ...template.metadata?.labels, ...metadata.labels },
+        ...(template.metadata?.annotations === undefined && metadata.annotations === undefined
+          ? {}
+          : { annotations: { ...template.metadata?.annotations, ...metadata.annotations } }),
+        ...(metadata.finalizers === undefined ? {} : { finalizers: metadata.finalizers }),
+        ownerReferences: [controllerReference(owner)],
+      },
+      spec: template.spec,
+    };
+    this.#expectations.expect(ownerKey, 'create', pod);
+    try {
+      const created = await this.#context.client.create(PODS, pod, signal);
+      this.#context.events.record(this.component, owner, {
+        type: 'Normal',
+        reason: 'SuccessfulCreate',
+        message: messages.created(created.metadata.name),
+      });
+      return created;
+    } catch (error) {
+      this.#expectations.cancel('create', pod);
+      // A namespace on its way out refuses new Pods; telling so again and again helps nobody.
+      if (!isTerminating(error)) {
+        this.#context.events.record(this.component, owner, {
+          type: 'Warning',
+          reason: 'FailedCreate',
+          message: `Error creating: ${messageOf(error)}`,
+        });
+      }
+      throw error;
+    }
+  }
+
+  async delete(owner: KubeObject, ownerKey: string, pod: Pod, signal: AbortSignal): Promise<void> {
+    const { name, namespace = '', uid } = pod.metadata;
+    this.#expectations.expect(ownerKey, 'delete', pod);
+    try {
+      await this.#context.client.delete(
+        PODS,
+        { namespace, name },
+        signal,
+        uid === undefined ? {} : { preconditions: { uid } },
+      );
+      this.#context.events.record(this.component, owner, {
+        type: 'Normal',
+        reason: 'SuccessfulDelete',
+        message: `Deleted pod: ${name}`,
+      });
+    } catch (error) {
+      this.#expectations.cancel('delete', pod);
+      if (isApiError(error, 'NotFound', 'Conflict')) return;
+      this.#context.events.record(this.component, owner, {
+        type: 'Warning',
+        reason: 'FailedDelete',
+        message: `Error deleting: ${messageOf(error)}`,
+      });
+      throw error;
+    }
+  }
+}
+
+/** Tells whether a create was refused because its namespace is going. */
+export function isTerminating(error: unknown): boolean {
+  if (!isApiError(error, 'Forbidden')) return false;
+  return error.status?.details?.causes?.some((cause) => cause.reason === 'NamespaceTerminating') ?? false;
+}
