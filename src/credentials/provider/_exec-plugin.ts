@@ -32,10 +32,27 @@ export interface PluginOutput {
   readonly stderr: string;
 }
 
+/** A plug-in that could not be started, was stopped or ended with a failure. */
+export class PluginRunError extends CredentialError {
+  /** `exit status 1`, `signal: killed`, `context deadline exceeded`, or why it did not start. */
+  readonly exit: string;
+  /** Redacted. */
+  readonly stderr: string;
+
+  constructor(run: PluginRun, exit: string, stderr: string) {
+    const what = `plugin ${run.provider.name} for image ${run.image}`;
+    super('PROVIDER_FAILED', `error execing credential provider ${what}: ${exit}: ${stderr}`, {
+      retryable: true,
+    });
+    this.exit = exit;
+    this.stderr = stderr;
+  }
+}
+
 /**
  * Runs a plug-in once: request on its stdin, answer on its stdout (rule 9.8).
  *
- * @throws CredentialError `PROVIDER_FAILED` with the kubelet's text and the redacted error output (9.11)
+ * @throws PluginRunError with the kubelet's text and the redacted error output (9.11)
  */
 export async function execPlugin(run: PluginRun, signal: AbortSignal): Promise<PluginOutput> {
   const path = join(run.binDirectory, run.provider.name);
@@ -80,21 +97,15 @@ export async function execPlugin(run: PluginRun, signal: AbortSignal): Promise<P
     child.stdin.end(run.stdin);
     const failure = await ended;
     const said = redactOutput(stderr.text(), run.secrets);
-    if (stopped !== undefined || failure !== undefined) throw failed(run, stopped ?? failure ?? '', said);
-    if (stdout.overflowed) throw failed(run, `answer is longer than ${MAX_STDOUT_BYTES} bytes`, said);
+    if (stopped !== undefined || failure !== undefined)
+      throw new PluginRunError(run, stopped ?? failure ?? '', said);
+    if (stdout.overflowed)
+      throw new PluginRunError(run, `answer is longer than ${MAX_STDOUT_BYTES} bytes`, said);
     return { stdout: stdout.bytes(), stderr: said };
   } finally {
     timer.abort();
     signal.removeEventListener('abort', onAbort);
   }
-}
-
-function failed(run: PluginRun, why: string, stderr: string): CredentialError {
-  return new CredentialError(
-    'PROVIDER_FAILED',
-    `error execing credential provider plugin ${run.provider.name} for image ${run.image}: ${why}: ${stderr}`,
-    { retryable: true },
-  );
 }
 
 function exitText(code: number | null, by: NodeJS.Signals | null): string | undefined {

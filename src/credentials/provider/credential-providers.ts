@@ -9,7 +9,7 @@ import { CredentialError } from '../credential-error.ts';
 import type { DockerConfig } from '../docker-config.ts';
 import { keyringEntries, type CandidateSource, type KeyringEntry } from '../keyring.ts';
 import { describeMismatch, mismatch, parsePattern } from '../registry-pattern.ts';
-import { execPlugin } from './_exec-plugin.ts';
+import { execPlugin, PluginRunError } from './_exec-plugin.ts';
 import { accountKey, cacheKey, ResponseCache, type CacheScope } from './_response-cache.ts';
 import type { ProviderConfig } from './provider-config.ts';
 import { decodeProviderResponse, encodeProviderRequest, type ProviderResponse } from './provider-protocol.ts';
@@ -44,6 +44,8 @@ export interface ProviderOutcome {
   readonly from: 'nothing' | 'cache' | 'exec';
   readonly auth: DockerConfig;
   readonly source: CandidateSource;
+  /** How the run ended: `exit status 0`, `exit status 1`, `context deadline exceeded`; undefined: nothing was run. */
+  readonly exit: string | undefined;
   /** Redacted error output of a run, also of one that ended well. */
   readonly stderr: string | undefined;
   readonly error: CredentialError | undefined;
@@ -126,7 +128,7 @@ export class CredentialProviders implements ProviderEntries {
     const says = (rule: string, text: string): void =>
       void trace.push({ rule, says: text, source: `credential provider ${name}` });
     const nothing = { provider: name, from: 'nothing', auth: new Map(), source, trace } as const;
-    const silent = { stderr: undefined, error: undefined, cache: undefined };
+    const silent = { exit: undefined, stderr: undefined, error: undefined, cache: undefined };
 
     const matched = this.#match(provider.config, image, says);
     if (matched === undefined) return { ...nothing, ...silent, matched };
@@ -156,7 +158,8 @@ export class CredentialProviders implements ProviderEntries {
           : new CredentialError('PROVIDER_FAILED', messageOf(error), { cause: error });
       this.#options.observer?.failed?.(name, failure.message);
       says('9.11', `gives no credentials: ${failure.message}`);
-      return { ...nothing, ...silent, matched, error: failure };
+      const ran = failure instanceof PluginRunError ? { exit: failure.exit, stderr: failure.stderr } : {};
+      return { ...nothing, ...silent, ...ran, matched, error: failure };
     }
   }
 
@@ -188,7 +191,7 @@ export class CredentialProviders implements ProviderEntries {
     account: ServiceAccountIdentity | undefined,
     says: (rule: string, text: string) => void,
     signal: AbortSignal,
-  ): Promise<Pick<ProviderOutcome, 'from' | 'auth' | 'source' | 'stderr' | 'cache'>> {
+  ): Promise<Pick<ProviderOutcome, 'from' | 'auth' | 'source' | 'exit' | 'stderr' | 'cache'>> {
     const { config, cache } = provider;
     const attributes = config.tokenAttributes;
     const source: CandidateSource =
@@ -221,7 +224,14 @@ export class CredentialProviders implements ProviderEntries {
       says('9.13', `answer for ${cached.key} is cached: ${cached.answer.auth.size} entries`);
       const { scope, key } = cached;
       const { auth, expiresAt } = cached.answer;
-      return { from: 'cache', auth, source, stderr: undefined, cache: { scope, key, expiresAt } };
+      return {
+        from: 'cache',
+        auth,
+        source,
+        exit: undefined,
+        stderr: undefined,
+        cache: { scope, key, expiresAt },
+      };
     }
 
     const flight = JSON.stringify([
@@ -250,13 +260,20 @@ export class CredentialProviders implements ProviderEntries {
     const duration = response.cacheDurationMs ?? config.defaultCacheDurationMs ?? 0;
     if (duration === 0) {
       says('9.14', 'not cached');
-      return { from: 'exec', auth: response.auth, source, stderr, cache: undefined };
+      return { from: 'exec', auth: response.auth, source, exit: 'exit status 0', stderr, cache: undefined };
     }
     const expiresAt = this.#clock.now() + duration;
     cache.set(scope, image, part, { auth: response.auth, expiresAt });
     const key = cacheKey(scope, image);
     says('9.14', `cached for ${key} until ${new Date(expiresAt).toISOString()}`);
-    return { from: 'exec', auth: response.auth, source, stderr, cache: { scope, key, expiresAt } };
+    return {
+      from: 'exec',
+      auth: response.auth,
+      source,
+      exit: 'exit status 0',
+      stderr,
+      cache: { scope, key, expiresAt },
+    };
   }
 
   async #exec(
