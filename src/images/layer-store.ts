@@ -220,8 +220,11 @@ class DirectoryLayerStore implements LayerStore {
       const record = await readRecord(directory);
       if (record === undefined)
         throw new ImageError('NOT_FOUND', `Cannot stack layer "${diffId}": it is not unpacked`);
+      const { pendingLinks, impliedDirectories, whiteouts } = record;
       const settles =
-        record.pendingLinks.length > 0 || (record.impliedDirectories.length > 0 && stacked.length > 0);
+        pendingLinks.length > 0 ||
+        whiteouts.length > 0 ||
+        (impliedDirectories.length > 0 && stacked.length > 0);
       stacked.push(
         settles
           ? await this.#settle(diffId, record, [...stacked], signal)
