@@ -57,7 +57,7 @@ export class HttpResponder {
     const response = this.#response;
     if (!response.hasHeader('Cache-Control')) response.setHeader('Cache-Control', 'no-cache, private');
     response.setHeader('Content-Type', contentType);
-    const warnings = [...new Set(this.#warnings)].map((text) => `299 - "${quoted(text)}"`);
+    const warnings = [...new Set(this.#warnings)].sort().map((text) => `299 - "${quoted(text)}"`);
     if (warnings.length > 0) response.setHeader('Warning', warnings);
   }
 

@@ -32,6 +32,9 @@ export interface PathContext {
   readonly failing: () => readonly string[];
 }
 
+/** The old name of this type has an `@`, which clients may ask with but cannot parse in an answer. */
+const OPENAPI_V2_PROTOBUF = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf';
+
 /** Checks listed by `?verbose`; `etcd` keeps upstream's name for the storage, since probes ask for it. */
 const CHECKS = ['ping', 'log', 'etcd'] as const;
 
@@ -106,8 +109,8 @@ function discovery(parts: readonly string[], context: PathContext): PathAnswer |
 
 function openApi(path: string, query: URLSearchParams, context: PathContext): PathAnswer | undefined {
   if (path === '/openapi/v2') {
-    if (accepts(context.accept, openApiV2ProtobufType)) {
-      return { body: openApiV2Protobuf(), contentType: openApiV2ProtobufType };
+    if (accepts(context.accept, openApiV2ProtobufType) || accepts(context.accept, OPENAPI_V2_PROTOBUF)) {
+      return { body: openApiV2Protobuf(), contentType: OPENAPI_V2_PROTOBUF };
     }
     return { body: openApiV2Json(), contentType: 'application/json' };
   }

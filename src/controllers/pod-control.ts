@@ -8,14 +8,32 @@ import type { ControllerContext } from './controller-context.ts';
 import type { Expectations } from './expectations.ts';
 import { PODS } from './resource-types.ts';
 
+/** How a kind of owner tells what it did, from the names of Pod and owner. */
+export interface PodWords {
+  readonly created: (pod: string, owner: string) => string;
+  readonly deleted: (pod: string, owner: string) => string;
+}
+
+const PLAIN_WORDS: PodWords = {
+  created: (pod) => `Created pod: ${pod}`,
+  deleted: (pod) => `Deleted pod: ${pod}`,
+};
+
 /** Creates and deletes the Pods of one kind of owner, with the events that tell of it. */
 export class PodControl {
   readonly #context: ControllerContext;
   readonly #expectations: Expectations;
+  readonly #words: PodWords;
   /** `replicaset-controller` */
   readonly component: string;
 
-  constructor(context: ControllerContext, expectations: Expectations, component: string) {
+  constructor(
+    context: ControllerContext,
+    expectations: Expectations,
+    component: string,
+    words: PodWords = PLAIN_WORDS,
+  ) {
+    this.#words = words;
     this.#context = context;
     this.#expectations = expectations;
     this.component = component;
@@ -28,7 +46,6 @@ export class PodControl {
     template: PodTemplate,
     signal: AbortSignal,
     metadata: Partial<ObjectMeta> = {},
-    messages: { created: (name: string) => string } = { created: (name) => `Created pod: ${name}` },
   ): Promise<Pod> {
     const base = `${owner.metadata.name}-`;
     const pod: Pod = {
@@ -53,7 +70,7 @@ export class PodControl {
       this.#context.events.record(this.component, owner, {
         type: 'Normal',
         reason: 'SuccessfulCreate',
-        message: messages.created(created.metadata.name),
+        message: this.#words.created(created.metadata.name, owner.metadata.name),
       });
       return created;
     } catch (error) {
@@ -83,7 +100,7 @@ export class PodControl {
       this.#context.events.record(this.component, owner, {
         type: 'Normal',
         reason: 'SuccessfulDelete',
-        message: `Deleted pod: ${name}`,
+        message: this.#words.deleted(name, owner.metadata.name),
       });
     } catch (error) {
       this.#expectations.cancel('delete', pod);

@@ -68,7 +68,10 @@ export function startStatefulSetController(context: ControllerContext): void {
   const claims = context.informer<Claim>(CLAIMS);
   context.informer<ControllerRevision>(CONTROLLER_REVISIONS);
   const expectations = new Expectations(context.clock, pods);
-  const control = new PodControl(context, expectations, COMPONENT);
+  const control = new PodControl(context, expectations, COMPONENT, {
+    created: (pod, owner) => `Create Pod ${pod} in StatefulSet ${owner} successful`,
+    deleted: (pod, owner) => `delete Pod ${pod} in StatefulSet ${owner} successful`,
+  });
 
   const queue = context.queue('sync stateful set', async (key, signal) => {
     const { namespace, name } = splitKey(key);
@@ -214,16 +217,7 @@ export function startStatefulSetController(context: ControllerContext): void {
       [POD_INDEX]: String(ordinal),
     };
     const { $patch: _patch, ...plain } = { $patch: undefined, ...template };
-    await control.create(
-      set,
-      key,
-      { ...plain, spec },
-      signal,
-      { name, labels },
-      {
-        created: () => `Create Pod ${name} in StatefulSet ${set.metadata.name} successful`,
-      },
-    );
+    await control.create(set, key, { ...plain, spec }, signal, { name, labels });
   }
 
   async function createClaims(set: StatefulSet, pod: string, signal: AbortSignal): Promise<void> {
