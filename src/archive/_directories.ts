@@ -1,4 +1,4 @@
-import { lstatSync, mkdirSync, readlinkSync } from 'node:fs';
+import { lstatSync, mkdirSync, readlinkSync, type Stats } from 'node:fs';
 import { isSystemError } from '../base/coded-error.ts';
 import { baseOf, cleanPath, fsPath, parentOf, showPath } from './_byte-path.ts';
 import { ArchiveError } from './archive-error.ts';
@@ -17,10 +17,13 @@ export class Directories {
   readonly #known = new Set<string>(['']);
   /** Directories that were made because something lay in them. */
   readonly implied = new Set<string>();
+  /** Directories that were there before, with the times they had: putting something into them is not to show. */
+  readonly existing = new Map<string, { readonly atime: number; readonly mtime: number }>();
 
   /** @param root absolute byte path of a real directory */
   constructor(root: string) {
     this.#root = root;
+    this.#note('', lstatSync(fsPath(root)));
   }
 
   /** Returns the absolute byte path. */
@@ -98,6 +101,7 @@ export class Directories {
         this.#make(next);
         real = next;
       } else if (facts.isDirectory()) {
+        this.#note(next, facts);
         this.#known.add(next);
         real = next;
       } else if (facts.isSymbolicLink()) {
@@ -111,6 +115,11 @@ export class Directories {
       }
     }
     return real;
+  }
+
+  #note(path: string, facts: Stats): void {
+    if (this.implied.has(path) || this.existing.has(path)) return;
+    this.existing.set(path, { atime: facts.atimeMs / 1000, mtime: facts.mtimeMs / 1000 });
   }
 
   #make(path: string): void {

@@ -423,6 +423,11 @@ export class LayerApplier implements TarHandler {
       chmodSync(absolute, mode);
       utimesSync(absolute, atime, mtime);
     }
+    if (this.#options.whiteouts !== 'remove') return;
+    for (const [path, { atime, mtime }] of this.#directories.existing) {
+      if (this.#directoryMetadata.has(path) || !this.#isDirectory(path)) continue;
+      utimesSync(fsPath(this.#directories.absolute(path)), atime, mtime);
+    }
   }
 
   #metadataOf(entry: TarEntry): Metadata {

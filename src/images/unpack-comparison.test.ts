@@ -1,0 +1,224 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { createReadStream } from 'node:fs';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { gzipSync, zstdCompressSync } from 'node:zlib';
+import { openStores, type Stores } from '../../test/support/image-stores.ts';
+import { tarOf, type TarOfEntry } from '../../test/support/tar-of.ts';
+import { treeOf } from '../../test/support/tree-of.ts';
+import { applyLayer } from '../archive/apply-layer.ts';
+import { writeBytes } from '../content/write-content.ts';
+import { digestOf } from '../oci/digest.ts';
+import { MEDIA_TYPE } from '../oci/media-type.ts';
+import { buildImage, type BuiltLayer } from './build-image.ts';
+import { LayoutIndex } from './layout-index.ts';
+
+/*
+ * The same image, unpacked by other tools and by us in each of our ways, compared by type, mode, owner, time, content, links and
+ * extended attributes of every path.
+ */
+
+const never = new AbortController().signal;
+const compared = { owners: true, times: true, xattrs: true };
+
+/** Parts of this machine that are real Debian trees of moderate size, with whatever odd things they hold. */
+const REAL_TREES = [
+  'etc',
+  'usr/share/perl5',
+  'usr/lib/systemd',
+  'usr/share/zoneinfo',
+  'bin/ping',
+  'usr/bin/passwd',
+];
+
+const capability = Buffer.from('0100000200200000000000000000000000000000', 'hex');
+const odd: TarOfEntry[] = [
+  { path: './', mode: 0o755, mtime: 100 },
+  { path: 'odd/', mode: 0o2770, uid: 12, gid: 34, mtime: 1_000_000_000.5 },
+  { path: 'odd/suid', content: 'x', mode: 0o4711, uid: 1, gid: 2, mtime: 5 },
+  { type: 'link', path: 'odd/hard', linkPath: './odd/suid' },
+  { type: 'symlink', path: 'odd/dangling', linkPath: '../../../etc/none', uid: 7, gid: 8, mtime: 9 },
+  { type: 'character', path: 'odd/null', devMajor: 1, devMinor: 3, mode: 0o666, mtime: 9 },
+  { type: 'block', path: 'odd/disk', devMajor: 259, devMinor: 513, mode: 0o660, gid: 6, mtime: 9 },
+  { type: 'fifo', path: 'odd/pipe', mode: 0o640, mtime: 9 },
+  {
+    path: 'odd/ping',
+    content: 'elf',
+    mode: 0o755,
+    mtime: 9,
+    xattrs: new Map([
+      ['security.capability', capability],
+      ['user.note', Buffer.from('hi')],
+    ]),
+  },
+  { path: `odd/${'long-'.repeat(45)}`, content: 'long', mtime: 9 },
+  { path: Buffer.from('odd/\xff\xfe latin', 'latin1'), content: 'bytes', mtime: 9 },
+  { path: 'odd/twice', content: 'first', mtime: 9 },
+  { path: 'odd/twice', content: 'second', mtime: 9 },
+  { path: 'gone/', mtime: 9 },
+  { path: 'gone/deep/', mtime: 9 },
+  { path: 'gone/deep/file', content: '', mtime: 9 },
+  { path: 'cache/', mtime: 9 },
+  { path: 'cache/old', content: '', mtime: 9 },
+  { path: 'swap-a/', mtime: 9 },
+  { path: 'swap-a/x', content: '', mtime: 9 },
+  { type: 'symlink', path: 'swap-b', linkPath: 'swap-a', mtime: 9 },
+  { path: 'swap-c', content: 'file', mtime: 9 },
+];
+const changes: TarOfEntry[] = [
+  { path: 'odd/', mode: 0o700, uid: 99, gid: 98, mtime: 77 },
+  { path: 'odd/.wh.null', content: '' },
+  { path: 'odd/suid', content: 'now plain', mode: 0o600, mtime: 78 },
+  '.wh.gone',
+  { path: 'cache/', mtime: 79 },
+  { path: 'cache/.wh..wh..opq', content: '' },
+  { path: 'cache/new', content: 'new', mtime: 79 },
+  { type: 'symlink', path: 'swap-a', linkPath: 'swap-c', mtime: 80 },
+  { path: 'swap-b/', mtime: 80 },
+  { path: 'swap-b/y', content: '', mtime: 80 },
+  { path: 'swap-c/', mtime: 80 },
+  { path: 'etc/', mode: 0o755, mtime: 81 },
+  { path: 'etc/.wh.passwd', content: '' },
+  { path: 'etc/hostname', content: 'changed', mtime: 81 },
+];
+
+async function commit(stores: Stores, tar: Buffer, compression: 'gzip' | 'zstd'): Promise<BuiltLayer> {
+  const [type, bytes] =
+    compression === 'gzip'
+      ? [MEDIA_TYPE.ociLayerGzip, gzipSync(tar, { level: 1 })]
+      : [MEDIA_TYPE.ociLayerZstd, zstdCompressSync(tar)];
+  return { descriptor: await writeBytes(stores.content, type, bytes, never), diffId: digestOf(tar) };
+}
+
+test('our ways of unpacking and those of umoci and GNU tar agree in everything', async (t) => {
+  if (process.getuid?.() !== 0) return t.skip('owners and devices need root');
+  if (spawnSync('tar', ['--version']).stdout?.toString().includes('GNU tar') !== true)
+    return t.skip('GNU tar is missing');
+  const stores = await openStores(t);
+  const work = await mkdtemp(join(tmpdir(), 'drayage-compare-'));
+  t.after(() => rm(work, { recursive: true }));
+  const real = spawnSync(
+    'tar',
+    [
+      '-c',
+      '--format=pax',
+      '--xattrs',
+      '--xattrs-include=*',
+      '--pax-option=delete=atime,delete=ctime',
+      '-C',
+      '/',
+      ...REAL_TREES,
+    ],
+    { maxBuffer: 512e6 },
+  );
+  const layers = [
+    await commit(stores, real.stdout, 'gzip'),
+    await commit(stores, tarOf(...odd), 'zstd'),
+    await commit(stores, tarOf(...changes), 'gzip'),
+  ];
+  const diffIds = layers.map(({ diffId }) => diffId);
+  const built = await buildImage(
+    stores.content,
+    { layers, config: {}, platform: { os: 'linux', architecture: 'amd64' } },
+    never,
+  );
+
+  const applied = join(work, 'applied');
+  await mkdir(applied);
+  for (const { descriptor } of layers) {
+    const source = createReadStream(stores.content.pathOf(descriptor.digest)) as AsyncIterable<Buffer>;
+    await applyLayer(source, applied, { whiteouts: 'remove' }, never);
+  }
+  const expected = treeOf(applied, compared);
+  assert.ok(Object.keys(expected).length > 1000, `only ${Object.keys(expected).length} paths were compared`);
+
+  await t.test('GNU tar makes the same of the first layer', async () => {
+    const ours = join(work, 'first-ours');
+    const theirs = join(work, 'first-theirs');
+    for (const directory of [ours, theirs]) await mkdir(directory);
+    const source = createReadStream(
+      stores.content.pathOf(layers[0]?.descriptor.digest ?? digestOf('')),
+    ) as AsyncIterable<Buffer>;
+    await applyLayer(source, ours, { whiteouts: 'remove' }, never);
+    const done = spawnSync(
+      'tar',
+      ['-x', '-p', '--numeric-owner', '--xattrs', '--xattrs-include=*', '-C', theirs],
+      { input: real.stdout },
+    );
+    assert.equal(done.status, 0, done.stderr.toString());
+    // Neither the root nor `usr`, `usr/share`… have entries: their times are those of this minute.
+    const given = (tree: Record<string, string>): Record<string, string> =>
+      Object.fromEntries(
+        Object.entries(tree).filter(([path]) =>
+          REAL_TREES.some((part) => path === part || path.startsWith(`${part}/`)),
+        ),
+      );
+    assert.deepEqual(given(treeOf(ours, compared)), given(treeOf(theirs, compared)));
+  });
+
+  const explained = (tree: Record<string, string>): Record<string, string> =>
+    // Directories that no layer has an entry for carry the time at which they were made.
+    Object.fromEntries(
+      Object.entries(tree).map(([path, line]) => [
+        path,
+        /^(?:usr|usr\/share|usr\/lib|usr\/bin|bin)$/.test(path) ? line.replace(/@\d+/, '') : line,
+      ]),
+    );
+
+  for (const mode of ['auto', 'copy'] as const) {
+    await t.test(`a root file system (${mode}) is the same`, async (t) => {
+      const own = mode === 'auto' ? stores : await openStores(t, { mode });
+      if (own !== stores)
+        for (const { descriptor } of layers)
+          await writeBytes(
+            own.content,
+            descriptor.mediaType,
+            await bytesOf(stores, descriptor.digest),
+            never,
+          );
+      await Promise.all(layers.map(({ descriptor, diffId }) => own.layers.unpack(descriptor, diffId, never)));
+      const rootfs = await own.rootfs.prepare(`compare-${mode}`, diffIds, never);
+      assert.deepEqual(explained(treeOf(rootfs.path, compared)), explained(expected));
+    });
+  }
+
+  await t.test('umoci makes the same of the image', async (t) => {
+    await new LayoutIndex(stores.content.directory).update(() => [
+      { name: 'compare', target: built.manifest },
+    ]);
+    const bundle = join(work, 'bundle');
+    const done = spawnSync('umoci', ['unpack', '--image', `${stores.content.directory}:compare`, bundle], {
+      encoding: 'utf8',
+    });
+    if (done.error !== undefined) return t.skip('umoci is missing');
+    if (/zstd|unsupported/i.test(done.stderr) && done.status !== 0) {
+      // An umoci without zstd: the same layers as gzip.
+      const gzipped = [layers[0], await commit(stores, tarOf(...odd), 'gzip'), layers[2]].filter(
+        (layer) => layer !== undefined,
+      );
+      const image = await buildImage(
+        stores.content,
+        { layers: gzipped, config: {}, platform: { os: 'linux', architecture: 'amd64' } },
+        never,
+      );
+      await new LayoutIndex(stores.content.directory).update(() => [
+        { name: 'compare', target: image.manifest },
+      ]);
+      await stores.pool.remove(bundle, never);
+      const again = spawnSync('umoci', ['unpack', '--image', `${stores.content.directory}:compare`, bundle], {
+        encoding: 'utf8',
+      });
+      assert.equal(again.status, 0, again.stderr);
+    } else assert.equal(done.status, 0, done.stderr);
+    assert.deepEqual(explained(treeOf(join(bundle, 'rootfs'), compared)), explained(expected));
+  });
+});
+
+async function bytesOf(stores: Stores, digest: ReturnType<typeof digestOf>): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of await stores.content.open(digest)) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks);
+}
