@@ -36,7 +36,7 @@ test('each provider is told with match, exit, error output, cache key and expiry
   const report = await testProviders('busybox:1.36', await setup(t), signal);
   assert.equal(report.image, 'docker.io/library/busybox');
   assert.deepEqual(
-    report.providers.map(({ trace: _, ...result }) => result),
+    report.providers.map(({ trace: _trace, ...result }) => result),
     [
       {
         provider: 'good',
