@@ -6,6 +6,7 @@ import { openFileStore } from '../content/file-store.ts';
 import type { ContentStore } from '../content/store.ts';
 import { silentLogger, type Logger } from '../observe/logger.ts';
 import { Administration } from './admin/administration.ts';
+import { COLLECT_DELAY_MS, Maintenance, type MaintenanceOptions } from './admin/maintenance.ts';
 import { RobotAdministration } from './admin/robot-administration.ts';
 import { listenRegistry } from './http/registry-server.ts';
 import { RegistryMetrics } from './http/registry-metrics.ts';
@@ -26,8 +27,6 @@ import { openSqliteMetadata } from './metadata/sqlite-metadata.ts';
 import { followTls, readTls, type TlsSource } from './tls-files.ts';
 import { UploadSessions } from './upload-sessions.ts';
 
-/** How long a blob that nothing needs is kept: longer than the longest push. */
-const COLLECT_DELAY_MS = 24 * 3_600_000;
 /** How long an idle upload keeps its file open. */
 const KEEP_OPEN_MS = 30_000;
 /** How long requests under way may take to end when the registry closes. */
@@ -56,6 +55,8 @@ export interface RegistryOptions {
   readonly tokenIssuers?: readonly TokenIssuer[];
   /** Whether an index may name manifests that the repository lacks: true by default. */
   readonly sparseIndexes?: boolean;
+  /** When and what is collected. */
+  readonly maintenance?: MaintenanceOptions;
   /** Requests of one address that are answered at the same time: 512 by default. */
   readonly concurrentPerClient?: number;
   /** Milliseconds that requests under way may take to end when the registry closes: 30,000 by default. */
@@ -70,6 +71,8 @@ export interface Registry {
   readonly port: number;
   /** Manages users, projects and roles while the registry serves. */
   readonly admin: Administration;
+  /** Collects, retains, scrubs and backs up. */
+  readonly maintenance: Maintenance;
   /** Manages accounts of machines. */
   readonly robots: RobotAdministration;
   /** Lets requests under way end, then closes everything. Uploads can go on after a restart. */
@@ -92,11 +95,24 @@ export async function createRegistry(options: RegistryOptions): Promise<Registry
       clock,
       keepOpenMs: KEEP_OPEN_MS,
     });
+    const metrics = new RegistryMetrics();
+    const maintenance = new Maintenance(
+      {
+        store,
+        metadata,
+        uploads,
+        metrics,
+        clock,
+        logger,
+        quarantineDirectory: join(options.directory, 'quarantine'),
+      },
+      options.maintenance ?? {},
+    );
+    await maintenance.recover();
     const serviceName = options.serviceName ?? 'drayage';
     const open = options.auth === 'none';
     const rights = open ? openRights : new ProjectRights(metadata.projects);
     const identity = open ? {} : { identity: makeIdentity(options, metadata, rights, serviceName, clock) };
-    const metrics = new RegistryMetrics();
     const tls = options.tls && (await readTls(options.tls));
     const stop = new AbortController();
     const requests = new RequestServer({
@@ -109,7 +125,7 @@ export async function createRegistry(options: RegistryOptions): Promise<Registry
         logger,
         manifestBytes: new ManifestBytes(store),
         sparseIndexes: options.sparseIndexes ?? true,
-        renewAfterMs: COLLECT_DELAY_MS / 4,
+        renewAfterMs: (options.maintenance?.delayMs ?? COLLECT_DELAY_MS) / 4,
       },
       ...identity,
       serviceName,
@@ -128,15 +144,17 @@ export async function createRegistry(options: RegistryOptions): Promise<Registry
     const following = options.tls
       ? followTls(options.tls, server.replaceTls, { clock, logger, signal: stop.signal })
       : Promise.resolve();
+    const maintained = maintenance.run(stop.signal);
     return {
       url: server.url,
       port: server.port,
       admin: new Administration(metadata, clock),
+      maintenance,
       robots: new RobotAdministration(metadata.robots, clock),
       close: async () => {
         stop.abort(new Error('the registry closes'));
         await server.close(options.closeGraceMs ?? CLOSE_GRACE_MS);
-        await following;
+        await Promise.all([following, maintained]);
         await uploads.close();
         metadata.close();
       },

@@ -26,6 +26,10 @@ export async function getManifest(
   const record = await service.metadata.manifests.findManifest(repository, reference);
   if (record === undefined) throw await manifestUnknown(service, repository, reference);
   const { digest, mediaType, size } = record;
+  // A client that hears of a child does not push it again before it pushes the index.
+  if (message.method === 'HEAD' && record.renewedAt + service.renewAfterMs < service.clock.now()) {
+    await service.metadata.manifests.renewManifest(repository, digest);
+  }
   const cacheControl = reference.by === 'tag' ? TAG_CACHE : DIGEST_CACHE;
   const open = async (range?: { offset: number; length: number }): Promise<Uint8Array> => {
     const bytes = await service.manifestBytes.read(digest);

@@ -41,7 +41,7 @@ export async function listReferrers(
       merged.set(one.digest, one);
     }
   }
-  for (const { annotations, ...referrer } of indexed) {
+  for (const { annotations, renewedAt: _, ...referrer } of indexed) {
     const annotated = Object.keys(annotations).length === 0 ? referrer : { ...referrer, annotations };
     merged.set(referrer.digest, annotated);
   }

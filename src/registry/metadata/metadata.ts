@@ -1,3 +1,4 @@
+import type { CollectionIndex, LeaseIndex, RetentionIndex } from './collection-index.ts';
 import type { AuditLog } from './audit-log.ts';
 import type { LoginFailureIndex, ProjectIndex, TokenIndex, UserIndex } from './identity-index.ts';
 import type { RobotIndex } from './robot-index.ts';
@@ -15,6 +16,11 @@ export interface Metadata {
   readonly tokens: TokenIndex;
   readonly loginFailures: LoginFailureIndex;
   readonly audit: AuditLog;
+  readonly collection: CollectionIndex;
+  readonly retention: RetentionIndex;
+  readonly leases: LeaseIndex;
+  /** Writes a consistent copy to a file that is not there, while it is in use. */
+  snapshot(path: string): Promise<void>;
   /** Finishes what was asked for and closes. */
   close(): void;
 }

@@ -48,9 +48,11 @@ export interface ManifestRecord {
   readonly digest: Digest;
   readonly mediaType: string;
   readonly size: number;
+  /** Milliseconds since the epoch of the last push or renewal. */
+  readonly renewedAt: number;
 }
 
-export interface NewManifest extends ManifestRecord {
+export interface NewManifest extends Omit<ManifestRecord, 'renewedAt'> {
   readonly repository: string;
   readonly tags: readonly string[];
   readonly blobs: readonly Digest[];
@@ -86,6 +88,8 @@ export type ManifestKey = { readonly tag: string } | { readonly digest: Digest }
 /** Manifests and tags. */
 export interface ManifestIndex {
   findManifest(repository: string, key: ManifestKey): Promise<ManifestRecord | undefined>;
+  /** Puts off the retirement of a manifest that a client was just told exists. */
+  renewManifest(repository: string, digest: Digest): Promise<void>;
   /**
    * Stores a manifest with its references, subject and tags, after checking in the same transaction that what it needs is
    * in the repository; nothing is stored otherwise. The same manifest again is a success.

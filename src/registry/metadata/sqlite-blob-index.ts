@@ -77,6 +77,7 @@ export class SqliteBlobIndex implements BlobIndex {
       const needed = 'SELECT 1 FROM manifest_reference WHERE repository_id = ? AND target = ? LIMIT 1';
       if (this.#db.get(needed, id, digest) !== undefined) return 'needed';
       this.#db.run('DELETE FROM blob_link WHERE repository_id = ? AND digest = ?', id, digest);
+      this.#db.run(PROTECT, digest, this.#clock.now());
       return 'removed';
     });
   }

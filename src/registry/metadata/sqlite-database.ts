@@ -1,6 +1,6 @@
 import { chmodSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { backup, DatabaseSync, type StatementSync } from 'node:sqlite';
 import { LruMap } from '../../base/lru-map.ts';
 import { MIGRATIONS } from './_schema.ts';
 
@@ -82,8 +82,9 @@ export class SqliteDatabase {
   }
 
   /** Copies the database to a new file while it is in use. */
-  copyTo(path: string): void {
-    this.#prepare('VACUUM INTO ?').run(path);
+  async copyTo(path: string): Promise<void> {
+    await backup(this.#db, path);
+    chmodSync(path, 0o600);
   }
 
   #flush(): void {

@@ -37,7 +37,7 @@ export class SqliteListing implements RegistryListing {
     const id = repositoryId(this.#db, repository);
     if (id === undefined) return [];
     const type = page.artifactType ?? null;
-    const sql = `SELECT digest, media_type, size, artifact_type, annotations FROM manifest
+    const sql = `SELECT digest, media_type, size, renewed_at, artifact_type, annotations FROM manifest
       WHERE repository_id = ? AND subject = ? AND digest > ? AND (? IS NULL OR artifact_type = ?)
       ORDER BY digest LIMIT ?`;
     return this.#db.all(sql, id, subject, page.after, type, type, page.limit).map((row) => ({

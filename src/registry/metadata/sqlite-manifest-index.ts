@@ -1,5 +1,6 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Digest } from '../../oci/digest.ts';
+import { renewReferences } from './_renew-references.ts';
 import { ensureRepository, repositoryId } from './_repository-row.ts';
 import type { TagProtection } from '../policy.ts';
 import type {
@@ -12,11 +13,11 @@ import type {
 } from './registry-index.ts';
 import type { SqliteDatabase, SqlRow } from './sqlite-database.ts';
 
-const BY_TAG = `SELECT m.digest, m.media_type, m.size FROM tag t
+const BY_TAG = `SELECT m.digest, m.media_type, m.size, m.renewed_at FROM tag t
   JOIN repository r ON r.id = t.repository_id
   JOIN manifest m ON m.repository_id = t.repository_id AND m.digest = t.digest
   WHERE r.name = ? AND t.name = ?`;
-const BY_DIGEST = `SELECT m.digest, m.media_type, m.size FROM manifest m
+const BY_DIGEST = `SELECT m.digest, m.media_type, m.size, m.renewed_at FROM manifest m
   JOIN repository r ON r.id = m.repository_id WHERE r.name = ? AND m.digest = ?`;
 const INSERT = `INSERT INTO manifest
   (repository_id, digest, media_type, size, subject, artifact_type, annotations, pushed_at, pushed_by, renewed_at)
@@ -41,6 +42,18 @@ export class SqliteManifestIndex implements ManifestIndex {
         ? this.#db.get(BY_TAG, repository, key.tag)
         : this.#db.get(BY_DIGEST, repository, key.digest);
     return row && manifestRecordOf(row);
+  }
+
+  async renewManifest(repository: string, digest: Digest): Promise<void> {
+    await this.#db.write(
+      () => {
+        const id = repositoryId(this.#db, repository);
+        if (id === undefined) return;
+        const sql = 'UPDATE manifest SET renewed_at = ? WHERE repository_id = ? AND digest = ?';
+        this.#db.run(sql, this.#clock.now(), id, digest);
+      },
+      { durable: false },
+    );
   }
 
   putManifest(manifest: NewManifest): Promise<PutManifestResult> {
@@ -74,6 +87,7 @@ export class SqliteManifestIndex implements ManifestIndex {
       const fixed = tags.find((tag) => !protection(tag).mayDelete);
       if (fixed !== undefined) return { kind: 'fixed', tag: fixed };
       for (const tag of tags) this.#rememberTag(id, tag, digest, protection(tag));
+      renewReferences(this.#db, id, digest, this.#clock.now());
       this.#db.run('DELETE FROM manifest WHERE repository_id = ? AND digest = ?', id, digest);
       return { kind: 'removed', tags };
     });
@@ -100,6 +114,10 @@ export class SqliteManifestIndex implements ManifestIndex {
       const id = repositoryId(this.#db, repository);
       if (id === undefined) return false;
       this.#db.run('DELETE FROM upload WHERE repository = ?', repository);
+      const renew = `UPDATE blob SET renewed_at = ? WHERE digest IN (
+        SELECT digest FROM blob_link WHERE repository_id = ?
+        UNION SELECT digest FROM manifest WHERE repository_id = ?)`;
+      this.#db.run(renew, this.#clock.now(), id, id);
       // The links go first, while it is known which project they were counted for.
       this.#db.run('DELETE FROM blob_link WHERE repository_id = ?', id);
       return this.#db.run('DELETE FROM repository WHERE id = ?', id) > 0;
@@ -162,11 +180,12 @@ export class SqliteManifestIndex implements ManifestIndex {
   }
 }
 
-/** Reads the columns `digest`, `media_type` and `size`. */
+/** Reads the columns `digest`, `media_type`, `size` and `renewed_at`. */
 export function manifestRecordOf(row: SqlRow): ManifestRecord {
   return {
     digest: row['digest'] as Digest,
     mediaType: String(row['media_type']),
     size: Number(row['size']),
+    renewedAt: Number(row['renewed_at']),
   };
 }
