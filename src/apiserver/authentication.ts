@@ -23,7 +23,7 @@ export interface StaticToken {
 export function credentialsOf(socket: TLSSocket, authorization: string | undefined): Credentials {
   const bearer = /^bearer +(\S.*)$/i.exec(authorization ?? '')?.[1]?.trim();
   const certificate = socket.authorized ? socket.getPeerCertificate() : undefined;
-  const subject = certificate?.subject as Record<string, string | string[] | undefined> | undefined;
+  const subject = certificate?.subject;
   const [commonName] = list(subject?.['CN']);
   return {
     ...(commonName === undefined ? {} : { certificate: { commonName, organizations: list(subject?.['O']) } }),

@@ -32,7 +32,7 @@ export function decodeContinue(text: string, within: string | undefined): Contin
   try {
     value = JSON.parse(json);
   } catch {
-    const first = [...json].find((char) => !/\s/.test(char)) ?? '';
+    const first = /\S/u.exec(json)?.[0] ?? '';
     throw invalid(
       first === ''
         ? 'unexpected end of JSON input'

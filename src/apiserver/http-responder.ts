@@ -71,7 +71,7 @@ export class HttpResponder {
     for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
     this.#common(contentType);
     let payload = bytes;
-    const takesGzip = /\bgzip\b/.test(String(this.#request.headers['accept-encoding'] ?? ''));
+    const takesGzip = /\bgzip\b/.test(this.#request.headers['accept-encoding'] ?? '');
     if (takesGzip && bytes.length >= GZIP_FROM) {
       payload = await compress(bytes);
       response.setHeader('Content-Encoding', 'gzip');

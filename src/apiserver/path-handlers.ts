@@ -46,7 +46,7 @@ export async function answerPath(
   if (request.method !== 'GET' && request.method !== 'HEAD') return undefined;
   const path = request.path.length > 1 ? request.path.replace(/\/$/, '') : request.path;
   const parts = path.slice(1).split('/');
-  switch (parts[0]) {
+  switch (parts[0] ?? '') {
     case '':
       return { body: { paths: rootPaths() } };
     case 'version':

@@ -13,7 +13,7 @@ import type { ObjectStore } from './object-store.ts';
 /** Gives Pods their service account, its pull secrets and its token (rules 8.1 to 8.7). */
 export function serviceAccountAdmission(store: ObjectStore, clock: Clock): AdmissionPlugin {
   const find = (namespace: string, name: string): ServiceAccount | undefined =>
-    store.get({ resource: 'serviceaccounts', namespace, name })?.object as ServiceAccount | undefined;
+    store.get({ resource: 'serviceaccounts', namespace, name })?.object;
   const source: AccountSource = {
     cached: find,
     live: (namespace, name) => Promise.resolve(find(namespace, name)),

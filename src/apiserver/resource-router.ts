@@ -1,20 +1,11 @@
 import { methodNotAllowed, unknownResource } from '../kube/status.ts';
-import type { Answer, ApiCall, ApiContext } from './api-call.ts';
+import type { Answer, ApiCall } from './api-call.ts';
 import { deleteCollection, deleteObject } from './delete-objects.ts';
 import { getObject, listObjects, type ObjectList } from './read-objects.ts';
 import { answerReview } from './reviews.ts';
-import type { RbacAuthorizer } from './rbac-authorizer.ts';
-import type { Authorizer } from './authorizer.ts';
-import type { ServiceAccountTokens } from './service-account-tokens.ts';
+import type { RouterContext } from './router-context.ts';
 import { answerSubresource } from './subresources.ts';
 import { createObject, patchStored, updateObject } from './write-objects.ts';
-
-/** What the router needs besides storage. */
-export interface RouterContext extends ApiContext {
-  readonly tokens: ServiceAccountTokens;
-  readonly authorizer: Authorizer;
-  readonly rbac: RbacAuthorizer;
-}
 
 export type Routed =
   | { readonly type: 'object'; readonly answer: Answer }

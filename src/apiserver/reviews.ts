@@ -4,7 +4,7 @@ import { decodeBody } from './decode-body.ts';
 import type { Answer, ApiCall } from './api-call.ts';
 import type { Attempt } from './authorizer.ts';
 import { writeOptions } from './request-options.ts';
-import type { RouterContext } from './resource-router.ts';
+import type { RouterContext } from './router-context.ts';
 import { DEFAULT_AUDIENCE } from './token-request.ts';
 import { MASTERS_GROUP, type UserInfo } from './user-info.ts';
 

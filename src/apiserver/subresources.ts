@@ -17,7 +17,7 @@ import { decodeBody } from './decode-body.ts';
 import { fitToPath, mustGet, type Answer, type ApiCall } from './api-call.ts';
 import { deleteObject } from './delete-objects.ts';
 import { writeOptions, type WriteOptions } from './request-options.ts';
-import type { RouterContext } from './resource-router.ts';
+import type { RouterContext } from './router-context.ts';
 import { createToken } from './token-request.ts';
 import { changeObject, patchStored, updateObject } from './write-objects.ts';
 

@@ -5,7 +5,7 @@ import { formatTime } from '../kube/time.ts';
 import { decodeBody } from './decode-body.ts';
 import { coreResource, mustGet, type Answer, type ApiCall } from './api-call.ts';
 import { writeOptions } from './request-options.ts';
-import type { RouterContext } from './resource-router.ts';
+import type { RouterContext } from './router-context.ts';
 import type { BoundObject, TokenClaims } from './service-account-tokens.ts';
 
 /** Audience and issuer of tokens for this server, under the name that in-cluster clients expect. */

@@ -27,7 +27,8 @@ export function startServiceAccountController(context: ControllerContext): void 
 /** Publishes the certificate of the cluster's CA in each active namespace, and repairs it when it was changed. */
 export function startRootCaController(context: ControllerContext, rootCa: string): void {
   const data = { 'ca.crt': rootCa };
-  keepInEachNamespace<ConfigMap>(context, CONFIG_MAPS, ROOT_CA_NAME, async (namespace, present, signal) => {
+  keepInEachNamespace(context, CONFIG_MAPS, ROOT_CA_NAME, async (namespace, found, signal) => {
+    const present = found as ConfigMap | undefined;
     if (present !== undefined) {
       if (present.data?.['ca.crt'] === rootCa && Object.keys(present.data).length === 1) return;
       await context.client.update(CONFIG_MAPS, { ...present, data }, signal);
@@ -44,14 +45,14 @@ export function startRootCaController(context: ControllerContext, rootCa: string
   });
 }
 
-function keepInEachNamespace<T extends KubeObject>(
+function keepInEachNamespace(
   context: ControllerContext,
   type: ResourceType,
   name: string,
-  reconcile: (namespace: string, present: T | undefined, signal: AbortSignal) => Promise<void>,
+  reconcile: (namespace: string, present: KubeObject | undefined, signal: AbortSignal) => Promise<void>,
 ): void {
   const namespaces = context.informer<Namespace>(NAMESPACES);
-  const objects = context.informer<T>(type);
+  const objects = context.informer(type);
   const queue = context.queue(`keep ${type.resource} "${name}" in namespace`, async (key, signal) => {
     const namespace = namespaces.get(undefined, key);
     if (namespace === undefined || namespace.metadata.deletionTimestamp !== undefined) return;
