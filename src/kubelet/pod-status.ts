@@ -56,5 +56,7 @@ export function podStatus(pod: Pod, running: RuntimePod, facts: PodFacts): PodSt
     ...(init.length === 0 ? {} : { initContainerStatuses: init }),
     containerStatuses: containers,
     ...(before?.qosClass === undefined ? {} : { qosClass: before.qosClass }),
+    // What the Pod as a whole was given: nothing is limited at that level here.
+    ...{ resources: {} },
   };
 }

@@ -152,6 +152,7 @@ class DirectoryRuntime implements LocalRuntime {
     await mkdir(config.logDirectory, { recursive: true, mode: 0o755 });
     await writeRecord(this.#sandboxPath(id), 'sandbox.json', record);
     this.#sandboxes.set(id, record);
+    this.#publish('started', '', record);
     return id;
   }
 

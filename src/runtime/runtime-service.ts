@@ -123,6 +123,7 @@ export interface ExecResult {
 /** Reported whenever a container or sandbox changes state; the pod worker then looks. */
 export interface RuntimeEvent {
   readonly kind: 'created' | 'started' | 'stopped' | 'deleted';
+  /** Empty when the sandbox itself changed. */
   readonly containerId: string;
   readonly sandboxId: string;
   readonly podUid: string;

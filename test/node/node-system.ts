@@ -1,0 +1,318 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createApiServer, type ApiServer } from '../../src/apiserver/api-server.ts';
+import { systemClock, type Clock } from '../../src/base/clock.ts';
+import { startControllers } from '../../src/controllers/start-controllers.ts';
+import { Pki } from '../../src/daemon/pki.ts';
+import { openSigningKey } from '../../src/daemon/signing-key.ts';
+import { HttpKubeClient } from '../../src/kube/client/http-kube-client.ts';
+import { createInformer } from '../../src/kube/client/informer.ts';
+import type { ResourceType } from '../../src/kube/client/kube-client.ts';
+import type { KubeObject } from '../../src/kube/object.ts';
+import type { Pod } from '../../src/kube/pod.ts';
+import { findKind } from '../../src/kube/resources.ts';
+import { createEventRecorder } from '../../src/kubelet/event-recorder.ts';
+import { NodeImageManager } from '../../src/kubelet/images/image-manager.ts';
+import { PulledImages } from '../../src/kubelet/images/pulled-images.ts';
+import { DEFAULT_IMAGE_SETTINGS } from '../../src/kubelet/images/settings.ts';
+import { apiObjects } from '../../src/kubelet/object-source.ts';
+import { podCandidates, PodPullSecrets } from '../../src/kubelet/pull-secrets-of-pod.ts';
+import { startKubelet, type Kubelet } from '../../src/kubelet/start-kubelet.ts';
+import { EVENTS } from '../../src/kubelet/event-recorder.ts';
+import { PODS } from '../../src/kubelet/status-manager.ts';
+import { createLocalRuntime, type LocalRuntime } from '../../src/runtime/local-runtime.ts';
+import { CopyRootfs, makeTinyRoot, oneImage } from '../../src/runtime/_tiny-root.ts';
+import type { ImageRunConfig } from '../../src/runtime/container-image.ts';
+import { MemoryRuntime } from '../../src/kubelet/images/_manager-fixture.ts';
+import type { Image } from '../../src/pull/image-service.ts';
+
+/* A whole cluster in one process: real API server, controllers and node agent, real containers; only images are made up. */
+
+export const NODE = 'n1';
+const ADMIN = 'admin-token';
+
+export interface NodeSystem {
+  readonly client: HttpKubeClient;
+  readonly api: ApiServer;
+  readonly images: MemoryRuntime;
+  readonly root: string;
+  readonly runtime: () => LocalRuntime;
+  readonly kubelet: () => Kubelet;
+  readonly signal: AbortSignal;
+  create<T extends KubeObject>(object: Partial<T> & { kind: string }): Promise<T>;
+  createPod(name: string, spec: Partial<Pod['spec']> & { containers: Pod['spec']['containers'] }): Promise<Pod>;
+  pod(name: string): Promise<Pod | undefined>;
+  /** Waits until the newest version of a Pod (undefined once it is gone) fulfils a condition, and returns it. */
+  until(name: string, what: string, holds: (pod: Pod | undefined) => boolean): Promise<Pod | undefined>;
+  /** Every different status that the API server has shown of a Pod, in order. */
+  statuses(name: string): Pod[];
+  /** `type reason message` of a Pod's events in the order of their first appearance, with counts. */
+  events(name: string): Promise<{ line: string; count: number; fieldPath: string | undefined }[]>;
+  startKubelet(): Promise<void>;
+  stopKubelet(): Promise<void>;
+  logs(name: string, query?: string): Promise<{ status: number; text: string }>;
+}
+
+export interface NodeSystemOptions {
+  readonly image?: ImageRunConfig;
+  readonly clock?: Clock;
+  readonly launcher?: 'runc' | 'unshare';
+}
+
+/** Starts it, hands it to `use`, and takes everything away again. */
+export async function withNodeSystem(
+  options: NodeSystemOptions,
+  use: (system: NodeSystem) => Promise<void>,
+): Promise<void> {
+  const root = await mkdtemp(join(tmpdir(), 'drayage-node-'));
+  await mkdir(join(root, 'rootfs'));
+  const ending = new AbortController();
+  const signal = AbortSignal.any([ending.signal, AbortSignal.timeout(240_000)]);
+  const tiny = await makeTinyRoot();
+  const pki = await Pki.open(join(root, 'pki'));
+  const serving = await pki.issue({ file: 'api', commonName: 'api', usage: 'server', names: ['127.0.0.1'] });
+  const nodeCert = await pki.issue({ file: 'node', commonName: NODE, usage: 'server', names: ['127.0.0.1'] });
+  const apiClient = await pki.issue({
+    file: 'api-kubelet',
+    commonName: 'api',
+    organization: 'system:masters',
+    usage: 'client',
+  });
+  const api = await createApiServer({
+    databasePath: ':memory:',
+    tls: { ...serving, clientCa: pki.ca.cert },
+    host: '127.0.0.1',
+    port: 0,
+    tokens: [
+      { token: ADMIN, user: { name: 'admin', uid: '', groups: ['system:masters', 'system:authenticated'], extra: {} } },
+      {
+        token: 'node-token',
+        user: { name: `system:node:${NODE}`, uid: '', groups: ['system:nodes', 'system:authenticated'], extra: {} },
+      },
+    ],
+    serviceAccountSigningKey: await openSigningKey(join(root, 'sa.key')),
+    kubelet: { ca: pki.ca.cert, ...apiClient },
+  });
+  const client = new HttpKubeClient({ server: api.url, ca: pki.ca.cert, token: ADMIN });
+  const nodeClient = new HttpKubeClient({ server: api.url, ca: pki.ca.cert, token: 'node-token' });
+  const clock = options.clock ?? systemClock;
+  const images = new MemoryRuntime();
+  images.onPull = async (spec) => Promise.resolve(tinyImage(spec.image));
+  const rootfs = new CopyRootfs(tiny, join(root, 'rootfs'));
+
+  let runtime: LocalRuntime | undefined;
+  let kubelet: Kubelet | undefined;
+  let recorder: ReturnType<typeof createEventRecorder> | undefined;
+  const startKubeletHere = async (): Promise<void> => {
+    runtime = await createLocalRuntime(
+      {
+        root: join(root, 'runtime'),
+        rootfs,
+        images: oneImage(options.image ?? {}),
+        ...(options.launcher === undefined ? {} : { launcher: options.launcher }),
+      },
+      signal,
+    );
+    recorder = createEventRecorder({ client: nodeClient, component: 'kubelet', host: NODE, clock });
+    const objects = apiObjects(nodeClient);
+    const pullSecrets = new PodPullSecrets({ objects, recorder });
+    const settings = { ...DEFAULT_IMAGE_SETTINGS, registryPullQps: 0 };
+    const records = await PulledImages.open({
+      root,
+      policy: settings.verificationPolicy,
+      allowlist: settings.verificationAllowlist,
+      maxPods: settings.maxPods,
+      maxParallelImagePulls: settings.maxParallelImagePulls,
+      clock,
+      report: () => undefined,
+    });
+    kubelet = await startKubelet(
+      {
+        client: nodeClient,
+        nodeName: NODE,
+        platform: { os: 'linux', architecture: 'amd64' },
+        root: join(root, 'kubelet'),
+        images,
+        imageManager: new NodeImageManager({
+          imageService: images,
+          candidates: podCandidates({ secrets: pullSecrets }),
+          records,
+          recorder,
+          clock,
+          settings,
+          signal,
+        }),
+        runtime,
+        recorder,
+        pullSecrets,
+        objects,
+        clock,
+        random: () => 0,
+        endpoint: { host: '127.0.0.1', port: 0, tls: { ...nodeCert, ca: pki.ca.cert } },
+      },
+      signal,
+    );
+  };
+  const stopKubelet = async (): Promise<void> => {
+    await kubelet?.stop();
+    await recorder?.close();
+    await runtime?.close();
+    kubelet = undefined;
+  };
+
+  const history: Pod[] = [];
+  const watchers = new Set<() => void>();
+  const informer = createInformer<Pod>(client, PODS, {}, signal);
+  informer.onChange(({ type, object }) => {
+    if (type !== 'deleted') history.push(structuredClone(object));
+    for (const wake of watchers) wake();
+  });
+
+  try {
+    const controllers = startControllers(client, { rootCa: pki.ca.cert }, signal);
+    await controllers.ready();
+    await startKubeletHere();
+    await serviceAccountIsThere(client, signal);
+    const system: NodeSystem = {
+      client,
+      api,
+      images,
+      root,
+      signal,
+      runtime: () => must(runtime),
+      kubelet: () => must(kubelet),
+      create: async <T extends KubeObject>(object: Partial<T> & { kind: string }): Promise<T> => {
+        const full = {
+          apiVersion: 'v1',
+          ...object,
+          metadata: { namespace: 'default', ...object.metadata },
+        } as unknown as T;
+        return await client.create<T>(typeOf(full), full, signal);
+      },
+      createPod: async (name, spec) =>
+        await client.create<Pod>(
+          PODS,
+          {
+            apiVersion: 'v1',
+            kind: 'Pod',
+            metadata: { name, namespace: 'default' },
+            spec: { terminationGracePeriodSeconds: 1, nodeName: NODE, ...spec },
+          },
+          signal,
+        ),
+      pod: async (name) => Promise.resolve(informer.get('default', name)),
+      until: async (name, what, holds) => {
+        const deadline = AbortSignal.timeout(60_000);
+        for (;;) {
+          const pod = informer.get('default', name);
+          if (holds(pod)) return pod;
+          if (deadline.aborted || signal.aborted) {
+            const events = await system.events(name);
+            throw new Error(
+              `Pod ${name} never became ${what}: ${JSON.stringify(pod?.status, undefined, 1)} ${JSON.stringify(events, undefined, 1)}`,
+            );
+          }
+          await new Promise<void>((resolve) => {
+            const timer = setTimeout(done, 1000);
+            function done(): void {
+              clearTimeout(timer);
+              watchers.delete(done);
+              resolve();
+            }
+            watchers.add(done);
+          });
+        }
+      },
+      statuses: (name) => history.filter((pod) => pod.metadata.name === name),
+      events: async (name) => {
+        await recorder?.flush();
+        const list = await client.list<KubeObject & Record<string, unknown>>(
+          EVENTS,
+          { namespace: 'default', fieldSelector: `involvedObject.name=${name}` },
+          signal,
+        );
+        return list.items
+          .sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))
+          .map((event) => ({
+            line: `${String(event['type'])} ${String(event['reason'])} ${String(event['message'])}`,
+            count: Number(event['count'] ?? 1),
+            fieldPath: (event['involvedObject'] as { fieldPath?: string }).fieldPath,
+          }));
+      },
+      startKubelet: startKubeletHere,
+      stopKubelet,
+      logs: async (name, query = '') => {
+        const response = await rawGet(api, pki.ca.cert, `/api/v1/namespaces/default/pods/${name}/log${query}`);
+        return response;
+      },
+    };
+    await use(system);
+  } finally {
+    for (const box of (await runtime?.listPodSandboxes(signal).catch(() => [])) ?? []) {
+      await runtime?.removePodSandbox(box.id, AbortSignal.timeout(20_000)).catch(() => undefined);
+    }
+    await stopKubelet();
+    ending.abort();
+    await nodeClient.close();
+    await client.close();
+    await api.close();
+    await rm(tiny, { recursive: true, force: true });
+    await rm(root, { recursive: true, force: true });
+  }
+}
+
+export function tinyImage(name: string): Image {
+  return {
+    id: `sha256:${'a'.repeat(64)}`,
+    repoTags: [name],
+    repoDigests: [`registry.example/tiny@sha256:${'b'.repeat(64)}`],
+    size: 1_032_727,
+    pinned: false,
+  };
+}
+
+async function rawGet(api: ApiServer, ca: string, path: string): Promise<{ status: number; text: string }> {
+  const { request } = await import('node:https');
+  return await new Promise((resolve, reject) => {
+    const call = request(
+      `${api.url}${path}`,
+      { ca, headers: { authorization: `Bearer ${ADMIN}` } },
+      (response) => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        response.on('end', () =>
+          resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString() }),
+        );
+      },
+    );
+    call.once('error', reject);
+    call.end();
+  });
+}
+
+function typeOf(object: KubeObject): ResourceType {
+  const info = findKind(object.apiVersion, object.kind);
+  if (info === undefined) throw new Error(`no resource for ${object.kind}`);
+  return info;
+}
+
+async function serviceAccountIsThere(client: HttpKubeClient, signal: AbortSignal): Promise<void> {
+  const type = typeOf({ apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: '' } });
+  const maps = typeOf({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: '' } });
+  const accounts = createInformer(client, type, { namespace: 'default' }, signal);
+  const configMaps = createInformer(client, maps, { namespace: 'default' }, signal);
+  await new Promise<void>((resolve) => {
+    const look = (): void => {
+      if (accounts.get('default', 'default') === undefined) return;
+      if (configMaps.get('default', 'kube-root-ca.crt') !== undefined) resolve();
+    };
+    accounts.onChange(look);
+    configMaps.onChange(look);
+  });
+}
+
+function must<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error('the node agent is not running');
+  return value;
+}

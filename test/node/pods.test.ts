@@ -1,0 +1,493 @@
+import assert from 'node:assert/strict';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { ManualClock } from '../../src/base/manual-clock.ts';
+import type { Container, Pod } from '../../src/kube/pod.ts';
+import { NODE, withNodeSystem, type NodeSystem } from './node-system.ts';
+
+const IMAGE = 'registry.example/tiny:1';
+const phase = (wanted: string) => (pod: Pod | undefined) => pod?.status?.phase === wanted;
+const ready = (pod: Pod | undefined): boolean =>
+  pod?.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false;
+const waiting = (reason: string) => (pod: Pod | undefined) =>
+  pod?.status?.containerStatuses?.[0]?.state?.waiting?.reason === reason;
+const sh = (script: string, more: Partial<Container> = {}): Container => ({
+  name: 'a',
+  image: IMAGE,
+  command: ['/bin/sh', '-c', script],
+  ...more,
+});
+const FOREVER = 'trap "exit 0" TERM; while :; do sleep 0.05; done';
+
+async function eventLines(system: NodeSystem, name: string): Promise<string[]> {
+  return (await system.events(name)).map(({ line }) =>
+    line.replace(/in \S+ \(\S+ including/, 'in D (D including'),
+  );
+}
+
+/** One line for each different status that was seen, in the words that matter. */
+function story(system: NodeSystem, name: string): string[] {
+  const lines: string[] = [];
+  for (const pod of system.statuses(name)) {
+    const started = pod.status?.conditions?.find(({ type }) => type === 'PodReadyToStartContainers')?.status;
+    const state = pod.status?.containerStatuses?.[0]?.state;
+    const word =
+      state?.waiting?.reason ?? (state?.running === undefined ? state?.terminated?.reason : 'Running');
+    const line = `${pod.status?.phase ?? ''} ${started ?? '-'} ${word ?? '-'}`;
+    if (lines.at(-1) !== line) lines.push(line);
+  }
+  return lines;
+}
+
+test('a Pod that runs to its end prints its log, succeeds and has the events and statuses of a real node', async () => {
+  await withNodeSystem({}, async (system) => {
+    await system.createPod('p', {
+      restartPolicy: 'Never',
+      containers: [{ name: 'a', image: IMAGE, command: ['/bin/echo', 'SUCCESS'] }],
+    });
+    const pod = await system.until(
+      'p',
+      'Succeeded without sandbox',
+      (pod) =>
+        pod?.status?.phase === 'Succeeded' && pod.status.conditions?.[0]?.status === 'False',
+    );
+    assert.deepEqual(await eventLines(system, 'p'), [
+      `Normal Pulling Pulling image "${IMAGE}"`,
+      `Normal Pulled Successfully pulled image "${IMAGE}" in D (D including waiting). Image size: 1032727 bytes.`,
+      'Normal Created Container created',
+      'Normal Started Container started',
+    ]);
+    assert.deepEqual(await system.logs('p'), { status: 200, text: 'SUCCESS\n' });
+    const status = pod?.status;
+    assert.deepEqual(
+      status?.conditions?.map(({ type, status, reason }) => `${type} ${status} ${reason ?? ''}`.trim()),
+      [
+        'PodReadyToStartContainers False',
+        'Initialized True PodCompleted',
+        'Ready False PodCompleted',
+        'ContainersReady False PodCompleted',
+        'PodScheduled True',
+      ],
+    );
+    const container = status?.containerStatuses?.[0];
+    assert.equal(container?.image, IMAGE);
+    assert.match(container?.imageID ?? '', /^registry\.example\/tiny@sha256:/);
+    assert.match(container?.containerID ?? '', /^drayage:\/\/[0-9a-f]{64}$/);
+    assert.deepEqual(container?.lastState, {});
+    assert.equal(container?.state?.terminated?.exitCode, 0);
+    assert.deepEqual(container?.user, { linux: { uid: 0, gid: 0, supplementalGroups: [0] } });
+    assert.deepEqual(story(system, 'p').slice(0, 3), [
+      'Pending - -',
+      'Pending False ContainerCreating',
+      'Pending True ContainerCreating',
+    ]);
+  });
+});
+
+test('4.1 4.9 a refused pull is ErrImagePull, then ImagePullBackOff with the failure before, and back-off ends', async () => {
+  const clock = new ManualClock(Date.now());
+  await withNodeSystem({ clock }, async (system) => {
+    const why = `failed to resolve reference "${IMAGE}": pull access denied`;
+    system.images.onPull = async () => Promise.reject(new Error(why));
+    await system.createPod('p', { containers: [{ name: 'a', image: IMAGE, command: ['/bin/true'] }] });
+    await system.until('p', 'ErrImagePull', waiting('ErrImagePull'));
+    assert.deepEqual(await eventLines(system, 'p'), [
+      `Normal Pulling Pulling image "${IMAGE}"`,
+      `Warning Failed Failed to pull image "${IMAGE}": ${why}`,
+      'Warning Failed Error: ErrImagePull',
+      `Normal BackOff Back-off pulling image "${IMAGE}"`,
+      'Warning Failed Error: ImagePullBackOff',
+    ]);
+    await clock.advance(10_000);
+    const pod = await system.until('p', 'ImagePullBackOff', waiting('ImagePullBackOff'));
+    assert.equal(
+      pod?.status?.containerStatuses?.[0]?.state?.waiting?.message,
+      `Back-off pulling image "${IMAGE}": ErrImagePull: ${why}`,
+    );
+    assert.equal(pod?.status?.phase, 'Pending');
+    assert.deepEqual(await system.logs('p'), {
+      status: 400,
+      text: (await system.logs('p')).text,
+    });
+    assert.match((await system.logs('p')).text, /is waiting to start: trying and failing to pull image/);
+  });
+});
+
+test('4.1 an image that is never pulled and absent says so, and is looked for again', async () => {
+  const clock = new ManualClock(Date.now());
+  await withNodeSystem({ clock }, async (system) => {
+    await system.createPod('p', {
+      containers: [{ name: 'a', image: IMAGE, imagePullPolicy: 'Never' }],
+    });
+    const pod = await system.until('p', 'ErrImageNeverPull', waiting('ErrImageNeverPull'));
+    assert.equal(
+      pod?.status?.containerStatuses?.[0]?.state?.waiting?.message,
+      `Container image "${IMAGE}" is not present with pull policy of Never`,
+    );
+    const events = await system.events('p');
+    assert.deepEqual(
+      events.map(({ line, fieldPath }) => `${fieldPath ?? ''} ${line}`),
+      [
+        `spec.containers{a} Warning ErrImageNeverPull Container image "${IMAGE}" is not present with pull policy of Never`,
+        'spec.containers{a} Warning Failed Error: ErrImageNeverPull',
+      ],
+    );
+    assert.deepEqual(
+      events.map(({ count }) => count),
+      [2, 2],
+    );
+  });
+});
+
+test('a pull secret that is missing is reported at each sync, before the pull', async () => {
+  await withNodeSystem({}, async (system) => {
+    await system.createPod('p', {
+      restartPolicy: 'Never',
+      imagePullSecrets: [{ name: 'gone' }],
+      containers: [{ name: 'a', image: IMAGE, command: ['/bin/true'] }],
+    });
+    await system.until('p', 'Succeeded', phase('Succeeded'));
+    const [first, second] = await system.events('p');
+    assert.equal(
+      first?.line,
+      'Warning FailedToRetrieveImagePullSecret Unable to retrieve some image pull secrets (gone); attempting to pull the image may not succeed.',
+    );
+    assert.equal(first?.fieldPath, undefined);
+    assert.equal(second?.line, `Normal Pulling Pulling image "${IMAGE}"`);
+  });
+});
+
+test('a failing container is started again at once, then after 10 s, doubling, with the end before in lastState', async () => {
+  const clock = new ManualClock(Date.now());
+  await withNodeSystem({ clock }, async (system) => {
+    await system.createPod('p', { containers: [sh('echo life; exit 3')] });
+    const first = await system.until('p', 'CrashLoopBackOff', waiting('CrashLoopBackOff'));
+    const uid = first?.metadata.uid ?? '';
+    const status = first?.status?.containerStatuses?.[0];
+    assert.equal(status?.restartCount, 1);
+    assert.equal(
+      status?.state?.waiting?.message,
+      `back-off 10s restarting failed container=a pod=p_default(${uid})`,
+    );
+    assert.equal(status?.lastState?.terminated?.exitCode, 3);
+    assert.equal(status?.lastState?.terminated?.reason, 'Error');
+    assert.equal(first?.status?.phase, 'Running');
+    await clock.advance(11_000);
+    const second = await system.until(
+      'p',
+      'CrashLoopBackOff 20s',
+      (pod) => pod?.status?.containerStatuses?.[0]?.state?.waiting?.message?.startsWith('back-off 20s') ?? false,
+    );
+    assert.equal(second?.status?.containerStatuses?.[0]?.restartCount, 2);
+    const lines = await eventLines(system, 'p');
+    assert.ok(
+      lines.includes(`Warning BackOff Back-off restarting failed container a in pod p_default(${uid})`),
+      lines.join('\n'),
+    );
+    assert.equal((await system.logs('p', '?previous=true')).text, 'life\n');
+  });
+});
+
+test('restartPolicy Never and OnFailure decide about the phase', async () => {
+  await withNodeSystem({}, async (system) => {
+    await system.createPod('never', { restartPolicy: 'Never', containers: [sh('exit 1')] });
+    await system.createPod('on-failure', { restartPolicy: 'OnFailure', containers: [sh('exit 0')] });
+    const failed = await system.until('never', 'Failed', phase('Failed'));
+    assert.equal(failed?.status?.containerStatuses?.[0]?.restartCount, 0);
+    assert.equal(
+      failed?.status?.conditions?.find(({ type }) => type === 'Ready')?.reason,
+      'PodFailed',
+    );
+    await system.until('on-failure', 'Succeeded', phase('Succeeded'));
+  });
+});
+
+test('init containers run one after the other before the rest, a sidecar keeps running beside it', async () => {
+  await withNodeSystem({}, async (system) => {
+    const write = (text: string): string => `echo ${text} >>/shared/order`;
+    const volumeMounts = [{ name: 'shared', mountPath: '/shared' }];
+    await system.createPod('p', {
+      volumes: [{ name: 'shared', emptyDir: {} }],
+      initContainers: [
+        sh(write('one'), { name: 'one', volumeMounts }),
+        sh(`${write('sidecar')}; ${FOREVER}`, { name: 'sidecar', volumeMounts, restartPolicy: 'Always' }),
+        sh(write('two'), { name: 'two', volumeMounts }),
+      ],
+      restartPolicy: 'Never',
+      containers: [sh(`${write('main')}; cat /shared/order`, { volumeMounts })],
+    });
+    const pod = await system.until('p', 'Succeeded', phase('Succeeded'));
+    const lines = (await system.logs('p', '?container=a')).text.split('\n');
+    assert.deepEqual(lines.filter((line) => line !== 'sidecar'), ['one', 'two', 'main', '']);
+    assert.ok(pod?.status?.initContainerStatuses?.every(({ restartCount }) => restartCount === 0));
+    const done = await system.until(
+      'p',
+      'without its sidecar',
+      (pod) => pod?.status?.initContainerStatuses?.[1]?.state?.terminated !== undefined,
+    );
+    assert.equal(done?.status?.phase, 'Succeeded');
+    assert.ok((await eventLines(system, 'p')).includes('Normal Killing Stopping container sidecar'));
+  });
+});
+
+test('4.11 4.14 while an init container cannot be started the others wait with PodInitializing', async () => {
+  await withNodeSystem({}, async (system) => {
+    await system.createPod('p', {
+      initContainers: [{ name: 'i', image: 'registry.example/absent:1', imagePullPolicy: 'Never' }],
+      containers: [sh('true')],
+    });
+    const pod = await system.until(
+      'p',
+      'ErrImageNeverPull',
+      (pod) => pod?.status?.initContainerStatuses?.[0]?.state?.waiting?.reason === 'ErrImageNeverPull',
+    );
+    assert.deepEqual(pod?.status?.containerStatuses?.[0]?.state, { waiting: { reason: 'PodInitializing' } });
+    const initialized = pod?.status?.conditions?.find(({ type }) => type === 'Initialized');
+    assert.equal(initialized?.reason, 'ContainersNotInitialized');
+    assert.equal(initialized?.message, 'containers with incomplete status: [i]');
+    assert.equal((await system.events('p'))[0]?.fieldPath, 'spec.initContainers{i}');
+  });
+});
+
+test('environment, volumes and the service account’s token reach the container', async () => {
+  await withNodeSystem({}, async (system) => {
+    await system.create({
+      kind: 'Secret',
+      metadata: { name: 's' },
+      data: { user: Buffer.from('alice').toString('base64') },
+    } as never);
+    await system.create({ kind: 'ConfigMap', metadata: { name: 'c' }, data: { 'a.conf': 'x=1\n', k: 'v' } } as never);
+    await system.createPod('p', {
+      restartPolicy: 'Never',
+      volumes: [
+        { name: 'secret', secret: { secretName: 's', defaultMode: 0o400 } },
+        { name: 'config', configMap: { name: 'c', items: [{ key: 'a.conf', path: 'sub/a.conf' }] } },
+        { name: 'down', downwardAPI: { items: [{ path: 'name', fieldRef: { fieldPath: 'metadata.name' } }] } },
+        { name: 'claim', persistentVolumeClaim: { claimName: 'data' } },
+      ],
+      containers: [
+        sh(
+          'echo $USER_NAME $KEY $NODE "$BOTH" $LIMIT $FROM_k; cat /secret/user; echo; cat /config/sub/a.conf /down/name; echo; ' +
+            'head -c 3 /var/run/secrets/kubernetes.io/serviceaccount/token; echo; cat /var/run/secrets/kubernetes.io/serviceaccount/namespace; ' +
+            'echo kept >/claim/file; echo $0 $1 >/dev/termination-log',
+          {
+            args: ['$(KEY)', '$$(KEY)'],
+            env: [
+              { name: 'USER_NAME', valueFrom: { secretKeyRef: { name: 's', key: 'user' } } },
+              { name: 'KEY', valueFrom: { configMapKeyRef: { name: 'c', key: 'k' } } },
+              { name: 'NODE', valueFrom: { fieldRef: { fieldPath: 'spec.nodeName' } } },
+              { name: 'BOTH', value: '$(USER_NAME)-$(KEY)-$(MISSING)' },
+              { name: 'LIMIT', valueFrom: { resourceFieldRef: { resource: 'limits.memory', divisor: '1Mi' } } },
+            ],
+            envFrom: [{ prefix: 'FROM_', configMapRef: { name: 'c' } }],
+            resources: { limits: { memory: '64Mi' } },
+            volumeMounts: [
+              { name: 'secret', mountPath: '/secret', readOnly: true },
+              { name: 'config', mountPath: '/config' },
+              { name: 'down', mountPath: '/down' },
+              { name: 'claim', mountPath: '/claim' },
+            ],
+          },
+        ),
+      ],
+    });
+    const pod = await system.until('p', 'Succeeded', phase('Succeeded'));
+    assert.equal(
+      (await system.logs('p')).text,
+      `alice v ${NODE} alice-v-$(MISSING) 64 v\nalice\nx=1\np\neyJ\ndefault`,
+    );
+    assert.equal(pod?.status?.containerStatuses?.[0]?.state?.terminated?.message, 'v $(KEY)\n');
+    assert.equal(await readFile(join(system.root, 'kubelet/claims/default/data/file'), 'utf8'), 'kept\n');
+  });
+});
+
+const configErrors: { name: string; container: Partial<Container>; message: string | RegExp }[] = [
+  {
+    name: 'a secret that is missing',
+    container: { env: [{ name: 'X', valueFrom: { secretKeyRef: { name: 'nope', key: 'k' } } }] },
+    message: 'secret "nope" not found',
+  },
+  {
+    name: 'a config map without the key',
+    container: {
+      env: [{ name: 'X', valueFrom: { configMapKeyRef: { name: 'kube-root-ca.crt', key: 'k' } } }],
+    },
+    message: "couldn't find key k in ConfigMap default/kube-root-ca.crt",
+  },
+  {
+    name: 'a container that must not be root',
+    container: { securityContext: { runAsNonRoot: true } },
+    message: /^container has runAsNonRoot and image will run as root \(pod: "p_default\(.*\)", container: a\)$/,
+  },
+];
+for (const { name, container, message } of configErrors) {
+  test(`${name} gives CreateContainerConfigError in the kubelet’s words`, async () => {
+    await withNodeSystem({}, async (system) => {
+      await system.createPod('p', { containers: [sh('true', container)] });
+      const pod = await system.until('p', 'CreateContainerConfigError', waiting('CreateContainerConfigError'));
+      const said = pod?.status?.containerStatuses?.[0]?.state?.waiting?.message ?? '';
+      if (typeof message === 'string') assert.equal(said, message);
+      else assert.match(said, message);
+      assert.ok((await eventLines(system, 'p')).includes(`Warning Failed Error: ${said}`));
+    });
+  });
+}
+
+test('a program that is not in the image is a StartError with RunContainerError while it waits', async () => {
+  await withNodeSystem({}, async (system) => {
+    await system.createPod('p', { restartPolicy: 'Never', containers: [{ name: 'a', image: IMAGE, command: ['nosuch'] }] });
+    const pod = await system.until('p', 'Failed', phase('Failed'));
+    const terminated = pod?.status?.containerStatuses?.[0]?.state?.terminated;
+    assert.equal(terminated?.exitCode, 128);
+    assert.equal(terminated?.reason, 'StartError');
+    assert.match(terminated?.message ?? '', /exec: "nosuch": executable file not found in \$PATH/);
+    assert.equal(terminated?.startedAt, '1970-01-01T00:00:00Z');
+    const lines = await eventLines(system, 'p');
+    assert.equal(lines.at(-2), 'Normal Created Container created');
+    assert.match(lines.at(-1) ?? '', /^Warning Failed Error: failed to create shim task: OCI runtime create failed/);
+  });
+});
+
+test('a deleted Pod is stopped with its grace, reported, and then gone with everything that it had', async () => {
+  await withNodeSystem({}, async (system) => {
+    await system.createPod('p', {
+      terminationGracePeriodSeconds: 30,
+      containers: [sh(`trap "echo bye; exit 0" TERM; echo up; while :; do sleep 0.05; done`)],
+    });
+    const pod = await system.until('p', 'ready', ready);
+    await logged(system, 'p', 'up');
+    await system.client.delete(typeOfPod, { namespace: 'default', name: 'p' }, system.signal);
+    await system.until('p', 'gone', (pod) => pod === undefined);
+    assert.ok((await eventLines(system, 'p')).includes('Normal Killing Stopping container a'));
+    const last = system.statuses('p').at(-1);
+    assert.equal(last?.status?.containerStatuses?.[0]?.state?.terminated?.exitCode, 0);
+    await nothingLeft(system, pod?.metadata.uid ?? '');
+  });
+});
+
+test('a Pod deleted with grace 0 disappears at once and its container is killed', async () => {
+  await withNodeSystem({}, async (system) => {
+    await system.createPod('p', { terminationGracePeriodSeconds: 0, containers: [sh(FOREVER)] });
+    const pod = await system.until('p', 'ready', ready);
+    await system.client.delete(typeOfPod, { namespace: 'default', name: 'p' }, system.signal, {
+      gracePeriodSeconds: 0,
+    });
+    await system.until('p', 'gone', (pod) => pod === undefined);
+    await nothingLeft(system, pod?.metadata.uid ?? '');
+  });
+});
+
+test('containers outlive the agent: the next one finds them, restarts nothing, and removes what was deleted meanwhile', async () => {
+  await withNodeSystem({}, async (system) => {
+    await system.createPod('stays', { containers: [sh(FOREVER)] });
+    await system.createPod('goes', { containers: [sh(FOREVER)] });
+    const before = await system.until('stays', 'ready', ready);
+    const gone = await system.until('goes', 'ready', ready);
+    await system.stopKubelet();
+    await system.client.delete(typeOfPod, { namespace: 'default', name: 'goes' }, system.signal, {
+      gracePeriodSeconds: 0,
+    });
+    await system.startKubelet();
+    await nothingLeft(system, gone?.metadata.uid ?? '');
+    const containers = await system.runtime().listContainers({ podUid: before?.metadata.uid ?? '' }, system.signal);
+    assert.deepEqual(
+      containers.map(({ id, state }) => [`drayage://${id}`, state]),
+      [[before?.status?.containerStatuses?.[0]?.containerID, 'running']],
+    );
+    assert.equal((await system.pod('stays'))?.status?.containerStatuses?.[0]?.restartCount, 0);
+  });
+});
+
+test('probes decide about readiness, and a failed liveness probe restarts the container', async () => {
+  await withNodeSystem({}, async (system) => {
+    await mkdir(join(system.root, 'gates'), { recursive: true });
+    const exec = (file: string) => ({ exec: { command: ['/bin/ls', `/gates/${file}`] }, periodSeconds: 1, timeoutSeconds: 10 });
+    await writeFile(join(system.root, 'gates/alive'), '');
+    await system.createPod('p', {
+      volumes: [{ name: 'gates', hostPath: { path: join(system.root, 'gates') } }],
+      containers: [
+        sh(FOREVER, {
+          volumeMounts: [{ name: 'gates', mountPath: '/gates' }],
+          readinessProbe: exec('ready'),
+          livenessProbe: { ...exec('alive'), failureThreshold: 1 },
+        }),
+      ],
+    });
+    const running = await system.until('p', 'Running', phase('Running'));
+    assert.equal(running?.status?.containerStatuses?.[0]?.ready, false);
+    await writeFile(join(system.root, 'gates/ready'), '');
+    await system.until('p', 'ready', ready);
+    const { rm } = await import('node:fs/promises');
+    await rm(join(system.root, 'gates/alive'));
+    const again = await system.until(
+      'p',
+      'restarted',
+      (pod) => (pod?.status?.containerStatuses?.[0]?.restartCount ?? 0) > 0,
+    );
+    assert.ok(again);
+    const lines = await eventLines(system, 'p');
+    assert.ok(lines.some((line) => line.startsWith('Warning Unhealthy Liveness probe failed: ')), lines.join('\n'));
+    assert.ok(lines.some((line) => line.startsWith('Warning Unhealthy Readiness probe failed: ')));
+    assert.ok(lines.includes('Normal Killing Container a failed liveness probe, will be restarted'));
+  });
+});
+
+test('3.37 3.38 an image volume is mounted read-only; one that cannot be had fails the container that mounts it', async () => {
+  await withNodeSystem({}, async (system) => {
+    const volumeMounts = [{ name: 'v', mountPath: '/image' }];
+    const volumes = [{ name: 'v', image: { reference: 'registry.example/data:1' } }];
+    await system.createPod('p', {
+      restartPolicy: 'Never',
+      volumes,
+      containers: [sh('cat /image/etc/group | head -n 1; touch /image/x 2>/dev/null || echo read-only', { volumeMounts })],
+    });
+    await system.until('p', 'Succeeded', phase('Succeeded'));
+    assert.equal((await system.logs('p')).text, 'root:x:0:\nread-only\n');
+    const first = (await system.events('p'))[0];
+    assert.equal(first?.line, 'Normal Pulling Pulling image "registry.example/data:1"');
+    assert.equal(first?.fieldPath, undefined);
+
+    await system.createPod('q', {
+      volumes: [{ name: 'v', image: { reference: 'registry.example/no:1', pullPolicy: 'Never' } }],
+      containers: [sh('true', { volumeMounts })],
+    });
+    await system.until('q', 'ErrImageNeverPull', waiting('ErrImageNeverPull'));
+    const events = await system.events('q');
+    assert.ok(events.some(({ line, fieldPath }) => line === 'Warning Failed Error: ErrImageNeverPull' && fieldPath === 'spec.containers{a}'));
+  });
+});
+
+test('a log is followed until the container ends, and cut to what is asked for', async () => {
+  await withNodeSystem({}, async (system) => {
+    await system.createPod('p', {
+      restartPolicy: 'Never',
+      containers: [sh('for i in 1 2 3 4; do echo line $i; sleep 0.1; done; printf unfinished')],
+    });
+    await system.until('p', 'started', (pod) => pod?.status?.phase === 'Running' || pod?.status?.phase === 'Succeeded');
+    assert.equal((await system.logs('p', '?follow=true')).text, 'line 1\nline 2\nline 3\nline 4\nunfinished\n');
+    assert.equal((await system.logs('p', '?tailLines=2')).text, 'line 4\nunfinished\n');
+    assert.equal((await system.logs('p', '?limitBytes=4')).text, 'line');
+    assert.match((await system.logs('p', '?timestamps=true&tailLines=1')).text, /^\d{4}-\S+Z unfinished\n$/);
+  });
+});
+
+const typeOfPod = { group: '', version: 'v1', resource: 'pods', kind: 'Pod', namespaced: true } as const;
+
+async function logged(system: NodeSystem, name: string, text: string): Promise<void> {
+  for (let tries = 0; tries < 500; tries++) {
+    if ((await system.logs(name)).text.includes(text)) return;
+  }
+  assert.fail(`${text} never appeared in the log`);
+}
+
+async function nothingLeft(system: NodeSystem, uid: string): Promise<void> {
+  const { existsSync } = await import('node:fs');
+  for (let tries = 0; tries < 500; tries++) {
+    const sandboxes = await system.runtime().listPodSandboxes(system.signal);
+    const left = sandboxes.filter((sandbox) => sandbox.config.uid === uid);
+    if (left.length === 0 && !existsSync(join(system.root, 'kubelet/pods', uid))) return;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  assert.fail('something of the Pod is left');
+}
