@@ -1,0 +1,103 @@
+import { isObject } from '../json/own-property.ts';
+import { structOf, type FieldSchema, type StructSchema, type TypeSchema } from '../schema/schema.ts';
+import { ApplyError } from './apply-error.ts';
+import type { PathElement } from './field-set.ts';
+
+/**
+ * How apply looks at a value: as one thing (`leaf`), a struct with known fields, a map with any keys, a list whose
+ * items are told apart by keys, or a set of scalars.
+ */
+export type Shape =
+  | { readonly is: 'leaf' }
+  | { readonly is: 'struct'; readonly struct: StructSchema }
+  | { readonly is: 'map'; readonly values: Shape }
+  | {
+      readonly is: 'keyed';
+      readonly keys: readonly string[];
+      readonly items: Shape;
+      readonly struct: StructSchema;
+    }
+  | { readonly is: 'set' };
+
+const LEAF: Shape = { is: 'leaf' };
+
+/** Returns the shape of a whole kind. */
+export function shapeOfStruct(struct: StructSchema): Shape {
+  return struct.atomic ? LEAF : { is: 'struct', struct };
+}
+
+/** Returns the shape of a field: the field's own marks decide over its type. */
+export function shapeOfField(field: FieldSchema): Shape {
+  const { type } = field;
+  if (field.mapType === 'atomic') return LEAF;
+  if (type.is === 'list') {
+    if (field.listType === 'set') return { is: 'set' };
+    if (field.listType !== 'map' || field.listMapKeys === undefined || type.items.is !== 'struct')
+      return LEAF;
+    const struct = structOf(type.items.name);
+    return { is: 'keyed', keys: field.listMapKeys, items: shapeOfStruct(struct), struct };
+  }
+  return shapeOfType(type);
+}
+
+function shapeOfType(type: TypeSchema): Shape {
+  switch (type.is) {
+    case 'struct':
+      return shapeOfStruct(structOf(type.name));
+    case 'map':
+      return { is: 'map', values: shapeOfType(type.values) };
+    case 'list':
+    case 'scalar':
+      return LEAF;
+  }
+}
+
+/** Returns the shape of a key's value; `undefined` when the struct has no such field. */
+export function shapeOfChild(shape: Shape, key: string): Shape | undefined {
+  if (shape.is === 'map') return shape.values;
+  if (shape.is !== 'struct') return undefined;
+  const field = shape.struct.fields.get(key);
+  return field === undefined ? undefined : shapeOfField(field);
+}
+
+/** Tells whether a field is a list or map that is printed even when there is none. */
+export function isPrintedEmpty(shape: Shape, key: string): boolean {
+  if (shape.is !== 'struct') return false;
+  const field = shape.struct.fields.get(key);
+  return field !== undefined && field.required && (field.type.is === 'list' || field.type.is === 'map');
+}
+
+/** Names an item of a keyed list; keys that are absent count as their default. */
+export function keyElement(item: unknown, shape: Extract<Shape, { is: 'keyed' }>): PathElement {
+  if (!isObject(item))
+    throw new ApplyError('BAD_CONFIGURATION', 'associative list with keys may not have non-map elements');
+  const entries = shape.keys.toSorted().map((key) => {
+    const value = Object.hasOwn(item, key) ? item[key] : shape.struct.fields.get(key)?.default;
+    if (value === undefined || value === null) {
+      throw new ApplyError(
+        'BAD_CONFIGURATION',
+        `associative list with keys has an element that omits key field ${JSON.stringify(key)} (and doesn't have default value)`,
+      );
+    }
+    return `${JSON.stringify(key)}:${JSON.stringify(value)}`;
+  });
+  return `k:{${entries.join(',')}}`;
+}
+
+/** Names an item of a set. */
+export function valueElement(item: unknown): PathElement {
+  return `v:${JSON.stringify(item)}`;
+}
+
+/** Names the items of a keyed list or a set, in order. */
+export function itemElements(
+  list: readonly unknown[],
+  shape: Extract<Shape, { is: 'keyed' | 'set' }>,
+): PathElement[] {
+  return list.map((item) => (shape.is === 'keyed' ? keyElement(item, shape) : valueElement(item)));
+}
+
+/** Returns the shape of the items of a keyed list or a set. */
+export function itemShape(shape: Extract<Shape, { is: 'keyed' | 'set' }>): Shape {
+  return shape.is === 'keyed' ? shape.items : LEAF;
+}
