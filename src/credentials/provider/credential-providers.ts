@@ -8,8 +8,8 @@ import type { PodIdentity, ProviderEntries } from '../candidates.ts';
 import { CredentialError } from '../credential-error.ts';
 import type { DockerConfig } from '../docker-config.ts';
 import { keyringEntries, type CandidateSource, type KeyringEntry } from '../keyring.ts';
-import { describeMismatch, mismatch, parsePattern } from '../registry-pattern.ts';
 import { execPlugin, PluginRunError } from './_exec-plugin.ts';
+import { matchImages } from './_match-images.ts';
 import { accountKey, cacheKey, ResponseCache, type CacheScope } from './_response-cache.ts';
 import type { ProviderConfig } from './provider-config.ts';
 import { decodeProviderResponse, encodeProviderRequest, type ProviderResponse } from './provider-protocol.ts';
@@ -130,7 +130,7 @@ export class CredentialProviders implements ProviderEntries {
     const nothing = { provider: name, from: 'nothing', auth: new Map(), source, trace } as const;
     const silent = { exit: undefined, stderr: undefined, error: undefined, cache: undefined };
 
-    const matched = this.#match(provider.config, image, says);
+    const matched = matchImages(provider.config, image, says);
     if (matched === undefined) return { ...nothing, ...silent, matched };
     try {
       const decision = await decideAccount(
@@ -163,27 +163,6 @@ export class CredentialProviders implements ProviderEntries {
     }
   }
 
-  #match(
-    config: ProviderConfig,
-    image: string,
-    says: (rule: string, text: string) => void,
-  ): string | undefined {
-    const target = parsePattern(image);
-    for (const written of config.matchImages) {
-      const pattern = parsePattern(written);
-      const why = target === undefined || pattern === undefined ? undefined : mismatch(pattern, target);
-      if (target !== undefined && pattern !== undefined && why === undefined) {
-        says('9.7', `matchImages "${written}" matches`);
-        return written;
-      }
-      says(
-        '9.7',
-        `matchImages "${written}" does not match: ${why === undefined ? 'no URL' : describeMismatch(why)}`,
-      );
-    }
-    return undefined;
-  }
-
   async #answer(
     provider: Provider,
     image: string,
@@ -192,33 +171,11 @@ export class CredentialProviders implements ProviderEntries {
     says: (rule: string, text: string) => void,
     signal: AbortSignal,
   ): Promise<Pick<ProviderOutcome, 'from' | 'auth' | 'source' | 'exit' | 'stderr' | 'cache'>> {
-    const { config, cache } = provider;
-    const attributes = config.tokenAttributes;
-    const source: CandidateSource =
-      account === undefined
-        ? { kind: 'provider', provider: config.name }
-        : {
-            kind: 'service-account',
-            namespace: account.namespace,
-            name: account.name,
-            uid: account.uid,
-            provider: config.name,
-          };
-    let token: string | undefined;
-    if (
-      account !== undefined &&
-      attributes !== undefined &&
-      pod !== undefined &&
-      this.#tokens !== undefined
-    ) {
-      const bound = { name: pod.name, uid: pod.uid };
-      const audience = attributes.serviceAccountTokenAudience;
-      const { namespace, name: serviceAccountName, uid: serviceAccountUid } = account;
-      const request = { namespace, serviceAccountName, serviceAccountUid, audience, pod: bound };
-      token = await this.#tokens.token(request, signal);
-    }
-    const part =
-      account === undefined ? '' : accountKey(account, attributes?.cacheType === 'Token' ? token : undefined);
+    const { config, cache, flights } = provider;
+    const source = sourceOf(config, account);
+    const token = account === undefined ? undefined : await this.#token(config, account, pod, signal);
+    const perToken = config.tokenAttributes?.cacheType === 'Token';
+    const part = account === undefined ? '' : accountKey(account, perToken ? token : undefined);
     const cached = cache.get(image, part);
     if (cached !== undefined) {
       says('9.13', `answer for ${cached.key} is cached: ${cached.answer.auth.size} entries`);
@@ -234,46 +191,48 @@ export class CredentialProviders implements ProviderEntries {
       };
     }
 
-    const flight = JSON.stringify([
-      image,
-      token === undefined ? '' : createHash('sha256').update(token).digest('hex'),
-      part,
-    ]);
-    const joined = provider.flights.has(flight);
-    const running = provider.flights.do(flight, () => this.#exec(config, image, token, account));
+    const flight = JSON.stringify([image, token === undefined ? '' : sha256(token), part]);
+    const joined = flights.has(flight);
+    const running = flights.do(flight, () => this.#exec(config, image, token, account));
     const { response, stderr } = await abortable(running, signal);
+    const { auth } = response;
     const scope = scopeOf(response.cacheKeyType);
-    if (
-      token !== undefined &&
-      attributes?.cacheType === 'ServiceAccount' &&
-      [...response.auth.values()].some((entry) => entry.password === token)
-    ) {
+    if (token !== undefined && !perToken && [...auth.values()].some(({ password }) => password === token)) {
       throw new CredentialError(
         'PROVIDER_FAILED',
         "credential provider plugin returned the service account token as the password which is not allowed when service account cache type is not set to 'Token'",
       );
     }
-    says(
-      '9.8',
-      `${joined ? 'joined a run under way' : 'run'}: ${response.auth.size} entries, cache key type ${scope}`,
-    );
+    const how = joined ? 'joined a run under way' : 'run';
+    says('9.8', `${how}: ${auth.size} entries, cache key type ${scope}`);
+    const ran = { from: 'exec', auth, source, exit: 'exit status 0', stderr } as const;
     const duration = response.cacheDurationMs ?? config.defaultCacheDurationMs ?? 0;
     if (duration === 0) {
       says('9.14', 'not cached');
-      return { from: 'exec', auth: response.auth, source, exit: 'exit status 0', stderr, cache: undefined };
+      return { ...ran, cache: undefined };
     }
     const expiresAt = this.#clock.now() + duration;
-    cache.set(scope, image, part, { auth: response.auth, expiresAt });
+    cache.set(scope, image, part, { auth, expiresAt });
     const key = cacheKey(scope, image);
     says('9.14', `cached for ${key} until ${new Date(expiresAt).toISOString()}`);
-    return {
-      from: 'exec',
-      auth: response.auth,
-      source,
-      exit: 'exit status 0',
-      stderr,
-      cache: { scope, key, expiresAt },
+    return { ...ran, cache: { scope, key, expiresAt } };
+  }
+
+  async #token(
+    config: ProviderConfig,
+    account: ServiceAccountIdentity,
+    pod: PodIdentity | undefined,
+    signal: AbortSignal,
+  ): Promise<string | undefined> {
+    if (pod === undefined || this.#tokens === undefined) return undefined;
+    const request = {
+      namespace: account.namespace,
+      serviceAccountName: account.name,
+      serviceAccountUid: account.uid,
+      audience: config.tokenAttributes?.serviceAccountTokenAudience ?? '',
+      pod: { name: pod.name, uid: pod.uid },
     };
+    return this.#tokens.token(request, signal);
   }
 
   async #exec(
@@ -311,6 +270,15 @@ export class CredentialProviders implements ProviderEntries {
   }
 }
 
+function sourceOf(
+  { name: provider }: ProviderConfig,
+  account: ServiceAccountIdentity | undefined,
+): CandidateSource {
+  if (account === undefined) return { kind: 'provider', provider };
+  const { namespace, name, uid } = account;
+  return { kind: 'service-account', namespace, name, uid, provider };
+}
+
 function scopeOf(cacheKeyType: string): CacheScope {
   if (cacheKeyType === 'Image' || cacheKeyType === 'Registry' || cacheKeyType === 'Global')
     return cacheKeyType;
@@ -318,6 +286,10 @@ function scopeOf(cacheKeyType: string): CacheScope {
     'PROVIDER_FAILED',
     `credential provider plugin did not return a valid cacheKeyType: ${goQuote(cacheKeyType.slice(0, 40))}`,
   );
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
 }
 
 /** Waits for a run that others may share: whoever gives up leaves it running. */
