@@ -237,6 +237,11 @@ export class PodSyncer {
       if (!(await startOne(container, 'init')) && plan.start.length === 0) break;
     }
     for (const container of plan.start) await startOne(container, 'app');
+    if (failures.some(({ retryAt }) => retryAt !== undefined)) {
+      // Nothing happens until the pause is over: without this the status would not say so until then.
+      const now = await readRuntimePod(this.#options.runtime, podUid(pod), signal);
+      await this.#report(this.#withKnownStatus(pod), now, {});
+    }
     return outcomeOf(pod, failures);
   }
 

@@ -41,7 +41,10 @@ export interface NodeSystem {
   readonly kubelet: () => Kubelet;
   readonly signal: AbortSignal;
   create<T extends KubeObject>(object: Partial<T> & { kind: string }): Promise<T>;
-  createPod(name: string, spec: Partial<Pod['spec']> & { containers: Pod['spec']['containers'] }): Promise<Pod>;
+  createPod(
+    name: string,
+    spec: Partial<Pod['spec']> & { containers: Pod['spec']['containers'] },
+  ): Promise<Pod>;
   pod(name: string): Promise<Pod | undefined>;
   /** Waits until the newest version of a Pod (undefined once it is gone) fulfils a condition, and returns it. */
   until(name: string, what: string, holds: (pod: Pod | undefined) => boolean): Promise<Pod | undefined>;
@@ -85,10 +88,18 @@ export async function withNodeSystem(
     host: '127.0.0.1',
     port: 0,
     tokens: [
-      { token: ADMIN, user: { name: 'admin', uid: '', groups: ['system:masters', 'system:authenticated'], extra: {} } },
+      {
+        token: ADMIN,
+        user: { name: 'admin', uid: '', groups: ['system:masters', 'system:authenticated'], extra: {} },
+      },
       {
         token: 'node-token',
-        user: { name: `system:node:${NODE}`, uid: '', groups: ['system:nodes', 'system:authenticated'], extra: {} },
+        user: {
+          name: `system:node:${NODE}`,
+          uid: '',
+          groups: ['system:nodes', 'system:authenticated'],
+          extra: {},
+        },
       },
     ],
     serviceAccountSigningKey: await openSigningKey(join(root, 'sa.key')),
@@ -243,7 +254,11 @@ export async function withNodeSystem(
       startKubelet: startKubeletHere,
       stopKubelet,
       logs: async (name, query = '') => {
-        const response = await rawGet(api, pki.ca.cert, `/api/v1/namespaces/default/pods/${name}/log${query}`);
+        const response = await rawGet(
+          api,
+          pki.ca.cert,
+          `/api/v1/namespaces/default/pods/${name}/log${query}`,
+        );
         return response;
       },
     };

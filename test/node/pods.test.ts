@@ -49,8 +49,7 @@ test('a Pod that runs to its end prints its log, succeeds and has the events and
     const pod = await system.until(
       'p',
       'Succeeded without sandbox',
-      (pod) =>
-        pod?.status?.phase === 'Succeeded' && pod.status.conditions?.[0]?.status === 'False',
+      (pod) => pod?.status?.phase === 'Succeeded' && pod.status.conditions?.[0]?.status === 'False',
     );
     assert.deepEqual(await eventLines(system, 'p'), [
       `Normal Pulling Pulling image "${IMAGE}"`,
@@ -92,6 +91,7 @@ test('4.1 4.9 a refused pull is ErrImagePull, then ImagePullBackOff with the fai
     system.images.onPull = async () => Promise.reject(new Error(why));
     await system.createPod('p', { containers: [{ name: 'a', image: IMAGE, command: ['/bin/true'] }] });
     await system.until('p', 'ErrImagePull', waiting('ErrImagePull'));
+    await untilEvent(system, 'p', 'Error: ImagePullBackOff', 1);
     assert.deepEqual(await eventLines(system, 'p'), [
       `Normal Pulling Pulling image "${IMAGE}"`,
       `Warning Failed Failed to pull image "${IMAGE}": ${why}`,
@@ -125,6 +125,7 @@ test('4.1 an image that is never pulled and absent says so, and is looked for ag
       pod?.status?.containerStatuses?.[0]?.state?.waiting?.message,
       `Container image "${IMAGE}" is not present with pull policy of Never`,
     );
+    await untilEvent(system, 'p', 'Error: ErrImageNeverPull', 2);
     const events = await system.events('p');
     assert.deepEqual(
       events.map(({ line, fieldPath }) => `${fieldPath ?? ''} ${line}`),
@@ -177,7 +178,8 @@ test('a failing container is started again at once, then after 10 s, doubling, w
     const second = await system.until(
       'p',
       'CrashLoopBackOff 20s',
-      (pod) => pod?.status?.containerStatuses?.[0]?.state?.waiting?.message?.startsWith('back-off 20s') ?? false,
+      (pod) =>
+        pod?.status?.containerStatuses?.[0]?.state?.waiting?.message?.startsWith('back-off 20s') ?? false,
     );
     assert.equal(second?.status?.containerStatuses?.[0]?.restartCount, 2);
     const lines = await eventLines(system, 'p');
@@ -195,10 +197,7 @@ test('restartPolicy Never and OnFailure decide about the phase', async () => {
     await system.createPod('on-failure', { restartPolicy: 'OnFailure', containers: [sh('exit 0')] });
     const failed = await system.until('never', 'Failed', phase('Failed'));
     assert.equal(failed?.status?.containerStatuses?.[0]?.restartCount, 0);
-    assert.equal(
-      failed?.status?.conditions?.find(({ type }) => type === 'Ready')?.reason,
-      'PodFailed',
-    );
+    assert.equal(failed?.status?.conditions?.find(({ type }) => type === 'Ready')?.reason, 'PodFailed');
     await system.until('on-failure', 'Succeeded', phase('Succeeded'));
   });
 });
@@ -219,7 +218,10 @@ test('init containers run one after the other before the rest, a sidecar keeps r
     });
     const pod = await system.until('p', 'Succeeded', phase('Succeeded'));
     const lines = (await system.logs('p', '?container=a')).text.split('\n');
-    assert.deepEqual(lines.filter((line) => line !== 'sidecar'), ['one', 'two', 'main', '']);
+    assert.deepEqual(
+      lines.filter((line) => line !== 'sidecar'),
+      ['one', 'two', 'main', ''],
+    );
     assert.ok(pod?.status?.initContainerStatuses?.every(({ restartCount }) => restartCount === 0));
     const done = await system.until(
       'p',
@@ -257,13 +259,20 @@ test('environment, volumes and the service account’s token reach the container
       metadata: { name: 's' },
       data: { user: Buffer.from('alice').toString('base64') },
     } as never);
-    await system.create({ kind: 'ConfigMap', metadata: { name: 'c' }, data: { 'a.conf': 'x=1\n', k: 'v' } } as never);
+    await system.create({
+      kind: 'ConfigMap',
+      metadata: { name: 'c' },
+      data: { 'a.conf': 'x=1\n', k: 'v' },
+    } as never);
     await system.createPod('p', {
       restartPolicy: 'Never',
       volumes: [
         { name: 'secret', secret: { secretName: 's', defaultMode: 0o400 } },
         { name: 'config', configMap: { name: 'c', items: [{ key: 'a.conf', path: 'sub/a.conf' }] } },
-        { name: 'down', downwardAPI: { items: [{ path: 'name', fieldRef: { fieldPath: 'metadata.name' } }] } },
+        {
+          name: 'down',
+          downwardAPI: { items: [{ path: 'name', fieldRef: { fieldPath: 'metadata.name' } }] },
+        },
         { name: 'claim', persistentVolumeClaim: { claimName: 'data' } },
       ],
       containers: [
@@ -278,7 +287,10 @@ test('environment, volumes and the service account’s token reach the container
               { name: 'KEY', valueFrom: { configMapKeyRef: { name: 'c', key: 'k' } } },
               { name: 'NODE', valueFrom: { fieldRef: { fieldPath: 'spec.nodeName' } } },
               { name: 'BOTH', value: '$(USER_NAME)-$(KEY)-$(MISSING)' },
-              { name: 'LIMIT', valueFrom: { resourceFieldRef: { resource: 'limits.memory', divisor: '1Mi' } } },
+              {
+                name: 'LIMIT',
+                valueFrom: { resourceFieldRef: { resource: 'limits.memory', divisor: '1Mi' } },
+              },
             ],
             envFrom: [{ prefix: 'FROM_', configMapRef: { name: 'c' } }],
             resources: { limits: { memory: '64Mi' } },
@@ -295,7 +307,7 @@ test('environment, volumes and the service account’s token reach the container
     const pod = await system.until('p', 'Succeeded', phase('Succeeded'));
     assert.equal(
       (await system.logs('p')).text,
-      `alice v ${NODE} alice-v-$(MISSING) 64 v\nalice\nx=1\np\neyJ\ndefault`,
+      `alice v ${NODE} alice-v-$(MISSING) 64 v\nalice\nx=1\np\neyJ\ndefault\n`,
     );
     assert.equal(pod?.status?.containerStatuses?.[0]?.state?.terminated?.message, 'v $(KEY)\n');
     assert.equal(await readFile(join(system.root, 'kubelet/claims/default/data/file'), 'utf8'), 'kept\n');
@@ -318,14 +330,19 @@ const configErrors: { name: string; container: Partial<Container>; message: stri
   {
     name: 'a container that must not be root',
     container: { securityContext: { runAsNonRoot: true } },
-    message: /^container has runAsNonRoot and image will run as root \(pod: "p_default\(.*\)", container: a\)$/,
+    message:
+      /^container has runAsNonRoot and image will run as root \(pod: "p_default\(.*\)", container: a\)$/,
   },
 ];
 for (const { name, container, message } of configErrors) {
   test(`${name} gives CreateContainerConfigError in the kubelet’s words`, async () => {
     await withNodeSystem({}, async (system) => {
       await system.createPod('p', { containers: [sh('true', container)] });
-      const pod = await system.until('p', 'CreateContainerConfigError', waiting('CreateContainerConfigError'));
+      const pod = await system.until(
+        'p',
+        'CreateContainerConfigError',
+        waiting('CreateContainerConfigError'),
+      );
       const said = pod?.status?.containerStatuses?.[0]?.state?.waiting?.message ?? '';
       if (typeof message === 'string') assert.equal(said, message);
       else assert.match(said, message);
@@ -336,7 +353,10 @@ for (const { name, container, message } of configErrors) {
 
 test('a program that is not in the image is a StartError with RunContainerError while it waits', async () => {
   await withNodeSystem({}, async (system) => {
-    await system.createPod('p', { restartPolicy: 'Never', containers: [{ name: 'a', image: IMAGE, command: ['nosuch'] }] });
+    await system.createPod('p', {
+      restartPolicy: 'Never',
+      containers: [{ name: 'a', image: IMAGE, command: ['nosuch'] }],
+    });
     const pod = await system.until('p', 'Failed', phase('Failed'));
     const terminated = pod?.status?.containerStatuses?.[0]?.state?.terminated;
     assert.equal(terminated?.exitCode, 128);
@@ -345,7 +365,10 @@ test('a program that is not in the image is a StartError with RunContainerError 
     assert.equal(terminated?.startedAt, '1970-01-01T00:00:00Z');
     const lines = await eventLines(system, 'p');
     assert.equal(lines.at(-2), 'Normal Created Container created');
-    assert.match(lines.at(-1) ?? '', /^Warning Failed Error: failed to create shim task: OCI runtime create failed/);
+    assert.match(
+      lines.at(-1) ?? '',
+      /^Warning Failed Error: failed to create shim task: OCI runtime create failed/,
+    );
   });
 });
 
@@ -390,7 +413,9 @@ test('containers outlive the agent: the next one finds them, restarts nothing, a
     });
     await system.startKubelet();
     await nothingLeft(system, gone?.metadata.uid ?? '');
-    const containers = await system.runtime().listContainers({ podUid: before?.metadata.uid ?? '' }, system.signal);
+    const containers = await system
+      .runtime()
+      .listContainers({ podUid: before?.metadata.uid ?? '' }, system.signal);
     assert.deepEqual(
       containers.map(({ id, state }) => [`drayage://${id}`, state]),
       [[before?.status?.containerStatuses?.[0]?.containerID, 'running']],
@@ -402,7 +427,11 @@ test('containers outlive the agent: the next one finds them, restarts nothing, a
 test('probes decide about readiness, and a failed liveness probe restarts the container', async () => {
   await withNodeSystem({}, async (system) => {
     await mkdir(join(system.root, 'gates'), { recursive: true });
-    const exec = (file: string) => ({ exec: { command: ['/bin/ls', `/gates/${file}`] }, periodSeconds: 1, timeoutSeconds: 10 });
+    const exec = (file: string) => ({
+      exec: { command: ['/bin/ls', `/gates/${file}`] },
+      periodSeconds: 1,
+      timeoutSeconds: 10,
+    });
     await writeFile(join(system.root, 'gates/alive'), '');
     await system.createPod('p', {
       volumes: [{ name: 'gates', hostPath: { path: join(system.root, 'gates') } }],
@@ -416,6 +445,7 @@ test('probes decide about readiness, and a failed liveness probe restarts the co
     });
     const running = await system.until('p', 'Running', phase('Running'));
     assert.equal(running?.status?.containerStatuses?.[0]?.ready, false);
+    await untilEvent(system, 'p', 'Readiness probe failed', 1);
     await writeFile(join(system.root, 'gates/ready'), '');
     await system.until('p', 'ready', ready);
     const { rm } = await import('node:fs/promises');
@@ -427,7 +457,10 @@ test('probes decide about readiness, and a failed liveness probe restarts the co
     );
     assert.ok(again);
     const lines = await eventLines(system, 'p');
-    assert.ok(lines.some((line) => line.startsWith('Warning Unhealthy Liveness probe failed: ')), lines.join('\n'));
+    assert.ok(
+      lines.some((line) => line.startsWith('Warning Unhealthy Liveness probe failed: ')),
+      lines.join('\n'),
+    );
     assert.ok(lines.some((line) => line.startsWith('Warning Unhealthy Readiness probe failed: ')));
     assert.ok(lines.includes('Normal Killing Container a failed liveness probe, will be restarted'));
   });
@@ -440,7 +473,11 @@ test('3.37 3.38 an image volume is mounted read-only; one that cannot be had fai
     await system.createPod('p', {
       restartPolicy: 'Never',
       volumes,
-      containers: [sh('cat /image/etc/group | head -n 1; touch /image/x 2>/dev/null || echo read-only', { volumeMounts })],
+      containers: [
+        sh('cat /image/etc/group | head -n 1; touch /image/x 2>/dev/null || echo read-only', {
+          volumeMounts,
+        }),
+      ],
     });
     await system.until('p', 'Succeeded', phase('Succeeded'));
     assert.equal((await system.logs('p')).text, 'root:x:0:\nread-only\n');
@@ -454,7 +491,12 @@ test('3.37 3.38 an image volume is mounted read-only; one that cannot be had fai
     });
     await system.until('q', 'ErrImageNeverPull', waiting('ErrImageNeverPull'));
     const events = await system.events('q');
-    assert.ok(events.some(({ line, fieldPath }) => line === 'Warning Failed Error: ErrImageNeverPull' && fieldPath === 'spec.containers{a}'));
+    assert.ok(
+      events.some(
+        ({ line, fieldPath }) =>
+          line === 'Warning Failed Error: ErrImageNeverPull' && fieldPath === 'spec.containers{a}',
+      ),
+    );
   });
 });
 
@@ -464,8 +506,15 @@ test('a log is followed until the container ends, and cut to what is asked for',
       restartPolicy: 'Never',
       containers: [sh('for i in 1 2 3 4; do echo line $i; sleep 0.1; done; printf unfinished')],
     });
-    await system.until('p', 'started', (pod) => pod?.status?.phase === 'Running' || pod?.status?.phase === 'Succeeded');
-    assert.equal((await system.logs('p', '?follow=true')).text, 'line 1\nline 2\nline 3\nline 4\nunfinished\n');
+    await system.until(
+      'p',
+      'started',
+      (pod) => pod?.status?.phase === 'Running' || pod?.status?.phase === 'Succeeded',
+    );
+    assert.equal(
+      (await system.logs('p', '?follow=true')).text,
+      'line 1\nline 2\nline 3\nline 4\nunfinished\n',
+    );
     assert.equal((await system.logs('p', '?tailLines=2')).text, 'line 4\nunfinished\n');
     assert.equal((await system.logs('p', '?limitBytes=4')).text, 'line');
     assert.match((await system.logs('p', '?timestamps=true&tailLines=1')).text, /^\d{4}-\S+Z unfinished\n$/);
@@ -473,6 +522,14 @@ test('a log is followed until the container ends, and cut to what is asked for',
 });
 
 const typeOfPod = { group: '', version: 'v1', resource: 'pods', kind: 'Pod', namespaced: true } as const;
+
+async function untilEvent(system: NodeSystem, name: string, text: string, count: number): Promise<void> {
+  for (let tries = 0; tries < 500; tries++) {
+    const events = await system.events(name);
+    if (events.some((event) => event.line.includes(text) && event.count >= count)) return;
+  }
+  assert.fail(`no event "${text}" (x${count})`);
+}
 
 async function logged(system: NodeSystem, name: string, text: string): Promise<void> {
   for (let tries = 0; tries < 500; tries++) {
