@@ -208,6 +208,7 @@ export interface PodStatus {
   containerStatuses?: PodContainerStatus[];
   ephemeralContainerStatuses?: PodContainerStatus[];
   qosClass?: string;
+  resources?: ResourceRequirements;
 }
 
 export interface Pod extends KubeObject {

@@ -57,6 +57,6 @@ export function podStatus(pod: Pod, running: RuntimePod, facts: PodFacts): PodSt
     containerStatuses: containers,
     ...(before?.qosClass === undefined ? {} : { qosClass: before.qosClass }),
     // What the Pod as a whole was given: nothing is limited at that level here.
-    ...{ resources: {} },
+    resources: {},
   };
 }

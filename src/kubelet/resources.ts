@@ -39,16 +39,11 @@ export function resourceConfig(
 }
 
 function oomScore(pod: Pod, memoryRequest: number, memoryCapacity: number): number {
-  switch (pod.status?.qosClass) {
-    case 'Guaranteed':
-      return GUARANTEED_OOM;
-    case 'Burstable': {
-      const score = 1000 - Math.floor((1000 * memoryRequest) / Math.max(1, memoryCapacity));
-      return Math.min(Math.max(score, 1000 + GUARANTEED_OOM), BEST_EFFORT_OOM - 1);
-    }
-    default:
-      return BEST_EFFORT_OOM;
-  }
+  const qos = pod.status?.qosClass;
+  if (qos === 'Guaranteed') return GUARANTEED_OOM;
+  if (qos !== 'Burstable') return BEST_EFFORT_OOM;
+  const score = 1000 - Math.floor((1000 * memoryRequest) / Math.max(1, memoryCapacity));
+  return Math.min(Math.max(score, 1000 + GUARANTEED_OOM), BEST_EFFORT_OOM - 1);
 }
 
 function amount(value: string | number | undefined): number | undefined {

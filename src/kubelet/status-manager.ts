@@ -74,8 +74,11 @@ export class StatusManager {
 
   /** Resolves when everything set for a Pod is written, or the Pod is gone. */
   async written(uid: string): Promise<void> {
-    const entry = this.#entries.get(uid);
-    while (entry?.running !== undefined) await entry.running;
+    for (;;) {
+      const running = this.#entries.get(uid)?.running;
+      if (running === undefined) return;
+      await running;
+    }
   }
 
   forget(uid: string): void {
