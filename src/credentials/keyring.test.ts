@@ -77,6 +77,11 @@ test('6.11 the repository is compared as normalised: a familiar name matches no 
   assert.deepEqual(users(['docker.io/library/busybox:1'], BUSYBOX), []);
 });
 
+test('6.12 an empty port is no port, and an address in brackets is a host', () => {
+  assert.deepEqual(users(['r.io:'], 'r.io/app'), ['r.io:#0']);
+  assert.deepEqual(users(['[fd00::1]:5000'], '[fd00::1]:5000/app'), ['[fd00::1]:5000#0']);
+});
+
 test('6.10 an entry whose key is no URL is skipped and the others stay', () => {
   assert.deepEqual(users(['r.io:port', 'r.io'], 'r.io/app'), ['r.io#1']);
 });

@@ -69,8 +69,11 @@ export function lookup(entries: Iterable<KeyringEntry>, repository: string): Can
   const fallback: KeyringEntry[] = [];
   for (const entry of entries) {
     if (entry.key === DEFAULT_REGISTRY_KEY) fallback.push(entry);
-    if (image === undefined || entry.pattern === undefined) continue;
-    if (mismatch(entry.pattern, image) === undefined) found.push(entry);
+    const { pattern } = entry;
+    if (image === undefined || pattern === undefined) continue;
+    // Nearly all entries of a large keyring are for another host: they are left without comparing part by part.
+    if (!pattern.wildcard && pattern.host !== image.host) continue;
+    if (mismatch(pattern, image) === undefined) found.push(entry);
   }
   if (found.length > 0) return found.sort((a, b) => compareBytes(b.key, a.key)).map(withoutPattern);
   return isDefaultRegistry(repository) ? fallback.map(withoutPattern) : [];

@@ -49,6 +49,10 @@ export function secretEntries(secret: PullSecret): readonly KeyringEntry[] | und
   const known = parsed.get(secret);
   if (known !== undefined && known.value === value) return known.entries;
   const { name, namespace = '', uid = '' } = secret.metadata;
+  // A manifest from a file was not checked by an API server.
+  if (typeof value !== 'string') {
+    throw new MalformedSecretError(secret, 'Secret.data holds a value that is no base64 text');
+  }
   try {
     const bytes = decodeGoBase64(value);
     if (bytes.length === 0) return undefined;

@@ -137,6 +137,18 @@ test('a glob made to backtrack is answered at once', () => {
   assert.equal(globMatches(`${'a*'.repeat(60)}b`, 'a'.repeat(5000)), false);
 });
 
+test('6.12 what matches without wildcard has the same host', () => {
+  const host = fc.stringMatching(/^[a-b](?:\.[a-b]){0,2}(?::[0-1]?)?$/);
+  fc.assert(
+    fc.property(host, host, (a, b) => {
+      const [left, right] = [parsePattern(a), parsePattern(`${b}/app`)];
+      assert.ok(left !== undefined && right !== undefined);
+      assert.equal(mismatch(left, right) === undefined, left.host === right.host);
+    }),
+    runs,
+  );
+});
+
 test('any two strings can be compared', () => {
   const nasty = fc.string({
     unit: fc.constantFrom(

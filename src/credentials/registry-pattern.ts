@@ -10,8 +10,8 @@ import { parseAuthority, unescapePath } from './_go-url.ts';
 
 /** The parts of a pattern or of an image repository that matching compares. */
 export interface RegistryPattern {
-  /** Index key: `host[:port]` and path (rule 6.10). */
-  readonly key: string;
+  /** `host[:port]`: two patterns without wildcard that differ here match different images. */
+  readonly host: string;
   readonly labels: readonly string[];
   readonly port: string;
   readonly path: string;
@@ -32,7 +32,7 @@ export function parsePattern(schemeless: string): RegistryPattern | undefined {
   if (url === undefined) return undefined;
   const { host, port } = splitHostPort(url.host);
   return {
-    key: schemeless,
+    host: port === '' ? host : `${host}:${port}`,
     labels: host.split('.'),
     port,
     path: url.path,
