@@ -13,7 +13,7 @@ export const MAX_BODY = 3 * 1024 * 1024;
  */
 export async function readBody(request: IncomingMessage): Promise<RequestBody> {
   const mediaType = mediaTypeOf(request.headers['content-type']);
-  const tooLarge = (): Error => requestEntityTooLarge(`Request entity too large: limit is ${MAX_BODY}`);
+  const tooLarge = (): Error => requestEntityTooLarge(`limit is ${MAX_BODY}`);
   if (Number(request.headers['content-length'] ?? 0) > MAX_BODY) throw tooLarge();
   const chunks: Buffer[] = [];
   let size = 0;

@@ -28,7 +28,7 @@ export function startServiceAccountController(context: ControllerContext): void 
 export function startRootCaController(context: ControllerContext, rootCa: string): void {
   const data = { 'ca.crt': rootCa };
   keepInEachNamespace(context, CONFIG_MAPS, ROOT_CA_NAME, async (namespace, found, signal) => {
-    const present = found as ConfigMap | undefined;
+    const present: ConfigMap | undefined = found;
     if (present !== undefined) {
       if (present.data?.['ca.crt'] === rootCa && Object.keys(present.data).length === 1) return;
       await context.client.update(CONFIG_MAPS, { ...present, data }, signal);

@@ -1,0 +1,339 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { startTestApi, type RawRequest, type TestApi } from '../../test/support/test-api.ts';
+
+/* Answers as recorded from Kubernetes 1.36.2: code, reason and message. */
+
+let api: TestApi;
+const NS = '/api/v1/namespaces/demo';
+const pod = {
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { name: 'p1' },
+  spec: { containers: [{ name: 'a', image: 'x:1' }] },
+};
+const map = (name: string, rest: object = {}): object => ({
+  apiVersion: 'v1',
+  kind: 'ConfigMap',
+  metadata: { name },
+  data: {},
+  ...rest,
+});
+
+before(async () => {
+  api = await startTestApi();
+  await api.send('POST', '/api/v1/namespaces', { body: { metadata: { name: 'demo' } } });
+  await api.send('POST', `${NS}/serviceaccounts`, { body: { metadata: { name: 'default' } } });
+  const made = await api.send('POST', `${NS}/configmaps`, { body: map('c1') });
+  assert.equal(made.code, 201, made.text);
+});
+after(() => api.close());
+
+interface Row {
+  readonly name: string;
+  readonly method?: string;
+  readonly path: string;
+  readonly send?: RawRequest;
+  readonly code: number;
+  readonly reason?: string;
+  readonly message: string;
+}
+
+const MERGE = 'application/merge-patch+json';
+const rows: readonly Row[] = [
+  {
+    name: 'a missing object',
+    path: `${NS}/pods/nosuch`,
+    code: 404,
+    reason: 'NotFound',
+    message: 'pods "nosuch" not found',
+  },
+  {
+    name: 'a missing object of a named group',
+    path: '/apis/apps/v1/namespaces/demo/deployments/nosuch',
+    code: 404,
+    reason: 'NotFound',
+    message: 'deployments.apps "nosuch" not found',
+  },
+  {
+    name: 'a create in a missing namespace',
+    method: 'POST',
+    path: '/api/v1/namespaces/nosuchns/pods',
+    send: { body: pod },
+    code: 404,
+    reason: 'NotFound',
+    message: 'namespaces "nosuchns" not found',
+  },
+  {
+    name: 'a second create',
+    method: 'POST',
+    path: `${NS}/configmaps`,
+    send: { body: map('c1') },
+    code: 409,
+    reason: 'AlreadyExists',
+    message: 'configmaps "c1" already exists',
+  },
+  {
+    name: 'a stale resourceVersion in a patch',
+    method: 'PATCH',
+    path: `${NS}/configmaps/c1`,
+    send: { body: { metadata: { resourceVersion: '1' } }, contentType: MERGE },
+    code: 409,
+    reason: 'Conflict',
+    message:
+      'Operation cannot be fulfilled on configmaps "c1": the object has been modified; please apply your changes to the latest version and try again',
+  },
+  {
+    name: 'another name in the body',
+    method: 'PUT',
+    path: `${NS}/configmaps/c1`,
+    send: { body: map('c2') },
+    code: 400,
+    reason: 'BadRequest',
+    message: 'the name of the object (c2) does not match the name on the URL (c1)',
+  },
+  {
+    name: 'another namespace in the body',
+    method: 'POST',
+    path: `${NS}/configmaps`,
+    send: { body: map('x', { metadata: { name: 'x', namespace: 'default' } }) },
+    code: 400,
+    reason: 'BadRequest',
+    message: 'the namespace of the provided object does not match the namespace sent on the request',
+  },
+  {
+    name: 'a resourceVersion on create',
+    method: 'POST',
+    path: `${NS}/configmaps`,
+    send: { body: map('rv', { metadata: { name: 'rv', resourceVersion: '5' } }) },
+    code: 500,
+    message: 'resourceVersion should not be set on objects to be created',
+  },
+  {
+    name: 'a bad label selector',
+    path: `${NS}/pods?labelSelector=a%3D%3Db%3D%3Dc`,
+    code: 400,
+    reason: 'BadRequest',
+    message: "found '==', expected: ',' or 'end of string'",
+  },
+  {
+    name: 'a field that is not selectable',
+    path: `${NS}/pods?fieldSelector=spec.foo%3Dbar`,
+    code: 400,
+    reason: 'BadRequest',
+    message: 'field label not supported: spec.foo',
+  },
+  {
+    name: 'a bad limit',
+    path: `${NS}/configmaps?limit=x`,
+    code: 400,
+    reason: 'BadRequest',
+    message: 'strconv.ParseInt: parsing "x": invalid syntax',
+  },
+  {
+    name: 'a bad resourceVersion',
+    path: `${NS}/configmaps?resourceVersion=abc`,
+    code: 400,
+    reason: 'BadRequest',
+    message:
+      'invalid resource version: resourceVersion: Invalid value: "abc": strconv.ParseUint: parsing "abc": invalid syntax',
+  },
+  {
+    name: 'a match without a resourceVersion',
+    path: `${NS}/configmaps?resourceVersionMatch=Exact`,
+    code: 422,
+    reason: 'Invalid',
+    message:
+      'ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided',
+  },
+  {
+    name: 'a continue token that is none',
+    path: `${NS}/configmaps?continue=abc&limit=1`,
+    code: 400,
+    reason: 'BadRequest',
+    message:
+      "invalid continue token: continue key is not valid: invalid character 'i' looking for beginning of value",
+  },
+  {
+    name: 'an unknown dryRun',
+    method: 'POST',
+    path: `${NS}/configmaps?dryRun=Some`,
+    send: { body: map('x') },
+    code: 422,
+    reason: 'Invalid',
+    message:
+      'CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: ["Some"]: supported values: "All"',
+  },
+  {
+    name: 'an unknown fieldValidation',
+    method: 'POST',
+    path: `${NS}/configmaps?fieldValidation=Bogus`,
+    send: { body: map('x') },
+    code: 422,
+    reason: 'Invalid',
+    message:
+      'CreateOptions.meta.k8s.io "" is invalid: fieldValidation: Unsupported value: "Bogus": supported values: "", "Ignore", "Strict", "Warn"',
+  },
+  {
+    name: 'an unknown field under strict validation',
+    method: 'POST',
+    path: `${NS}/pods?fieldValidation=Strict`,
+    send: { body: { ...pod, spec: { ...pod.spec, bogus: 1 } } },
+    code: 400,
+    reason: 'BadRequest',
+    message:
+      'Pod in version "v1" cannot be handled as a Pod: strict decoding error: unknown field "spec.bogus"',
+  },
+  {
+    name: 'an unknown propagation policy',
+    method: 'DELETE',
+    path: `${NS}/configmaps/c1?propagationPolicy=Bogus`,
+    code: 422,
+    reason: 'Invalid',
+    message:
+      'DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Unsupported value: "Bogus": supported values: "Foreground", "Background", "Orphan", "nil"',
+  },
+  {
+    name: 'force without apply',
+    method: 'PATCH',
+    path: `${NS}/configmaps/c1?force=true`,
+    send: { body: {}, contentType: MERGE },
+    code: 422,
+    reason: 'Invalid',
+    message:
+      'PatchOptions.meta.k8s.io "" is invalid: force: Forbidden: may not be specified for non-apply patch',
+  },
+  {
+    name: 'apply without a field manager',
+    method: 'PATCH',
+    path: `${NS}/configmaps/ap1`,
+    send: { body: map('ap1'), contentType: 'application/apply-patch+yaml' },
+    code: 422,
+    reason: 'Invalid',
+    message:
+      'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch',
+  },
+  {
+    name: 'an unsupported content type',
+    method: 'POST',
+    path: `${NS}/pods`,
+    send: { body: '{}', contentType: 'text/plain' },
+    code: 415,
+    reason: 'UnsupportedMediaType',
+    message:
+      'the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf',
+  },
+  {
+    name: 'an unsupported patch type',
+    method: 'PATCH',
+    path: `${NS}/configmaps/c1`,
+    send: { body: {}, contentType: 'application/json' },
+    code: 415,
+    reason: 'UnsupportedMediaType',
+    message: '415: Unsupported Media Type',
+  },
+  {
+    name: 'a method that a path does not have',
+    method: 'PUT',
+    path: `${NS}/pods`,
+    send: { body: pod },
+    code: 405,
+    reason: 'MethodNotAllowed',
+    message: 'the server does not allow this method on the requested resource',
+  },
+  {
+    name: 'an unknown resource',
+    path: `${NS}/foos`,
+    code: 404,
+    reason: 'NotFound',
+    message: 'the server could not find the requested resource',
+  },
+  {
+    name: 'a Pod whose service account does not exist',
+    method: 'POST',
+    path: `${NS}/pods`,
+    send: { body: { ...pod, spec: { ...pod.spec, serviceAccountName: 'nosuch' } } },
+    code: 403,
+    reason: 'Forbidden',
+    message:
+      'pods "p1" is forbidden: error looking up service account demo/nosuch: serviceaccount "nosuch" not found',
+  },
+  {
+    name: 'the deletion of a system namespace',
+    method: 'DELETE',
+    path: '/api/v1/namespaces/default',
+    code: 403,
+    reason: 'Forbidden',
+    message: 'namespaces "default" is forbidden: this namespace may not be deleted',
+  },
+  {
+    name: 'a token for too short a time',
+    method: 'POST',
+    path: `${NS}/serviceaccounts/default/token`,
+    send: { body: { spec: { expirationSeconds: 5 } } },
+    code: 422,
+    reason: 'Invalid',
+    message:
+      'TokenRequest.authentication.k8s.io "" is invalid: spec.expirationSeconds: Invalid value: 5: may not specify a duration less than 10 minutes',
+  },
+];
+
+for (const row of rows) {
+  test(`the API answers as upstream: ${row.name}`, async () => {
+    const answer = await api.send(row.method ?? 'GET', row.path, row.send);
+    const status = answer.json<{ reason?: string; message: string; code: number }>();
+    assert.equal(status.message, row.message);
+    assert.equal(status.reason, row.reason);
+    assert.equal(answer.code, row.code);
+    assert.equal(status.code, row.code);
+  });
+}
+
+test('an unknown group and an unknown path answer plain text', async () => {
+  for (const path of ['/apis/none.example/v1/foos', '/nosuch']) {
+    const answer = await api.send('GET', path);
+    assert.equal(answer.code, 404);
+    assert.equal(answer.text, '404 page not found\n');
+  }
+});
+
+test('a body over the limit is refused before it was read', async () => {
+  const answer = await api.send('POST', `${NS}/configmaps`, { body: 'x'.repeat(3 * 1024 * 1024 + 1) });
+  assert.equal(answer.code, 413);
+  assert.equal(answer.json()['message'], 'Request entity is too large: limit is 3145728');
+});
+
+test('a refusal in YAML is YAML', async () => {
+  const answer = await api.send('GET', `${NS}/pods/nosuch`, { accept: 'application/yaml' });
+  assert.equal(answer.headers['content-type'], 'application/yaml');
+  assert.match(answer.text, /^apiVersion: v1\ncode: 404\ndetails:\n {2}kind: pods\n {2}name: nosuch\n/);
+});
+
+test('unknown fields are warned about, each in a header of its own', async () => {
+  const body = { ...pod, spec: { containers: [{ name: 'a', image: 'x:1', imagePullPolcy: 'x' }], bogus: 1 } };
+  const answer = await api.send('POST', `${NS}/pods?dryRun=All`, { body });
+  assert.equal(answer.code, 201);
+  assert.equal(
+    answer.headers['warning'],
+    '299 - "unknown field \\"spec.bogus\\"", 299 - "unknown field \\"spec.containers[0].imagePullPolcy\\""',
+  );
+});
+
+test('a dry run changes nothing', async () => {
+  const answer = await api.send('POST', `${NS}/configmaps?dryRun=All`, { body: map('dry') });
+  assert.equal(answer.code, 201);
+  assert.equal((await api.send('GET', `${NS}/configmaps/dry`)).code, 404);
+  const gone = await api.send('DELETE', `${NS}/configmaps/c1?dryRun=All`);
+  assert.equal(gone.code, 200);
+  assert.equal((await api.send('GET', `${NS}/configmaps/c1`)).code, 200);
+});
+
+test('keys that JavaScript treats specially stay data', async () => {
+  const body =
+    '{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"proto"},"data":{"__proto__":"a","constructor":"b"}}';
+  const answer = await api.send('POST', `${NS}/configmaps`, { body });
+  // "__proto__" is a legal key of a ConfigMap; whether or not it is kept, no object of the server may change.
+  assert.ok(answer.code === 201 || answer.code === 422, answer.text);
+  assert.equal(Reflect.get({}, 'a'), undefined);
+  assert.match((await api.send('GET', `${NS}/configmaps/c1`)).text, /"name":"c1"/);
+});
