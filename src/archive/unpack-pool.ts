@@ -8,6 +8,8 @@ import type { UnpackJob, UnpackResult } from './unpack-job.ts';
 
 /** Most worker threads: more than this many layers at once wait for the disk anyway. */
 const MAX_WORKERS = 8;
+/** How long a thread may have nothing to do before it ends: one costs some 40 MB, and starts in a fraction of a second. */
+const IDLE_MS = 5_000;
 /** Bytes sent to a worker that it has not used yet; the sender waits beyond this. */
 const WINDOW_BYTES = 4 * 1024 * 1024;
 /** Small chunks of a socket are gathered to this size: one message for many of them. */
@@ -104,6 +106,8 @@ interface Running<T> {
   readonly outcome: Promise<T>;
   /** Sends bytes, which the worker then owns. */
   send(chunk: Uint8Array<ArrayBuffer>): void;
+  /** Returns memory for one message, used before where there is some. */
+  memory(): ArrayBuffer;
   /** Resolves when less than a window of bytes is unused, or when the job is over. */
   room(): Promise<void>;
   end(): void;
@@ -114,15 +118,21 @@ interface Pending {
   readonly resolve: (result: TaskResult[keyof TaskResult]) => void;
   readonly reject: (error: Error) => void;
   unused: number;
+  /** Memory that came back from the worker; never more than a window of it. */
+  readonly free: ArrayBuffer[];
   wake: () => void;
 }
 
 class PoolWorker {
   readonly #worker: Worker;
   readonly #pending = new Map<number, Pending>();
+  readonly #onGone: () => void;
+  #idle: NodeJS.Timeout | undefined;
   #lastId = 0;
 
-  constructor(onExit: () => void) {
+  /** @param onGone told once, before the thread ends by itself or when it ended otherwise: no task may be given to it any more */
+  constructor(onGone: () => void) {
+    this.#onGone = onGone;
     // Sources run as they are, so the worker is a `.ts` file beside a `.ts` file and a `.js` file beside a `.js` file.
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
     this.#worker = new Worker(new URL(`./unpack-worker.${extension}`, import.meta.url), { execArgv: [] });
@@ -131,7 +141,7 @@ class PoolWorker {
     this.#worker.on('error', (error) => this.#failAll(error));
     this.#worker.on('exit', () => {
       this.#failAll(new Error('the thread ended'));
-      onExit();
+      this.#onGone();
     });
   }
 
@@ -147,9 +157,11 @@ class PoolWorker {
       resolve: (result) => resolve(result as TaskResult[K]),
       reject,
       unused: 0,
+      free: [],
       wake: () => {},
     };
     this.#pending.set(id, pending);
+    clearTimeout(this.#idle);
     this.#worker.ref();
     this.#post({ kind: 'start', id, task });
     return {
@@ -159,6 +171,7 @@ class PoolWorker {
         pending.unused += chunk.length;
         this.#post({ kind: 'chunk', id, chunk }, [chunk.buffer]);
       },
+      memory: () => pending.free.pop() ?? new ArrayBuffer(MESSAGE_BYTES),
       room: () =>
         new Promise<void>((resolve) => {
           if (pending.unused < WINDOW_BYTES || !this.#pending.has(id)) resolve();
@@ -170,6 +183,7 @@ class PoolWorker {
   }
 
   async stop(): Promise<void> {
+    clearTimeout(this.#idle);
     await this.#worker.terminate();
   }
 
@@ -181,7 +195,8 @@ class PoolWorker {
     const pending = this.#pending.get(message.id);
     if (pending === undefined) return;
     if (message.kind === 'used') {
-      pending.unused -= message.bytes;
+      pending.unused -= message.chunk.length;
+      pending.free.push(message.chunk.buffer);
       if (pending.unused < WINDOW_BYTES) pending.wake();
       return;
     }
@@ -201,18 +216,24 @@ class PoolWorker {
     this.#pending.delete(id);
     pending.wake();
     // An idle pool does not keep the process alive.
-    if (this.#pending.size === 0) this.#worker.unref();
+    if (this.#pending.size > 0) return;
+    this.#worker.unref();
+    this.#idle = setTimeout(() => {
+      this.#onGone();
+      void this.stop();
+    }, IDLE_MS).unref();
   }
 }
 
 class ChunkedSink implements UnpackSink {
   readonly #task: Running<UnpackResult>;
-  #buffer = new Uint8Array(MESSAGE_BYTES);
+  #buffer: Uint8Array<ArrayBuffer>;
   #filled = 0;
   #over = false;
 
   constructor(task: Running<UnpackResult>) {
     this.#task = task;
+    this.#buffer = new Uint8Array(task.memory());
     const over = (): void => {
       this.#over = true;
     };
@@ -250,7 +271,7 @@ class ChunkedSink implements UnpackSink {
     if (this.#filled === 0) return;
     // The worker takes the whole buffer over: what was gathered is sent, never copied again.
     this.#task.send(this.#buffer.subarray(0, this.#filled));
-    this.#buffer = new Uint8Array(MESSAGE_BYTES);
+    this.#buffer = new Uint8Array(this.#task.memory());
     this.#filled = 0;
   }
 }

@@ -115,8 +115,12 @@ export async function openLayerStore(directory: string, options: LayerStoreOptio
   const root = await realpath(directory);
   await mkdir(join(root, 'links'), { recursive: true });
   await mkdir(join(root, 'variants'), { recursive: true });
-  await options.pool.remove(join(root, 'staging'), never);
-  await mkdir(join(root, 'staging'));
+  // Only a crashed process leaves something there; a thread is not started to remove nothing.
+  await mkdir(join(root, 'staging'), { recursive: true });
+  if ((await readdir(join(root, 'staging'))).length > 0) {
+    await options.pool.remove(join(root, 'staging'), never);
+    await mkdir(join(root, 'staging'));
+  }
   const overlay = options.overlay ?? (await probeOverlay(root));
   const store = new DirectoryLayerStore(root, options, overlay);
   await store.dropUnsynced();
