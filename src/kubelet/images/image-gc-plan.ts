@@ -65,13 +65,15 @@ export function planImageGc(input: GcInput): readonly GcVerdict[] {
   const candidates = gcCandidates(images);
   if (policy.highThresholdPercent === 100 && policy.maxAge === 0)
     return [...candidates.map((image) => stays(image, 'collection is turned off')), ...kept];
-  const overage = uptime > policy.maxAge ? candidates.filter((image) => isOverage(image, policy, now)) : [];
-  const removed: GcVerdict[] = overage.map((image) => ({ image, remove: true, reason: 'age' }));
+  const overage = new Set(
+    uptime > policy.maxAge ? candidates.filter((image) => isOverage(image, policy, now)) : [],
+  );
+  const removed: GcVerdict[] = [...overage].map((image) => ({ image, remove: true, reason: 'age' }));
   const target = space.capacity > 0 ? bytesToFree(space, policy) : 0;
   // The age pass has made room already when the space pass looks.
-  let freed = overage.reduce((sum, { size }) => sum + size, 0);
+  let freed = [...overage].reduce((sum, { size }) => sum + size, 0);
   for (const image of candidates) {
-    if (overage.includes(image)) continue;
+    if (overage.has(image)) continue;
     const why = whyKept(image, policy, now);
     if (target <= 0) kept.push(stays(image, 'there is room enough'));
     else if (freed >= target) kept.push(stays(image, 'enough is freed without it'));

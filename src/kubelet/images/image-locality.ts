@@ -1,5 +1,5 @@
 import type { PodSpec } from '../../kube/pod.ts';
-import type { NodeImage } from './node-status-images.ts';
+import type { NodeImage } from '../node/node-images.ts';
 
 const MIB = 1024 * 1024;
 /** Below this an image is fetched in no time. */

@@ -128,7 +128,7 @@ test('3.31 listing skips folders, other names and temporary files', async () => 
   const root = await newRoot();
   const files = await PullRecordFiles.open(root, () => assert.fail());
   await files.writeIntent('a');
-  await mkdir(join(pullingDir(root), `${recordFileName('b')}`));
+  await mkdir(join(pullingDir(root), recordFileName('b')));
   await writeFile(join(pullingDir(root), 'README'), 'x');
   await writeFile(join(pullingDir(root), `${recordFileName('c')}.tmp`), encodeIntent('c'));
   assert.deepEqual(await files.listIntents(), { values: ['a'], errors: [] });
