@@ -20,13 +20,14 @@ export interface TaskResult {
 /** What the pool tells a worker. */
 export type ToWorker =
   | { readonly kind: 'start'; readonly id: number; readonly task: WorkerTask }
-  | { readonly kind: 'chunk'; readonly id: number; readonly chunk: Uint8Array }
+  | { readonly kind: 'chunk'; readonly id: number; readonly chunk: Uint8Array<ArrayBuffer> }
   | { readonly kind: 'end'; readonly id: number }
   | { readonly kind: 'abort'; readonly id: number };
 
 /** What a worker tells the pool. */
 export type ToPool =
-  | { readonly kind: 'used'; readonly id: number; readonly bytes: number }
+  /** The chunk was used, and comes back for the next bytes: fresh memory for every chunk would cost more than the copying. */
+  | { readonly kind: 'used'; readonly id: number; readonly chunk: Uint8Array<ArrayBuffer> }
   | { readonly kind: 'done'; readonly id: number; readonly result: TaskResult[keyof TaskResult] }
   | {
       readonly kind: 'failed';

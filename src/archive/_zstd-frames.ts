@@ -1,4 +1,3 @@
-import { Transform, type TransformCallback } from 'node:stream';
 import { ArchiveError } from './archive-error.ts';
 
 const FRAME_MAGIC = 0xfd2fb528;
@@ -18,12 +17,12 @@ type Step =
   | 'checksum';
 
 /**
- * Cuts a zstd stream at the ends of its frames, because node:zlib takes whatever follows the first frame within one write for
+ * Cuts the pieces of a zstd stream at the ends of its frames, because node:zlib takes whatever follows the first frame within one write for
  * garbage, but begins a new frame with a new write. Skippable frames (of estargz and zstd:chunked) are dropped here.
  *
  * @see RFC 8878, section 3.1
  */
-export class ZstdFrameSplitter extends Transform {
+export class ZstdFrameSplitter {
   #step: Step = 'magic';
   /** Bytes that the step still wants; their values matter for headers only. */
   #wanted = 4;
@@ -32,24 +31,9 @@ export class ZstdFrameSplitter extends Transform {
   #descriptor = 0;
   #lastBlock = false;
 
-  override _transform(chunk: Buffer, _encoding: BufferEncoding, callback: TransformCallback): void {
-    try {
-      this.#split(chunk);
-      callback();
-    } catch (error) {
-      callback(error as Error);
-    }
-  }
-
-  override _flush(callback: TransformCallback): void {
-    if (this.#step === 'magic' && this.#headerLength === 0) callback();
-    else
-      callback(
-        new ArchiveError('BAD_ARCHIVE', 'Cannot decompress layer: zstd stream ends in the middle of a frame'),
-      );
-  }
-
-  #split(chunk: Buffer): void {
+  /** Returns what of `chunk` belongs to frames, never two frames in one piece. The pieces share its memory. */
+  split(chunk: Buffer): Buffer[] {
+    const pieces: Buffer[] = [];
     let begin = 0;
     let at = 0;
     while (at < chunk.length) {
@@ -66,17 +50,27 @@ export class ZstdFrameSplitter extends Transform {
       this.#next();
       if (before === 'magic' && this.#step === 'descriptor') {
         // The magic may have come in pieces that were held back until it was known what begins.
-        this.push(Buffer.from(this.#header.subarray(0, 4)));
+        pieces.push(Buffer.from(this.#header.subarray(0, 4)));
         begin = at;
       } else if (this.#step === 'magic') {
         if (before !== 'skippable' && before !== 'skippable-size' && at > begin)
-          this.push(chunk.subarray(begin, at));
+          pieces.push(chunk.subarray(begin, at));
         begin = at;
       }
       this.#headerLength = 0;
     }
     const inside = this.#step !== 'magic' && this.#step !== 'skippable-size' && this.#step !== 'skippable';
-    if (inside && at > begin) this.push(chunk.subarray(begin, at));
+    if (inside && at > begin) pieces.push(chunk.subarray(begin, at));
+    return pieces;
+  }
+
+  /** Says that no more bytes come. @throws ArchiveError `BAD_ARCHIVE` in the middle of a frame */
+  finish(): void {
+    if (this.#step === 'magic' && this.#headerLength === 0) return;
+    throw new ArchiveError(
+      'BAD_ARCHIVE',
+      'Cannot decompress layer: zstd stream ends in the middle of a frame',
+    );
   }
 
   #next(): void {

@@ -1,5 +1,4 @@
-import { Readable, type Transform } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import type { Transform } from 'node:stream';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { ArchiveError } from './archive-error.ts';
 import { ZstdFrameSplitter } from './_zstd-frames.ts';
@@ -47,7 +46,7 @@ export async function* decompress(
   }
   const { magic, all } = await peek(counted(), MAGIC_BYTES);
   const compression = compressionOf(magic);
-  for await (const chunk of inflate(all, compression, signal)) {
+  for await (const chunk of inflate(all, compression)) {
     given += chunk.length;
     if (compression !== 'none' && given > free && given > taken * ratio) {
       throw new ArchiveError(
@@ -72,37 +71,55 @@ export function compressionOf(magic: Uint8Array): Compression {
   return 'none';
 }
 
-async function* inflate(
-  source: AsyncIterable<Uint8Array>,
-  compression: Compression,
-  signal: AbortSignal,
-): AsyncGenerator<Buffer> {
+async function* inflate(source: AsyncIterable<Uint8Array>, compression: Compression): AsyncGenerator<Buffer> {
   if (compression === 'none') {
     for await (const chunk of source) yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
     return;
   }
-  const stages: Transform[] =
-    compression === 'gzip'
-      ? [createGunzip({ chunkSize: OUTPUT_CHUNK })]
-      : [new ZstdFrameSplitter(), createZstdDecompress({ chunkSize: OUTPUT_CHUNK })];
-  const last = stages.at(-1) as Transform;
-  // The failure is met by whoever reads the last stage; the pipeline only has to pass it on and clean up.
-  const done = pipeline([Readable.from(source), ...stages], { signal }).catch((error: unknown) => error);
+  const zstd = compression === 'zstd' ? new ZstdFrameSplitter() : undefined;
+  const stage =
+    zstd === undefined
+      ? createGunzip({ chunkSize: OUTPUT_CHUNK })
+      : createZstdDecompress({ chunkSize: OUTPUT_CHUNK });
+  const feed = async (): Promise<void> => {
+    try {
+      for await (const chunk of source) {
+        const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
+        for (const piece of zstd?.split(bytes) ?? [bytes]) await write(stage, piece);
+      }
+      zstd?.finish();
+      stage.end();
+    } catch (error) {
+      // The reader of the stage meets the failure; when the reader is gone already, nobody has to.
+      stage.destroy(error as Error);
+    }
+  };
+  void feed();
   try {
-    for await (const chunk of last) yield chunk as Buffer;
+    for await (const chunk of stage) yield chunk as Buffer;
   } catch (error) {
-    signal.throwIfAborted();
-    throw await archiveError(error, done);
+    throw archiveError(error);
+  } finally {
+    stage.destroy();
   }
 }
 
-async function archiveError(error: unknown, done: Promise<unknown>): Promise<unknown> {
-  const first = (await done) ?? error;
-  const code = (first as { code?: unknown } | undefined)?.code;
-  if (first instanceof ArchiveError || typeof code !== 'string') return first;
-  if (!code.startsWith('Z_') && !code.startsWith('ZSTD_')) return first;
-  return new ArchiveError('BAD_ARCHIVE', `Cannot decompress layer: ${(first as Error).message}`, {
-    cause: first,
+/** Resolves when the stage has taken all of the piece in, so that its memory may be used again. */
+function write(stage: Transform, piece: Buffer): Promise<void> {
+  return new Promise((resolve, reject) => {
+    stage.write(piece, (error) => {
+      if (error == null) resolve();
+      else reject(error);
+    });
+  });
+}
+
+function archiveError(error: unknown): unknown {
+  const code = (error as { code?: unknown } | undefined)?.code;
+  if (error instanceof ArchiveError || typeof code !== 'string') return error;
+  if (!code.startsWith('Z_') && !code.startsWith('ZSTD_')) return error;
+  return new ArchiveError('BAD_ARCHIVE', `Cannot decompress layer: ${(error as Error).message}`, {
+    cause: error,
   });
 }
 
@@ -117,7 +134,9 @@ async function peek(
   while (length < count) {
     const next = await iterator.next();
     if (next.done === true) break;
-    head.push(next.value);
+    // Asking for more says that this chunk is done with, so what is kept of it is a copy.
+    const enough = length + next.value.length >= count;
+    head.push(enough ? next.value : Buffer.from(next.value));
     length += next.value.length;
   }
   async function* all(): AsyncGenerator<Uint8Array> {

@@ -15,7 +15,7 @@ import { runUnpackJob, type UnpackResult } from './unpack-job.ts';
 
 interface Running {
   readonly abort: AbortController;
-  readonly chunks: Uint8Array[];
+  readonly chunks: Uint8Array<ArrayBuffer>[];
   ended: boolean;
   wake: () => void;
 }
@@ -24,7 +24,7 @@ const port = parentPort;
 if (port === null) throw new Error('Cannot run unpack-worker: it is not a worker thread');
 const running = new Map<number, Running>();
 
-const post = (message: ToPool): void => port.postMessage(message);
+const post = (message: ToPool, transfer: ArrayBuffer[] = []): void => port.postMessage(message, transfer);
 
 port.on('message', (message: ToWorker) => {
   if (message.kind === 'start') {
@@ -74,7 +74,8 @@ async function* chunksOf(id: number, job: Running): AsyncGenerator<Uint8Array> {
     const chunk = job.chunks.shift();
     if (chunk !== undefined) {
       yield chunk;
-      post({ kind: 'used', id, bytes: chunk.length });
+      // Whoever asks for the next chunk is done with this one: that is what an iteration of bytes means here.
+      post({ kind: 'used', id, chunk }, [chunk.buffer]);
     } else if (job.ended) {
       return;
     } else {
