@@ -1,4 +1,5 @@
 import { CredentialError } from './credential-error.ts';
+import { goJsonString } from './credential-hash.ts';
 import { decodeGoBase64 } from './go-base64.ts';
 import { parseGoJson, sameFieldName, type JsonNode } from './go-json.ts';
 
@@ -63,27 +64,31 @@ export function encodeAuthField(username: string, password: string): string {
   return Buffer.from(`${username}:${password}`, 'utf8').toString('base64');
 }
 
+/** Texts, and objects of texts: all that is printed in Go's form here. */
+export type GoJsonText = string | { readonly [name: string]: GoJsonText };
+
 /** Prints JSON as Go's `json.Marshal` does: compact, with the characters that matter in HTML escaped. */
-export function goJsonStringify(value: unknown): string {
-  return JSON.stringify(value).replaceAll(
-    /[<>&\u2028\u2029]/g,
-    (char) => `\\u${(char.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`,
-  );
+export function goJsonStringify(value: GoJsonText): string {
+  return typeof value === 'string' ? goJsonString(value) : goJsonObject(Object.entries(value));
+}
+
+/** Prints an object whose members keep their order, whatever their names. */
+export function goJsonObject(members: Iterable<readonly [name: string, value: GoJsonText]>): string {
+  return `{${Array.from(members, ([name, value]) => `${goJsonString(name)}:${goJsonStringify(value)}`).join(',')}}`;
 }
 
 /** Writes entries as the kubelet and kubectl do: username, password, email, auth in this order, empty ones left out (6.9). */
 export function encodeDockerConfigJson(config: DockerConfig): string {
-  const auths = [...config].map(([key, entry]) => {
+  const auths = [...config].map(([key, { username, password, email }]) => {
     const fields = {
-      ...(entry.username !== '' && { username: entry.username }),
-      ...(entry.password !== '' && { password: entry.password }),
-      ...(entry.email !== '' && { email: entry.email }),
-      auth: encodeAuthField(entry.username, entry.password),
+      ...(username !== '' && { username }),
+      ...(password !== '' && { password }),
+      ...(email !== '' && { email }),
+      auth: encodeAuthField(username, password),
     };
-    // Printed member by member: a key such as `__proto__` or `1` keeps its name and place.
-    return `${goJsonStringify(key)}:${goJsonStringify(fields)}`;
+    return [key, fields] as const;
   });
-  return `{"auths":{${auths.join(',')}}}`;
+  return `{"auths":${goJsonObject(auths)}}`;
 }
 
 function addEntries(into: Map<string, DockerConfigEntry>, node: JsonNode, field: string | undefined): void {

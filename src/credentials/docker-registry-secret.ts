@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { isSystemError, messageOf } from '../base/coded-error.ts';
 import { CredentialError } from './credential-error.ts';
-import { encodeDockerConfigJson, goJsonStringify } from './docker-config.ts';
+import { encodeDockerConfigJson, goJsonObject, goJsonStringify } from './docker-config.ts';
 
 /** Server that is meant when none is named (rule 7.5). */
 export const DEFAULT_DOCKER_SERVER = 'https://index.docker.io/v1/';
@@ -63,9 +63,9 @@ export async function dockerRegistrySecret(
     const config = encodeDockerConfigJson(new Map([[server, { username, password, email }]]));
     data.set(KEY, Buffer.from(config, 'utf8'));
   }
-  const encoded: Record<string, string> = {};
-  for (const [key, bytes] of [...data].sort(([a], [b]) => (a < b ? -1 : 1)))
-    encoded[key] = bytes.toString('base64');
+  const encoded = [...data]
+    .map(([key, bytes]) => [key, bytes.toString('base64')] as const)
+    .sort(([a], [b]) => (a < b ? -1 : 1));
   return {
     apiVersion: 'v1',
     kind: 'Secret',
@@ -74,7 +74,7 @@ export async function dockerRegistrySecret(
       ...(request.namespace !== undefined && { namespace: request.namespace }),
     },
     type: TYPE,
-    data: encoded,
+    data: Object.fromEntries(encoded),
   };
 }
 
@@ -115,8 +115,9 @@ function checkKey(key: string, data: ReadonlyMap<string, Buffer>): void {
 }
 
 /** Hashes name, type and data as kubectl's `--append-hash` does, with letters that spell no words. */
-function contentHash(name: string, data: Readonly<Record<string, string>>): string {
-  const text = goJsonStringify({ data, kind: 'Secret', name, type: TYPE });
+function contentHash(name: string, data: readonly (readonly [key: string, value: string])[]): string {
+  const rest = goJsonStringify({ kind: 'Secret', name, type: TYPE });
+  const text = `{"data":${goJsonObject(data)},${rest.slice(1)}`;
   const harmless: Readonly<Record<string, string>> = { '0': 'g', '1': 'h', '3': 'k', a: 'm', e: 't' };
   const hex = createHash('sha256').update(text).digest('hex').slice(0, 10);
   return hex.replaceAll(/[013ae]/g, (digit) => harmless[digit] ?? digit);

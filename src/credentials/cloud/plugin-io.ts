@@ -1,5 +1,5 @@
 import { CredentialError } from '../credential-error.ts';
-import { goJsonStringify, type DockerConfig } from '../docker-config.ts';
+import { goJsonObject, goJsonStringify, type DockerConfig } from '../docker-config.ts';
 import { formatGoDuration } from '../../base/go-duration.ts';
 
 /** What a node asks a plug-in (rule 9.9), as the plug-in reads it. */
@@ -62,14 +62,12 @@ export function readPluginRequest(text: string, versions: readonly string[]): Pl
 
 /** Prints the answer in the version of the request (rule 9.10). */
 export function printPluginResponse(apiVersion: string, response: PluginResponse): string {
-  const auth = [...response.auth].map(
-    ([key, { username, password }]) => `${goJsonStringify(key)}:${goJsonStringify({ username, password })}`,
-  );
+  const auth = goJsonObject(response.auth);
   const duration =
     response.cacheDurationMs === undefined
       ? ''
       : `"cacheDuration":${JSON.stringify(formatGoDuration(response.cacheDurationMs))},`;
-  return `{"kind":"CredentialProviderResponse","apiVersion":${goJsonStringify(apiVersion)},"cacheKeyType":"${response.cacheKeyType}",${duration}"auth":{${auth.join(',')}}}\n`;
+  return `{"kind":"CredentialProviderResponse","apiVersion":${goJsonStringify(apiVersion)},"cacheKeyType":"${response.cacheKeyType}",${duration}"auth":${auth}}\n`;
 }
 
 /** Turns the entries of a docker config into an answer's `auth`. */

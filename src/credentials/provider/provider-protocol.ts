@@ -1,5 +1,5 @@
 import { CredentialError } from '../credential-error.ts';
-import { goJsonStringify, type DockerConfig } from '../docker-config.ts';
+import { goJsonObject, goJsonStringify, type DockerConfig } from '../docker-config.ts';
 import { decodeDuration } from './provider-config.ts';
 import { parseTyped, StrictDecoder } from './_strict-json.ts';
 
@@ -31,10 +31,7 @@ export function encodeProviderRequest(apiVersion: string, request: ProviderReque
       fields.push(`"serviceAccountToken":${goJsonStringify(request.serviceAccountToken)}`);
     }
     const annotations = [...(request.serviceAccountAnnotations ?? [])].sort(([a], [b]) => (a < b ? -1 : 1));
-    if (annotations.length > 0) {
-      const pairs = annotations.map(([key, value]) => `${goJsonStringify(key)}:${goJsonStringify(value)}`);
-      fields.push(`"serviceAccountAnnotations":{${pairs.join(',')}}`);
-    }
+    if (annotations.length > 0) fields.push(`"serviceAccountAnnotations":${goJsonObject(annotations)}`);
   }
   return `{${fields.join(',')}}\n`;
 }
