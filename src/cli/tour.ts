@@ -14,7 +14,7 @@ import type { KubeObject } from '../kube/object.ts';
 import type { Pod } from '../kube/pod.ts';
 import { findResource } from '../kube/resources.ts';
 import { pushImage } from '../pull/push-image.ts';
-import { waitForObject } from './_wait-for-object.ts';
+import { waitForObjects } from './_wait-for-objects.ts';
 import type { Terminal } from './terminal.ts';
 
 export class TourError extends CodedError<'UNEXPECTED'> {}
@@ -141,28 +141,30 @@ class Tour {
 
   async #showRefusal(reference: string): Promise<void> {
     const pod = await this.#apply('private-image-test-no-secret.yaml', reference);
-    const waiting = (object: Pod | undefined): string | undefined =>
-      object?.status?.containerStatuses?.[0]?.state?.waiting?.reason;
-    for (const reason of ['ErrImagePull', 'ImagePullBackOff']) {
-      const seen = await waitForObject<Pod>(
-        this.#system.client,
-        PODS,
-        pod,
-        `Pod ${pod.name} waits with ${reason}`,
-        (object) =>
-          waiting(object) === reason ||
-          (reason === 'ErrImagePull' && waiting(object) === 'ImagePullBackOff') ||
-          object?.status?.phase === 'Running' ||
-          object?.status?.phase === 'Succeeded',
-        STEP_MS,
-        this.#signal,
+    const wait = { client: this.#system.client, timeoutMs: STEP_MS, signal: this.#signal };
+    const refused = await waitForObjects<Pod>({
+      ...wait,
+      type: PODS,
+      namespace: pod.namespace,
+      fieldSelector: `metadata.name=${pod.name}`,
+      what: `Pod ${pod.name} waits with ErrImagePull`,
+      done: (pods) => pods.some((each) => isRefused(each) || each.status?.phase !== 'Pending'),
+    });
+    if (!refused.some(isRefused)) {
+      throw new TourError(
+        'UNEXPECTED',
+        `Cannot finish the tour: Pod ${pod.name} got a private image without a credential`,
       );
-      if (waiting(seen) === undefined)
-        throw new TourError(
-          'UNEXPECTED',
-          `Cannot finish the tour: Pod ${pod.name} got a private image without a credential`,
-        );
     }
+    // The node tells of the pause at once in an event; the Pod's status follows with its next look at the Pod.
+    await waitForObjects<Event>({
+      ...wait,
+      type: EVENTS,
+      namespace: pod.namespace,
+      fieldSelector: `involvedObject.uid=${pod.uid}`,
+      what: `Pod ${pod.name} waits with ImagePullBackOff`,
+      done: (events) => events.some((event) => event.message === 'Error: ImagePullBackOff'),
+    });
     await this.#showEvents(pod);
     await this.#delete(PODS, pod.name);
   }
@@ -198,12 +200,13 @@ class Tour {
   }
 
   async #waitForLog(pod: { namespace: string; name: string }): Promise<string> {
-    const seen = await waitForObject<Pod>(
-      this.#system.client,
-      PODS,
-      pod,
-      `the container of Pod ${pod.name} has run`,
-      (object) => {
+    const [seen] = await waitForObjects<Pod>({
+      client: this.#system.client,
+      type: PODS,
+      namespace: pod.namespace,
+      fieldSelector: `metadata.name=${pod.name}`,
+      what: `the container of Pod ${pod.name} has run`,
+      done: ([object]) => {
         const status = object?.status?.containerStatuses?.[0];
         return (
           status?.state?.terminated !== undefined ||
@@ -211,9 +214,9 @@ class Tour {
           status?.state?.waiting?.reason === 'ImagePullBackOff'
         );
       },
-      STEP_MS,
-      this.#signal,
-    );
+      timeoutMs: STEP_MS,
+      signal: this.#signal,
+    });
     const waiting = seen?.status?.containerStatuses?.[0]?.state?.waiting;
     if (waiting?.reason === 'ImagePullBackOff')
       throw new TourError('UNEXPECTED', `Cannot finish the tour: ${waiting.message ?? waiting.reason}`);
@@ -249,15 +252,16 @@ class Tour {
         { cause: error },
       );
     }
-    await waitForObject(
-      this.#system.client,
+    await waitForObjects({
+      client: this.#system.client,
       type,
-      { namespace: NAMESPACE, name },
-      `${type.kind} ${name} is gone`,
-      (object) => object === undefined,
-      STEP_MS,
-      this.#signal,
-    );
+      namespace: NAMESPACE,
+      fieldSelector: `metadata.name=${name}`,
+      what: `${type.kind} ${name} is gone`,
+      done: (objects) => objects.length === 0,
+      timeoutMs: STEP_MS,
+      signal: this.#signal,
+    });
   }
 
   #title(text: string): void {
@@ -274,6 +278,11 @@ class Tour {
   #say(text: string): void {
     this.#terminal.line(`   ${text}`);
   }
+}
+
+function isRefused(pod: Pod): boolean {
+  const reason = pod.status?.containerStatuses?.[0]?.state?.waiting?.reason;
+  return reason === 'ErrImagePull' || reason === 'ImagePullBackOff';
 }
 
 /** A store of its own, as another machine would have it: what the node gets, it gets from the registry. */
