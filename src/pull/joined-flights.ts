@@ -2,6 +2,7 @@ interface Flight<V> {
   readonly outcome: Promise<V>;
   readonly stop: AbortController;
   waiting: number;
+  settled: boolean;
 }
 
 /**
@@ -32,9 +33,11 @@ export class JoinedFlights<K, V> {
       flight.waiting--;
       if (flight.waiting === 0) {
         if (this.#flights.get(key) === flight) this.#flights.delete(key);
-        flight.stop.abort(signal.reason);
         // Whoever left last still owns the work: nothing of it may run on after the caller was told.
-        await flight.outcome.catch(() => undefined);
+        if (!flight.settled) {
+          flight.stop.abort(signal.reason);
+          await flight.outcome.catch(() => undefined);
+        }
       }
     }
   }
@@ -42,9 +45,10 @@ export class JoinedFlights<K, V> {
   #start(key: K, run: (signal: AbortSignal) => Promise<V>): Flight<V> {
     const stop = new AbortController();
     const outcome = (async () => run(stop.signal))();
-    const flight: Flight<V> = { outcome, stop, waiting: 0 };
+    const flight: Flight<V> = { outcome, stop, waiting: 0, settled: false };
     this.#flights.set(key, flight);
     const forget = (): void => {
+      flight.settled = true;
       if (this.#flights.get(key) === flight) this.#flights.delete(key);
     };
     outcome.then(forget, forget);

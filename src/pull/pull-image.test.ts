@@ -229,3 +229,60 @@ test('a flight record tells hosts, credential names and decisions, and no secret
   );
   assert.doesNotMatch(JSON.stringify(record), /hunter2|Bearer|Basic/);
 });
+
+test('17.2 a node downloads three layers at a time, across all pulls', async (t) => {
+  const registry = await serve(t);
+  const names = ['one', 'two'];
+  for (const name of names)
+    registry.putImage(
+      `test/${name}`,
+      'v1',
+      [1, 2, 3, 4].map((each) => layerOf(`${name}${each}`, 50_000)),
+    );
+  const node = await pullNode(t);
+  const open = new Set<string>();
+  let most = 0;
+  await Promise.all(
+    names.map((name) =>
+      node.puller.pull({
+        reference: `${registry.host}/test/${name}:v1`,
+        onProgress: ({ kind, digest, phase }) => {
+          if (kind !== 'layer' || digest === undefined) return;
+          if (phase === 'downloading') open.add(digest);
+          else open.delete(digest);
+          most = Math.max(most, open.size);
+        },
+        signal,
+      }),
+    ),
+  );
+  assert.equal(most, 3);
+});
+
+test('17.14 what was tried again on the way is one success to the caller', async (t) => {
+  const registry = await serve(t);
+  registry.putImage('test/app', 'v1', LAYERS);
+  registry.fault('HEAD', /manifests/, { kind: 'status', status: 503 }, 2);
+  const node = await pullNode(t);
+  const { flightId } = await node.puller.pull({ reference: `${registry.host}/test/app:v1`, signal });
+  const record = await node.records.read(flightId);
+  assert.equal(record?.outcome, 'pulled');
+  assert.deepEqual(record?.hops.flatMap(({ status }) => status ?? []).slice(0, 3), [503, 503, 200]);
+});
+
+test('16.18 one pull path, whatever is configured: errors are worded alike', async (t) => {
+  const registry = await serve(t);
+  const texts = new Set<string>();
+  for (const options of [{}, { parallelDownloads: 1 }, { parallelDownloads: 8, unpacks: true }]) {
+    const node = await pullNode(t, options);
+    await node.puller
+      .pull({ reference: `${registry.host}/nosuch:1`, signal })
+      .catch((error: unknown) => texts.add((error as PullError).message));
+  }
+  assert.deepEqual(
+    [...texts],
+    [
+      `rpc error: code = NotFound desc = failed to pull and unpack image "${registry.host}/nosuch:1": failed to resolve reference "${registry.host}/nosuch:1": ${registry.host}/nosuch:1: not found`,
+    ],
+  );
+});
