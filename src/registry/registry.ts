@@ -24,6 +24,8 @@ import { FileAccounts, ManagedAccounts } from './identity/user-accounts.ts';
 import { ManifestBytes } from './manifest-bytes.ts';
 import type { Metadata } from './metadata/metadata.ts';
 import { openSqliteMetadata } from './metadata/sqlite-metadata.ts';
+import { PullThrough } from './proxy/pull-through.ts';
+import type { Upstream } from './proxy/upstreams.ts';
 import { followTls, readTls, type TlsSource } from './tls-files.ts';
 import { UploadSessions } from './upload-sessions.ts';
 
@@ -53,6 +55,8 @@ export interface RegistryOptions {
   readonly htpasswd?: { readonly path: string; readonly role?: Role };
   /** Clusters whose service-account tokens are good here as passwords. */
   readonly tokenIssuers?: readonly TokenIssuer[];
+  /** Registries whose content is cached here. */
+  readonly upstreams?: readonly Upstream[];
   /** Whether an index may name manifests that the repository lacks: true by default. */
   readonly sparseIndexes?: boolean;
   /** When and what is collected. */
@@ -115,6 +119,12 @@ export async function createRegistry(options: RegistryOptions): Promise<Registry
     const identity = open ? {} : { identity: makeIdentity(options, metadata, rights, serviceName, clock) };
     const tls = options.tls && (await readTls(options.tls));
     const stop = new AbortController();
+    const manifestBytes = new ManifestBytes(store);
+    const upstreams = options.upstreams ?? [];
+    const pullThrough =
+      upstreams.length === 0
+        ? undefined
+        : new PullThrough({ upstreams, store, metadata, manifestBytes, metrics, clock });
     const requests = new RequestServer({
       service: {
         store,
@@ -123,7 +133,8 @@ export async function createRegistry(options: RegistryOptions): Promise<Registry
         rights,
         clock,
         logger,
-        manifestBytes: new ManifestBytes(store),
+        manifestBytes,
+        ...(pullThrough === undefined ? {} : { cache: { pullThrough, upstreams } }),
         sparseIndexes: options.sparseIndexes ?? true,
         renewAfterMs: (options.maintenance?.delayMs ?? COLLECT_DELAY_MS) / 4,
       },
@@ -155,6 +166,7 @@ export async function createRegistry(options: RegistryOptions): Promise<Registry
         stop.abort(new Error('the registry closes'));
         await server.close(options.closeGraceMs ?? CLOSE_GRACE_MS);
         await Promise.all([following, maintained]);
+        await pullThrough?.close();
         await uploads.close();
         metadata.close();
       },

@@ -10,6 +10,7 @@ import { identifyCaller, readAuthorization, type Caller } from './caller.ts';
 import { dispatch } from './dispatch.ts';
 import type { Service } from './exchange.ts';
 import { challengeOf, guard, needsOf, type ChallengeParts } from './guard.ts';
+import { localRequest } from '../proxy/upstreams.ts';
 import type { RegistryMetrics } from './registry-metrics.ts';
 import { parseRequestTarget, type RegistryRequest } from './request-target.ts';
 import type { RequestTrail } from './request-trail.ts';
@@ -86,8 +87,22 @@ async function answerRegistry(
   message: IncomingMessage,
   trail: RequestTrail,
 ): Promise<Answer> {
+  const { service } = parts;
+  const parsed = parseRequestTarget(trail.method, message.url ?? '/');
+  const { request, namespace } = localRequest(service.cache?.upstreams ?? [], parsed, namespaceOf(message));
+  const answer = await answerParsed(parts, message, trail, request);
+  return namespace === undefined
+    ? answer
+    : { ...answer, headers: { ...answer.headers, 'OCI-Namespace': namespace } };
+}
+
+async function answerParsed(
+  parts: AnsweringParts,
+  message: IncomingMessage,
+  trail: RequestTrail,
+  request: RegistryRequest,
+): Promise<Answer> {
   const { service, identity } = parts;
-  const request = parseRequestTarget(trail.method, message.url ?? '/');
   trail.kind = request.kind;
   trail.subject = auditSubject(request);
   if (identity === undefined) {
@@ -129,6 +144,12 @@ function publicUrl(parts: AnsweringParts, message: IncomingMessage): string {
   const { localAddress = '127.0.0.1', localPort = 0 } = message.socket;
   const isHost = /^(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/.test(host);
   return `${parts.scheme}://${isHost ? host : `${localAddress}:${localPort}`}`;
+}
+
+/** Returns what a client that uses us as a mirror says it wants: the registry that the image names. */
+function namespaceOf(message: IncomingMessage): string | null {
+  const mark = message.url?.indexOf('?') ?? -1;
+  return mark < 0 ? null : new URLSearchParams(message.url?.slice(mark + 1)).get('ns');
 }
 
 function textAnswer(status: number, text: string, type = 'text/plain; charset=utf-8'): Answer {

@@ -6,7 +6,7 @@ import { contentAnswer, contentConditions, deleted } from './content-answer.ts';
 import type { Exchange, Service } from './exchange.ts';
 
 /** Blobs never change; they are private because a shared cache would serve them to whoever asks. */
-const BLOB_CACHE = 'private, max-age=31536000, immutable';
+export const BLOB_CACHE = 'private, max-age=31536000, immutable';
 
 /** GET and HEAD of a blob. @see OCI distribution-spec v1.1.1, "Pulling blobs" */
 export async function getBlob(

@@ -5,6 +5,7 @@ import type { Exchange, Service } from './exchange.ts';
 import { listCatalog, listTags } from './listing-handlers.ts';
 import { deleteManifest, getManifest, putManifest } from './manifest-handlers.ts';
 import { listReferrers } from './referrer-handlers.ts';
+import { answerPullThrough } from './pull-through-handlers.ts';
 import type { RegistryRequest } from './request-target.ts';
 import {
   appendUpload,
@@ -18,6 +19,18 @@ import {
 
 /** Hands a request that was let pass to what answers it. */
 export async function dispatch(
+  service: Service,
+  exchange: Exchange,
+  request: RegistryRequest,
+): Promise<Answer> {
+  const cache = service.cache?.pullThrough;
+  const target = 'repository' in request ? cache?.find(request.repository) : undefined;
+  if (cache === undefined || target === undefined) return dispatchLocally(service, exchange, request);
+  const answer = await answerPullThrough(cache, target, service, exchange, request);
+  return answer ?? dispatchLocally(service, exchange, request);
+}
+
+async function dispatchLocally(
   service: Service,
   exchange: Exchange,
   request: RegistryRequest,

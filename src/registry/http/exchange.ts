@@ -5,6 +5,8 @@ import type { Logger } from '../../observe/logger.ts';
 import type { Rights } from '../identity/rights.ts';
 import type { ManifestBytes } from '../manifest-bytes.ts';
 import type { Metadata } from '../metadata/metadata.ts';
+import type { PullThrough } from '../proxy/pull-through.ts';
+import type { Upstream } from '../proxy/upstreams.ts';
 import type { UploadSessions } from '../upload-sessions.ts';
 import type { Caller } from './caller.ts';
 
@@ -19,6 +21,8 @@ export interface Service {
   readonly logger: Logger;
   /** Whether an index may name manifests that are not here. */
   readonly sparseIndexes: boolean;
+  /** Repositories of upstreams; absent where there are none. */
+  readonly cache?: { readonly pullThrough: PullThrough; readonly upstreams: readonly Upstream[] };
   /** Age at which a blob that a client was told of is protected anew. */
   readonly renewAfterMs: number;
 }

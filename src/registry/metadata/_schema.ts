@@ -188,4 +188,14 @@ CREATE TABLE lease (
   until INTEGER NOT NULL
 ) WITHOUT ROWID;
 `,
+  `
+-- When an upstream was last asked what a tag points at.
+CREATE TABLE upstream_tag (
+  repository TEXT NOT NULL,
+  name TEXT NOT NULL,
+  digest TEXT,
+  checked_at INTEGER NOT NULL,
+  PRIMARY KEY (repository, name)
+) WITHOUT ROWID;
+`,
 ];

@@ -1,6 +1,7 @@
 import type { CollectionIndex, LeaseIndex, RetentionIndex } from './collection-index.ts';
 import type { AuditLog } from './audit-log.ts';
 import type { LoginFailureIndex, ProjectIndex, TokenIndex, UserIndex } from './identity-index.ts';
+import type { UpstreamIndex } from './upstream-index.ts';
 import type { RobotIndex } from './robot-index.ts';
 import type { BlobIndex, ManifestIndex, RegistryListing, UploadIndex } from './registry-index.ts';
 
@@ -15,6 +16,7 @@ export interface Metadata {
   readonly robots: RobotIndex;
   readonly tokens: TokenIndex;
   readonly loginFailures: LoginFailureIndex;
+  readonly upstream: UpstreamIndex;
   readonly audit: AuditLog;
   readonly collection: CollectionIndex;
   readonly retention: RetentionIndex;

@@ -64,6 +64,8 @@ export interface NewManifest extends Omit<ManifestRecord, 'renewedAt'> {
   readonly account: string;
   /** Whether an index may name manifests that are not here. */
   readonly sparse: boolean;
+  /** Whether its blobs may come later: they are fetched from an upstream when they are asked for. */
+  readonly lazy?: boolean;
   /** What may be done to a tag of this repository; asked within the transaction. */
   readonly protection: (tag: string) => TagProtection;
 }

@@ -60,7 +60,8 @@ export class SqliteManifestIndex implements ManifestIndex {
     return this.#db.write((): PutManifestResult => {
       const now = this.#clock.now();
       const known = repositoryId(this.#db, manifest.repository);
-      const missing = manifest.blobs.filter((digest) => !this.#has(known, 'blob_link', digest));
+      const required = manifest.lazy === true ? [] : manifest.blobs;
+      const missing = required.filter((digest) => !this.#has(known, 'blob_link', digest));
       const absent = manifest.manifests.filter((digest) => !this.#has(known, 'manifest', digest));
       if (!manifest.sparse) missing.push(...absent);
       if (missing.length > 0) return { kind: 'missing', digests: missing };

@@ -12,6 +12,7 @@ import { SqliteRetentionIndex } from './sqlite-retention-index.ts';
 import { SqliteRobotIndex } from './sqlite-robot-index.ts';
 import { SqliteTokenIndex } from './sqlite-token-index.ts';
 import { SqliteUploadIndex } from './sqlite-upload-index.ts';
+import { SqliteUpstreamIndex } from './sqlite-upstream-index.ts';
 import { SqliteUserIndex } from './sqlite-user-index.ts';
 import type { Metadata } from './metadata.ts';
 
@@ -31,6 +32,7 @@ export function openSqliteMetadata(path: string, clock: Clock): Metadata {
     collection: new SqliteCollectionIndex(db, clock),
     retention: new SqliteRetentionIndex(db, clock),
     leases: new SqliteLeaseIndex(db, clock),
+    upstream: new SqliteUpstreamIndex(db, clock),
     audit: new SqliteAuditLog(db),
     snapshot: (path) => db.copyTo(path),
     close: () => db.close(),
