@@ -49,10 +49,7 @@ const byKind = new Map<string, SetKindDefaults>([
   ['batch/v1/CronJob', onSpec(setCronJobDefaults)],
   [`${RBAC}/v1/RoleBinding`, setBindingDefaults],
   [`${RBAC}/v1/ClusterRoleBinding`, setBindingDefaults],
-  [
-    'authentication.k8s.io/v1/TokenRequest',
-    onSpec((spec) => setDefault(spec, 'expirationSeconds', 60 * 60)),
-  ],
+  ['authentication.k8s.io/v1/TokenRequest', onSpec((spec) => setDefault(spec, 'expirationSeconds', 60 * 60))],
 ]);
 
 /**
