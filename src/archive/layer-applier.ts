@@ -47,6 +47,8 @@ interface Metadata {
   readonly gid: number;
   readonly mtime: number;
   readonly atime: number;
+  /** Whether the mode is on disk already. */
+  readonly modeSet?: boolean;
 }
 
 /**
@@ -245,9 +247,13 @@ export class LayerApplier implements TarHandler {
   #makeDirectory(path: string, entry: TarEntry): void {
     const absolute = fsPath(this.#directories.absolute(path));
     const metadata = this.#metadataOf(entry);
+    // Its owner has to be able to fill it; what its own mode takes away is taken in the end.
+    const mode = (metadata.mode & 0o777) | 0o700;
+    let modeSet = false;
     if (!this.#directories.has(path)) {
       try {
-        mkdirSync(absolute, { mode: (metadata.mode & 0o777) | 0o700 });
+        mkdirSync(absolute, { mode });
+        modeSet = (mode & ~this.#umask) === metadata.mode;
       } catch (error) {
         if (!isSystemError(error, 'EEXIST')) throw error;
         if (lstatSync(absolute).isDirectory()) {
@@ -255,12 +261,12 @@ export class LayerApplier implements TarHandler {
           if (this.#uid !== 0) chmodSync(absolute, 0o700);
         } else {
           this.#clear(path);
-          mkdirSync(absolute, { mode: (metadata.mode & 0o777) | 0o700 });
+          mkdirSync(absolute, { mode });
         }
       }
       this.#directories.add(path);
     }
-    this.#directoryMetadata.set(path, metadata);
+    this.#directoryMetadata.set(path, { ...metadata, modeSet });
     this.#recordOwner(path, entry);
   }
 
@@ -416,11 +422,11 @@ export class LayerApplier implements TarHandler {
   #settleDirectories(): void {
     // Later entries lie deeper as a rule; sorting by length makes it certain that no parent is closed too early.
     const deepestFirst = [...this.#directoryMetadata].sort(([a], [b]) => b.length - a.length);
-    for (const [path, { mode, uid, gid, mtime, atime }] of deepestFirst) {
+    for (const [path, { mode, uid, gid, mtime, atime, modeSet }] of deepestFirst) {
       if (!this.#isDirectory(path)) continue;
       const absolute = fsPath(this.#directories.absolute(path));
       if (this.#needsOwner(uid, gid)) lchownSync(absolute, uid, gid);
-      chmodSync(absolute, mode);
+      if (modeSet !== true) chmodSync(absolute, mode);
       utimesSync(absolute, atime, mtime);
     }
     if (this.#options.whiteouts !== 'remove') return;

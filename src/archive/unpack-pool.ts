@@ -12,6 +12,11 @@ const MAX_WORKERS = 8;
 const IDLE_MS = 5_000;
 /** Bytes sent to a worker that it has not used yet; the sender waits beyond this. */
 const WINDOW_BYTES = 4 * 1024 * 1024;
+/**
+ * Heap of a thread for young objects. Chunks of inflated bytes hang on these, so a larger one only keeps more of them from being
+ * freed: 2 costs no time and saves some 20 MB a thread.
+ */
+const YOUNG_MB = 2;
 /** Small chunks of a socket are gathered to this size: one message for many of them. */
 const MESSAGE_BYTES = 256 * 1024;
 
@@ -135,7 +140,10 @@ class PoolWorker {
     this.#onGone = onGone;
     // Sources run as they are, so the worker is a `.ts` file beside a `.ts` file and a `.js` file beside a `.js` file.
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-    this.#worker = new Worker(new URL(`./unpack-worker.${extension}`, import.meta.url), { execArgv: [] });
+    this.#worker = new Worker(new URL(`./unpack-worker.${extension}`, import.meta.url), {
+      execArgv: [],
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
+    });
     this.#worker.unref();
     this.#worker.on('message', (message: ToPool) => this.#take(message));
     this.#worker.on('error', (error) => this.#failAll(error));
