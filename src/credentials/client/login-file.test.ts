@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { lstat, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { lstat, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -95,6 +95,17 @@ test('a missing or empty file is an empty one; a broken one is named and not quo
     code: 'BAD_CLIENT_CONFIG',
     message: `Cannot read login file "${path}": unexpected end of JSON input`,
   });
+});
+
+test('a file that cannot be written is named, and nothing is left beside it', async (t) => {
+  const path = await directory(t);
+  await writeFile(join(path, 'file'), '');
+  const file = await LoginFile.read(join(path, 'file', 'config.json'));
+  await assert.rejects(file.withEntry('r.io', login).write(), {
+    code: 'BAD_CLIENT_CONFIG',
+    message: `Cannot write login file "${path}/file/config.json": EEXIST`,
+  });
+  assert.deepEqual(await readdir(path), ['file']);
 });
 
 test('hostile login files are read or refused, and what was read prints as itself', () => {

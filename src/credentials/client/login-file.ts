@@ -98,9 +98,9 @@ export class LoginFile {
 
   /** Writes the file, readable by its owner alone; where a link lies at its path, the file that it leads to. */
   async write(): Promise<void> {
-    await mkdir(dirname(this.path), { recursive: true, mode: 0o700 });
-    const target = await realpath(this.path).catch(() => this.path);
     try {
+      await mkdir(dirname(this.path), { recursive: true, mode: 0o700 });
+      const target = await realpath(this.path).catch(() => this.path);
       await writeFileAtomic(target, this.print(), { mode: 0o600 });
     } catch (error) {
       const why = isSystemError(error) ? (error.code ?? 'failed') : messageOf(error);

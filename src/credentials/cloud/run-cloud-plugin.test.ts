@@ -1,14 +1,18 @@
 import assert from 'node:assert/strict';
 import { execFile, spawnSync } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { stripTypeScriptTypes } from 'node:module';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join, relative } from 'node:path';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { awsServices } from '../../../test/support/aws-services.ts';
+import { publishedPlugin } from '../../../test/support/published-plugin.ts';
+import { findCandidates } from '../candidates.ts';
 import { CredentialError } from '../credential-error.ts';
 import { decodeProviderResponse } from '../provider/provider-protocol.ts';
+import { startCredentialProviders } from '../provider/start-credential-providers.ts';
+import { patternMatches } from '../registry-pattern.ts';
+import { parseEcrHost } from './ecr.ts';
 import { readPluginRequest } from './plugin-io.ts';
 import { cloudPluginFor } from './plugin-names.ts';
 import { runCloudPlugin } from './run-cloud-plugin.ts';
@@ -56,7 +60,7 @@ test('the program is known under the names that clusters configure', () => {
   assert.equal(cloudPluginFor('dray'), undefined);
 });
 
-test('10.1 10.14 the plug-ins answer what the kubelet reads, as processes of their own', async (t) => {
+test('a plug-in answers what the kubelet reads, as a process of its own', async (t) => {
   const aws = await awsServices(t);
   aws.identities.set('AKIANODE', { secret: 'node-secret' });
   const authorizationToken = Buffer.from('AWS:p').toString('base64');
@@ -81,6 +85,87 @@ test('10.1 10.14 the plug-ins answer what the kubelet reads, as processes of the
   const response = decodeProviderResponse(V1, stdout);
   assert.equal(response.cacheKeyType, 'Registry');
   assert.deepEqual([...response.auth.keys()], [image.split('/')[0]]);
+});
+
+/** Patterns in the paragraph of a rule on the page about clouds. */
+async function documentedPatterns(rule: string): Promise<string[]> {
+  const page = new URL('../../../docs/behaviour/10-cloud-providers.md', import.meta.url);
+  const paragraph =
+    (await readFile(page, 'utf8')).split('\n').find((line) => line.startsWith(`**${rule}**`)) ?? '';
+  return [...paragraph.matchAll(/`(\*[^`]+)`/g)].map((match) => match[1] ?? '');
+}
+
+test('10.1 the patterns to configure for ECR match its hosts, and those alone', async () => {
+  const patterns = await documentedPatterns('10.1');
+  const matches = (image: string): boolean => patterns.some((pattern) => patternMatches(pattern, image));
+  for (const end of [
+    'ecr.eu-central-1.amazonaws.com',
+    'ecr.cn-north-1.amazonaws.com.cn',
+    'ecr-fips.us-gov-west-1.amazonaws.com',
+    'ecr.us-iso-east-1.c2s.ic.gov',
+    'ecr.us-isob-east-1.sc2s.sgov.gov',
+  ]) {
+    const host = `123456789012.dkr.${end}`;
+    assert.ok(matches(`${host}/app`), host);
+    assert.notEqual(parseEcrHost(host), undefined, host);
+  }
+  assert.ok(!matches('public.ecr.aws/app') && !matches('dkr.ecr.eu-central-1.amazonaws.com/app'));
+});
+
+test('10.14 the patterns to configure for ACR match its hosts', async () => {
+  const patterns = await documentedPatterns('10.14');
+  assert.equal(patterns.length, 4);
+  for (const end of ['io', 'cn', 'de', 'us']) {
+    assert.ok(
+      patterns.some((pattern) => patternMatches(pattern, `team.azurecr.${end}/app`)),
+      end,
+    );
+  }
+});
+
+test('a node runs the plug-in under the name that its configuration has and pulls with the answer', async (t) => {
+  const aws = await awsServices(t);
+  aws.identities.set('AKIANODE', { secret: 'node-secret' });
+  const authorizationToken = Buffer.from('AWS:from-ecr').toString('base64');
+  aws.authorization = { authorizationData: [{ authorizationToken, expiresAt: Date.now() / 1000 + 43_200 }] };
+  const binDirectory = await mkdtemp(join(tmpdir(), 'drayage-node-'));
+  t.after(() => rm(binDirectory, { recursive: true, force: true }));
+  const script = await publishedPlugin(binDirectory, 'ecr');
+  const start = `#!/bin/sh\nexec '${process.execPath}' '${script}' "$@"\n`;
+  await writeFile(join(binDirectory, 'ecr-credential-provider'), start, { mode: 0o755 });
+  const configPath = join(binDirectory, 'config.yaml');
+  const keys =
+    '[{name: AWS_ACCESS_KEY_ID, value: AKIANODE}, {name: AWS_SECRET_ACCESS_KEY, value: node-secret}]';
+  await writeFile(
+    configPath,
+    `apiVersion: kubelet.config.k8s.io/v1
+kind: CredentialProviderConfig
+providers:
+- name: ecr-credential-provider
+  matchImages: ["*.dkr.ecr.*.amazonaws.com"]
+  defaultCacheDuration: 12h
+  apiVersion: ${V1}
+  env: ${keys}
+`,
+  );
+  const environment = { HOME: binDirectory, AWS_ENDPOINT_URL: aws.url };
+  const providers = await startCredentialProviders({ configPath, binDirectory, environment });
+  t.after(() => providers.close());
+  const image = '123456789012.dkr.ecr.eu-central-1.amazonaws.com/team/app';
+  for (let pull = 0; pull < 2; pull++) {
+    const { result } = await findCandidates({ image, secrets: [], providers }, t.signal);
+    assert.deepEqual(
+      result.map(({ username, password, source }) => ({ username, password, source })),
+      [
+        {
+          username: 'AWS',
+          password: 'from-ecr',
+          source: { kind: 'provider', provider: 'ecr-credential-provider' },
+        },
+      ],
+    );
+  }
+  assert.equal(aws.log.length, 1, 'the second pull uses the kept answer');
 });
 
 test('a service principal of ACR answers without a network, in the version that was asked', async (t) => {
@@ -174,32 +259,6 @@ test('any request is read or refused without quoting its token', () => {
   );
 });
 
-/** Writes the plug-in and all it imports as JavaScript, as the package has them, and a program that runs it. */
-async function published(directory: string): Promise<string> {
-  const source = join(import.meta.dirname, '..', '..');
-  const done = new Set<string>();
-  const write = async (path: string): Promise<void> => {
-    if (done.has(path)) return;
-    done.add(path);
-    const script = stripTypeScriptTypes(await readFile(path, 'utf8'));
-    for (const [, imported = ''] of script.matchAll(/(?:from |import\()'(\.[^']+)'/g))
-      await write(join(dirname(path), imported));
-    const target = join(directory, relative(source, path)).replace(/ts$/, 'js');
-    await mkdir(dirname(target), { recursive: true });
-    await writeFile(target, script.replaceAll(/((?:from |import\()'\.[^']+)\.ts'/g, "$1.js'"));
-  };
-  await write(join(import.meta.dirname, 'run-cloud-plugin.ts'));
-  await writeFile(join(directory, 'package.json'), '{"type":"module"}');
-  const main = join(directory, 'main.js');
-  await writeFile(
-    main,
-    `import { runCloudPlugin } from './credentials/cloud/run-cloud-plugin.js';
-process.exitCode = await runCloudPlugin('acr', { arguments: process.argv.slice(2), environment: process.env, stdin: process.stdin,
-  stdout: (text) => process.stdout.write(text), stderr: (text) => process.stderr.write(text), signal: new AbortController().signal });`,
-  );
-  return main;
-}
-
 test('a plug-in starts and answers within three times the start of Node itself', async (t) => {
   const home = await mkdtemp(join(tmpdir(), 'drayage-start-'));
   t.after(() => rm(home, { recursive: true, force: true }));
@@ -213,7 +272,7 @@ test('a plug-in starts and answers within three times the start of Node itself',
     }
     return best;
   };
-  const script = await published(home);
+  const script = await publishedPlugin(home, 'acr');
   const bare = time(['-e', '0'], '');
   const plugin = time([script, join(home, 'azure.json')], ask('team.azurecr.io/app'));
   t.diagnostic(`node -e 0: ${bare.toFixed(0)} ms, plug-in: ${plugin.toFixed(0)} ms`);
