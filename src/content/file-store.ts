@@ -2,17 +2,16 @@ import { createHash } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, rm, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { syncDirectory, writeFileAtomic } from '../base/atomic-file.ts';
+import { syncDirectory } from '../base/atomic-file.ts';
 import { isSystemError } from '../base/coded-error.ts';
 import { algorithmOf, hexOf, isDigest, type Digest } from '../oci/digest.ts';
-import { MEDIA_TYPE } from '../oci/media-type.ts';
 import { COMMITTED_MODE, FileIngest, INGEST_DATA, INGEST_RECORD, type IngestRecord } from './_file-ingest.ts';
+import { openLayoutFiles, writeIfMissing } from './_layout-files.ts';
+import { lockedError, RefLocks } from './_ref-locks.ts';
 import { ContentError } from './content-error.ts';
 import { contentError } from './_system-error.ts';
 import type { ContentInfo, ContentStore, Ingest, IngestStatus, OpenIngestOptions, Range } from './store.ts';
 
-/** What `oci-layout` says. @see OCI image-spec v1.1.1, image-layout.md, "oci-layout file" */
-const LAYOUT_VERSION = '1.0.0';
 /** Bytes read at a time: large enough that a layer costs few system calls, small enough for many open readers. */
 const READ_CHUNK = 256 * 1024;
 
@@ -66,47 +65,16 @@ export interface FileStoreOptions {
 export async function openFileStore(directory: string, options: FileStoreOptions = {}): Promise<FileStore> {
   await mkdir(join(directory, 'blobs', 'sha256'), { recursive: true });
   await mkdir(join(directory, 'ingest'), { recursive: true });
-  await openLayoutFile(join(directory, 'oci-layout'));
-  await writeIfMissing(
-    join(directory, 'index.json'),
-    JSON.stringify({ schemaVersion: 2, mediaType: MEDIA_TYPE.ociIndex, manifests: [] }),
-  );
+  await openLayoutFiles(directory);
   const store = new DirectoryStore(directory, options.now ?? Date.now);
   await store.dropUnreadableIngests();
   return store;
 }
 
-async function openLayoutFile(path: string): Promise<void> {
-  await writeIfMissing(path, JSON.stringify({ imageLayoutVersion: LAYOUT_VERSION }));
-  const text = await readFile(path, 'utf8');
-  let version: unknown;
-  try {
-    version = (JSON.parse(text) as { imageLayoutVersion?: unknown } | null)?.imageLayoutVersion;
-  } catch (cause) {
-    throw new ContentError('DAMAGED', `Cannot open content store: "${path}" is not JSON`, { cause });
-  }
-  if (version !== LAYOUT_VERSION) {
-    throw new ContentError(
-      'DAMAGED',
-      `Cannot open content store: "${path}" says layout version ${JSON.stringify(version)}, expected "${LAYOUT_VERSION}"`,
-    );
-  }
-}
-
-async function writeIfMissing(path: string, text: string): Promise<void> {
-  try {
-    await stat(path);
-  } catch (error) {
-    if (!isSystemError(error, 'ENOENT')) throw error;
-    await writeFileAtomic(path, text);
-  }
-}
-
 class DirectoryStore implements FileStore {
   readonly directory: string;
   readonly #now: () => number;
-  /** Refs held in this process, with the promise that settles when the holder lets go. */
-  readonly #held = new Map<string, { released: Promise<void>; release: () => void }>();
+  readonly #locks = new RefLocks();
 
   constructor(directory: string, now: () => number) {
     this.directory = directory;
@@ -238,7 +206,7 @@ class DirectoryStore implements FileStore {
   }
 
   async abortIngest(ref: string): Promise<void> {
-    if (this.#held.has(ref)) throw locked(ref);
+    if (this.#locks.has(ref)) throw lockedError(ref);
     await rm(this.#directoryOf(ref), { recursive: true, force: true });
   }
 
@@ -272,16 +240,7 @@ class DirectoryStore implements FileStore {
   }
 
   async #hold(ref: string, options: OpenIngestOptions): Promise<{ directory: string; release: () => void }> {
-    for (let holder = this.#held.get(ref); holder !== undefined; holder = this.#held.get(ref)) {
-      if (options.wait === undefined) throw locked(ref);
-      await settledOrAborted(holder.released, options.wait);
-    }
-    const { promise: released, resolve } = Promise.withResolvers<void>();
-    const release = (): void => {
-      if (this.#held.get(ref)?.released === released) this.#held.delete(ref);
-      resolve();
-    };
-    this.#held.set(ref, { released, release });
+    const release = await this.#locks.take(ref, options.wait);
     try {
       const directory = this.#directoryOf(ref);
       await mkdir(directory, { recursive: true, mode: 0o700 });
@@ -327,22 +286,5 @@ async function flush(path: string): Promise<void> {
     await file.chmod(COMMITTED_MODE);
   } finally {
     await file.close();
-  }
-}
-
-function locked(ref: string): ContentError {
-  return new ContentError('LOCKED', `Cannot open ingest "${ref}": it is already open`, { retryable: true });
-}
-
-/** Waits for `settled`, or throws the signal's reason when it aborts first. */
-async function settledOrAborted(settled: Promise<void>, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted();
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const onAbort = (): void => reject(signal.reason as Error);
-  signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    await Promise.race([settled, aborted]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
   }
 }
