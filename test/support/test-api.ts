@@ -39,8 +39,8 @@ export interface TestApi {
   clientFor(user: string, group?: string): Promise<HttpKubeClient>;
   certificate(user: string, group?: string): Promise<KeyPair>;
   send(method: string, path: string, request?: RawRequest): Promise<RawAnswer>;
-  /** Closes the server and opens it again on the same database. */
-  restart(): Promise<void>;
+  /** Closes the server and opens it again with the same port and database; `meanwhile` runs in between. */
+  restart(meanwhile?: (databasePath: string) => void): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -58,17 +58,20 @@ export async function startTestApi(options: Partial<ApiServerOptions> = {}): Pro
       ...(group === undefined ? {} : { organization: group }),
     });
   const admin = await certificate('kubernetes-admin', 'system:masters');
+  const kubelet = await certificate('kube-apiserver-kubelet-client', 'system:masters');
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const start = (): Promise<ApiServer> =>
+  const databasePath = join(directory, 'api.db');
+  const start = (port: number): Promise<ApiServer> =>
     createApiServer({
-      databasePath: join(directory, 'api.db'),
+      databasePath,
       tls: { key: serving.key, cert: serving.cert, clientCa: pki.ca.cert },
       host: '127.0.0.1',
-      port: 0,
+      port,
       serviceAccountSigningKey: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+      kubelet: { ca: pki.ca.cert, cert: kubelet.cert, key: kubelet.key },
       ...options,
     });
-  let server = await start();
+  let server = await start(0);
   const clients: HttpKubeClient[] = [];
   const clientWith = (pair: KeyPair): HttpKubeClient => {
     const client = new HttpKubeClient({
@@ -98,10 +101,12 @@ export async function startTestApi(options: Partial<ApiServerOptions> = {}): Pro
     certificate,
     clientFor: async (user, group) => clientWith(await certificate(user, group)),
     send: (method, path, request = {}) => send(server, pki, request.as ?? admin, method, path, request),
-    restart: async () => {
+    restart: async (meanwhile) => {
+      const { port } = server;
       await client.close();
       await server.close();
-      server = await start();
+      meanwhile?.(databasePath);
+      server = await start(port);
       await writeConfig();
       client = clientWith(admin);
     },
