@@ -221,5 +221,5 @@ export function unschedulableMessage(fits: readonly Fit[]): string {
   if (total - helpless > 0)
     preemption.push(`${total - helpless} No preemption victims found for incoming pod`);
   if (helpless > 0) preemption.push(`${helpless} Preemption is not helpful for scheduling`);
-  return `0/${total} nodes are available: ${words.join(', ')}. no new claims to deallocate, preemption: 0/${total} nodes are available: ${preemption.join(', ')}.`;
+  return `0/${total} nodes are available: ${words.join(', ')}. no new claims to deallocate, preemption: 0/${total} nodes are available: ${preemption.sort().join(', ')}.`;
 }

@@ -1,0 +1,375 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { startTestApi, type TestApi } from '../../test/support/test-api.ts';
+import { startTestNode } from '../../test/support/test-node.ts';
+import { createInformer } from '../kube/client/informer.ts';
+import type { ResourceType } from '../kube/client/kube-client.ts';
+import type { KubeObject } from '../kube/object.ts';
+import type { Pod } from '../kube/pod.ts';
+import {
+  CLAIMS,
+  CONFIG_MAPS,
+  DAEMON_SETS,
+  DEPLOYMENTS,
+  JOBS,
+  NAMESPACES,
+  PODS,
+  REPLICA_SETS,
+  REPLICATION_CONTROLLERS,
+  SERVICE_ACCOUNTS,
+  STATEFUL_SETS,
+} from './resource-types.ts';
+import { startControllers } from './start-controllers.ts';
+
+/* Controllers against a real API server, with nodes that report what they are told. */
+
+let api: TestApi;
+const stop = new AbortController();
+const nodes: { stopped: Promise<void> }[] = [];
+
+before(async () => {
+  api = await startTestApi();
+  await startControllers(
+    api.client,
+    { rootCa: api.pki.ca.cert, volumesDirectory: `${api.directory}/volumes` },
+    stop.signal,
+  ).ready();
+  nodes.push(await startTestNode(api, 'n1', stop.signal, { labels: { disk: 'ssd' } }));
+  nodes.push(await startTestNode(api, 'n2', stop.signal));
+});
+after(async () => {
+  stop.abort();
+  for (const node of nodes) await node.stopped;
+  await api.close();
+});
+
+/** Waits until what a namespace holds of a kind satisfies `holds`. */
+async function until<T extends KubeObject>(
+  type: ResourceType,
+  namespace: string,
+  holds: (objects: T[]) => boolean,
+): Promise<T[]> {
+  const done = new AbortController();
+  const informer = createInformer<T>(api.client, type, type.namespaced ? { namespace } : {}, done.signal);
+  try {
+    await informer.synced();
+    return await new Promise<T[]>((resolve, reject) => {
+      const timer = setTimeout(
+        () =>
+          reject(
+            new Error(
+              `still: ${JSON.stringify(informer.values().map((o) => [o.metadata, (o as { status?: object }).status]))}`,
+            ),
+          ),
+        20_000,
+      );
+      const look = (): void => {
+        if (!holds(informer.values())) return;
+        clearTimeout(timer);
+        resolve(informer.values());
+      };
+      informer.onChange(look);
+      look();
+    });
+  } finally {
+    done.abort();
+  }
+}
+
+async function newNamespace(name: string): Promise<void> {
+  await api.client.create(
+    NAMESPACES,
+    { apiVersion: 'v1', kind: 'Namespace', metadata: { name } },
+    stop.signal,
+  );
+  await until(SERVICE_ACCOUNTS, name, (accounts) => accounts.length > 0);
+}
+
+const make = <T extends object>(
+  type: ResourceType,
+  namespace: string,
+  name: string,
+  spec: T,
+): Promise<KubeObject> =>
+  api.client.create(
+    type,
+    {
+      apiVersion: type.group === '' ? type.version : `${type.group}/${type.version}`,
+      kind: type.kind,
+      metadata: { name, namespace },
+      spec,
+    } as KubeObject,
+    stop.signal,
+  );
+const template = (app: string, image: string, more: object = {}): object => ({
+  metadata: { labels: { app } },
+  spec: { containers: [{ name: 'a', image }], ...more },
+});
+const workload = (app: string, image: string, more: object = {}): object => ({
+  selector: { matchLabels: { app } },
+  template: template(app, image),
+  ...more,
+});
+const isReady = (pod: Pod): boolean => pod.status?.phase === 'Running';
+const statusOf = (object: KubeObject | undefined): Record<string, unknown> =>
+  (object as { status?: Record<string, unknown> } | undefined)?.status ?? {};
+const remove = (
+  type: ResourceType,
+  namespace: string,
+  name: string,
+  propagationPolicy?: 'Foreground' | 'Background' | 'Orphan',
+): Promise<void> =>
+  api.client.delete(
+    type,
+    { namespace, name },
+    stop.signal,
+    propagationPolicy === undefined ? {} : { propagationPolicy },
+  );
+
+test('a new namespace gets its account and the CA, again when they are deleted, and goes with all it holds', async () => {
+  await newNamespace('furnished');
+  await until<KubeObject & { data?: Record<string, string> }>(CONFIG_MAPS, 'furnished', (maps) =>
+    maps.some((map) => map.metadata.name === 'kube-root-ca.crt' && map.data?.['ca.crt'] === api.pki.ca.cert),
+  );
+  const [first] = await until(SERVICE_ACCOUNTS, 'furnished', (accounts) => accounts.length === 1);
+  await remove(SERVICE_ACCOUNTS, 'furnished', 'default');
+  await until(
+    SERVICE_ACCOUNTS,
+    'furnished',
+    (accounts) => accounts[0] !== undefined && accounts[0].metadata.uid !== first?.metadata.uid,
+  );
+  await make(PODS, 'furnished', 'p', { containers: [{ name: 'a', image: 'x' }] });
+  await until<Pod>(PODS, 'furnished', (pods) => pods.every(isReady));
+  await api.client.delete(NAMESPACES, { name: 'furnished' }, stop.signal);
+  await until(
+    NAMESPACES,
+    '',
+    (namespaces) => !namespaces.some((namespace) => namespace.metadata.name === 'furnished'),
+  );
+});
+
+test('a Pod goes where its selector says, and waits where nothing fits until it does', async () => {
+  await newNamespace('placed');
+  await make(PODS, 'placed', 'ssd', {
+    nodeSelector: { disk: 'ssd' },
+    containers: [{ name: 'a', image: 'x' }],
+  });
+  await until<Pod>(PODS, 'placed', (pods) => pods[0]?.spec.nodeName === 'n1');
+  await make(PODS, 'placed', 'tape', {
+    nodeSelector: { disk: 'tape' },
+    containers: [{ name: 'a', image: 'x' }],
+  });
+  await until<Pod>(PODS, 'placed', (pods) =>
+    pods.some(
+      (pod) =>
+        pod.status?.conditions?.some((c) => c.type === 'PodScheduled' && c.reason === 'Unschedulable') ??
+        false,
+    ),
+  );
+  const nodes = { group: '', version: 'v1', resource: 'nodes', kind: 'Node', namespaced: false };
+  await api.client.patch(
+    nodes,
+    { name: 'n2' },
+    { metadata: { labels: { disk: 'tape' } } },
+    'merge',
+    stop.signal,
+  );
+  await until<Pod>(PODS, 'placed', (pods) =>
+    pods.some((pod) => pod.metadata.name === 'tape' && pod.spec.nodeName === 'n2'),
+  );
+});
+
+test('a ReplicaSet replaces Pods, adopts those that fit and lets go of those that do not', async () => {
+  await newNamespace('sets');
+  await make(PODS, 'sets', 'stray', { containers: [{ name: 'a', image: 'x' }] });
+  await api.client.patch(
+    PODS,
+    { namespace: 'sets', name: 'stray' },
+    { metadata: { labels: { app: 'r' } } },
+    'merge',
+    stop.signal,
+  );
+  await make(REPLICA_SETS, 'sets', 'r', workload('r', 'x:1', { replicas: 3 }));
+  const pods = await until<Pod>(PODS, 'sets', (found) => found.length === 3 && found.every(isReady));
+  assert.ok(
+    pods.every((pod) => pod.metadata.ownerReferences?.[0]?.name === 'r'),
+    'the stray one too',
+  );
+  await remove(PODS, 'sets', 'stray');
+  await until<Pod>(
+    PODS,
+    'sets',
+    (found) => found.length === 3 && !found.some((pod) => pod.metadata.name === 'stray'),
+  );
+  const leaver = pods.find((pod) => pod.metadata.name !== 'stray')?.metadata.name ?? '';
+  await api.client.patch(
+    PODS,
+    { namespace: 'sets', name: leaver },
+    { metadata: { labels: { app: 'other' } } },
+    'merge',
+    stop.signal,
+  );
+  const four = await until<Pod>(PODS, 'sets', (found) => found.length === 4);
+  assert.equal(four.find((pod) => pod.metadata.name === leaver)?.metadata.ownerReferences, undefined);
+  await until(REPLICA_SETS, 'sets', ([set]) => statusOf(set)['readyReplicas'] === 3);
+});
+
+test('a Deployment is rolled out to a new template and keeps the old set for an undo', async () => {
+  await newNamespace('rolled');
+  await make(DEPLOYMENTS, 'rolled', 'd', workload('d', 'x:1', { replicas: 3 }));
+  await until(DEPLOYMENTS, 'rolled', ([d]) => statusOf(d)['availableReplicas'] === 3);
+  const patch = { spec: { template: { spec: { containers: [{ name: 'a', image: 'x:2' }] } } } };
+  await api.client.patch(DEPLOYMENTS, { namespace: 'rolled', name: 'd' }, patch, 'strategic', stop.signal);
+  await until<Pod>(
+    PODS,
+    'rolled',
+    (pods) =>
+      pods.length === 3 && pods.every((pod) => pod.spec.containers[0]?.image === 'x:2' && isReady(pod)),
+  );
+  const [deployment] = await until(DEPLOYMENTS, 'rolled', ([d]) => {
+    const status = statusOf(d);
+    return status['updatedReplicas'] === 3 && status['availableReplicas'] === 3 && status['replicas'] === 3;
+  });
+  assert.equal(deployment?.metadata.annotations?.['deployment.kubernetes.io/revision'], '2');
+  const sets = await api.client.list<KubeObject & { spec: { replicas: number } }>(
+    REPLICA_SETS,
+    { namespace: 'rolled' },
+    stop.signal,
+  );
+  assert.deepEqual(sets.items.map((set) => set.spec.replicas).sort(), [0, 3]);
+});
+
+test('Recreate removes every old Pod before the first new one', async () => {
+  await newNamespace('recreated');
+  await make(
+    DEPLOYMENTS,
+    'recreated',
+    'd',
+    workload('d', 'x:1', { replicas: 2, strategy: { type: 'Recreate' } }),
+  );
+  await until(DEPLOYMENTS, 'recreated', ([d]) => statusOf(d)['availableReplicas'] === 2);
+  const mixed: string[] = [];
+  const watching = new AbortController();
+  const informer = createInformer<Pod>(api.client, PODS, { namespace: 'recreated' }, watching.signal);
+  await informer.synced();
+  informer.onChange(() => {
+    const images = new Set(informer.values().map((pod) => pod.spec.containers[0]?.image));
+    if (images.size > 1) mixed.push([...images].join());
+  });
+  const patch = { spec: { template: { spec: { containers: [{ name: 'a', image: 'x:2' }] } } } };
+  await api.client.patch(DEPLOYMENTS, { namespace: 'recreated', name: 'd' }, patch, 'strategic', stop.signal);
+  await until<Pod>(
+    PODS,
+    'recreated',
+    (pods) => pods.length === 2 && pods.every((pod) => pod.spec.containers[0]?.image === 'x:2'),
+  );
+  watching.abort();
+  assert.deepEqual(mixed, []);
+});
+
+test('a StatefulSet makes numbered Pods in order, each with its own claim, and removes them from the top', async () => {
+  await newNamespace('numbered');
+  const claim = {
+    metadata: { name: 'data' },
+    spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } },
+  };
+  await make(
+    STATEFUL_SETS,
+    'numbered',
+    'db',
+    workload('db', 'x:1', { replicas: 3, serviceName: 'db', volumeClaimTemplates: [claim] }),
+  );
+  const pods = await until<Pod>(PODS, 'numbered', (found) => found.length === 3 && found.every(isReady));
+  assert.deepEqual(pods.map((pod) => pod.metadata.name).sort(), ['db-0', 'db-1', 'db-2']);
+  const first = pods.find((pod) => pod.metadata.name === 'db-0');
+  assert.equal(first?.spec.hostname, 'db-0');
+  assert.ok(first?.spec.volumes?.some((volume) => volume.persistentVolumeClaim?.claimName === 'data-db-0'));
+  await until(
+    CLAIMS,
+    'numbered',
+    (claims) => claims.length === 3 && claims.every((c) => statusOf(c)['phase'] === 'Bound'),
+  );
+  await api.client.patch(
+    STATEFUL_SETS,
+    { namespace: 'numbered', name: 'db' },
+    { spec: { replicas: 1 } },
+    'merge',
+    stop.signal,
+  );
+  const left = await until<Pod>(PODS, 'numbered', (found) => found.length === 1);
+  assert.equal(left[0]?.metadata.name, 'db-0');
+});
+
+test('a DaemonSet has one Pod on each node that fits', async () => {
+  await newNamespace('everywhere');
+  await make(DAEMON_SETS, 'everywhere', 'all', workload('all', 'x:1'));
+  await make(DAEMON_SETS, 'everywhere', 'some', {
+    ...workload('some', 'x:1'),
+    template: template('some', 'x:1', { nodeSelector: { disk: 'ssd' } }),
+  });
+  const pods = await until<Pod>(PODS, 'everywhere', (found) => found.length === 3 && found.every(isReady));
+  const places = pods.map((pod) => `${pod.metadata.labels?.['app'] ?? ''} ${pod.spec.nodeName ?? ''}`).sort();
+  assert.deepEqual(places, ['all n1', 'all n2', 'some n1']);
+  await until(DAEMON_SETS, 'everywhere', (sets) =>
+    sets.every((set) => statusOf(set)['numberReady'] === statusOf(set)['desiredNumberScheduled']),
+  );
+});
+
+test('a Job runs until enough Pods have succeeded, and counts each once', async () => {
+  await newNamespace('worked');
+  await make(JOBS, 'worked', 'j', {
+    completions: 3,
+    parallelism: 2,
+    template: { spec: { restartPolicy: 'Never', containers: [{ name: 'a', image: 'done:1' }] } },
+  });
+  const [job] = await until(
+    JOBS,
+    'worked',
+    ([found]) =>
+      (statusOf(found)['conditions'] as { type: string }[] | undefined)?.some((c) => c.type === 'Complete') ??
+      false,
+  );
+  assert.equal(statusOf(job)['succeeded'], 3);
+  const pods = await until<Pod>(PODS, 'worked', (found) =>
+    found.every((pod) => pod.metadata.finalizers === undefined),
+  );
+  assert.equal(pods.length, 3);
+});
+
+test('a Job that fails too often is failed', async () => {
+  await newNamespace('failed');
+  await make(JOBS, 'failed', 'j', {
+    backoffLimit: 0,
+    template: { spec: { restartPolicy: 'Never', containers: [{ name: 'a', image: 'fail:1' }] } },
+  });
+  const [job] = await until(
+    JOBS,
+    'failed',
+    ([found]) =>
+      (statusOf(found)['conditions'] as { type: string }[] | undefined)?.some((c) => c.type === 'Failed') ??
+      false,
+  );
+  const condition = (statusOf(job)['conditions'] as { type: string; reason: string }[]).find(
+    (c) => c.type === 'Failed',
+  );
+  assert.equal(condition?.reason, 'BackoffLimitExceeded');
+});
+
+test('deleting an owner takes its dependents along, waits for them, or leaves them', async () => {
+  await newNamespace('owned');
+  for (const name of ['back', 'fore', 'orph']) {
+    await make(REPLICATION_CONTROLLERS, 'owned', name, {
+      replicas: 1,
+      selector: { app: name },
+      template: template(name, 'x:1'),
+    });
+  }
+  await until<Pod>(PODS, 'owned', (pods) => pods.length === 3 && pods.every(isReady));
+  await remove(REPLICATION_CONTROLLERS, 'owned', 'back', 'Background');
+  await remove(REPLICATION_CONTROLLERS, 'owned', 'fore', 'Foreground');
+  await remove(REPLICATION_CONTROLLERS, 'owned', 'orph', 'Orphan');
+  await until(REPLICATION_CONTROLLERS, 'owned', (controllers) => controllers.length === 0);
+  const [left] = await until<Pod>(PODS, 'owned', (pods) => pods.length === 1);
+  assert.equal(left?.metadata.labels?.['app'], 'orph');
+  assert.equal(left?.metadata.ownerReferences, undefined);
+});
