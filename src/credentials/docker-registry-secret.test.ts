@@ -103,7 +103,7 @@ test('7.8 a file without key is .dockerconfigjson, with key it is that, unchecke
 test("7.8 what cannot be read is refused in kubectl's words", async (t) => {
   const path = await file(t, '{}');
   const cases: [source: string[], message: string | RegExp][] = [
-    [['.dockerconfigjson=/nonexistent'], 'error reading /nonexistent: no such file or directory'],
+    [[`.dockerconfigjson=${path}.none`], `error reading ${path}.none: no such file or directory`],
     [[tmpdir()], 'cannot give a key name for a directory path'],
     [[`=${path}`], `key name for file path ${path} missing`],
     [['key='], 'file path for key name key missing'],

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -214,6 +214,22 @@ test("podman's files come after docker's: the session's, then the user's", async
   assert.equal((await find('b.io'))?.username, 'docker');
   assert.equal((await find('c.io'))?.username, 'user');
 });
+
+test(
+  "a file of podman's that this user may not read is passed over, docker's is an error",
+  { skip: process.getuid?.() === 0 ? 'root may read everything' : false },
+  async (t) => {
+    const { find, path } = await home(t, {
+      [podmanSession]: '{}',
+      [podmanUser]: { auths: { 'a.io': entry('user') } },
+    });
+    await chmod(join(path, podmanSession), 0);
+    assert.equal((await find('a.io'))?.username, 'user');
+    await mkdir(join(path, '.docker'));
+    await writeFile(join(path, docker), '{}', { mode: 0 });
+    await assert.rejects(find('a.io'), { code: 'BAD_CLIENT_CONFIG', message: /config\.json": EACCES$/ });
+  },
+);
 
 test('a file that is named is the only one asked and written', async (t) => {
   const { find, path, environment } = await home(t, {

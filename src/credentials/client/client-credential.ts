@@ -1,4 +1,4 @@
-import { messageOf } from '../../base/coded-error.ts';
+import { isSystemError, messageOf } from '../../base/coded-error.ts';
 import { CredentialError } from '../credential-error.ts';
 import { parseGoJson, type JsonNode } from '../go-json.ts';
 import { CredentialHelper, TOKEN_USER } from './credential-helper.ts';
@@ -39,11 +39,22 @@ export async function loadClientCredential(
   const fromEnvironment = environmentLogin(host, options);
   if (fromEnvironment !== undefined) return fromEnvironment;
   for (const place of loginPlaces(options.environment, options.authFile)) {
-    const file = await LoginFile.read(place.path);
+    const file = await readPlace(place);
+    if (file === undefined) continue;
     const found = await loginIn(file, place, host, repository, options);
     if (found !== undefined) return found;
   }
   return undefined;
+}
+
+async function readPlace(place: LoginPlace): Promise<LoginFile | undefined> {
+  try {
+    return await LoginFile.read(place.path);
+  } catch (error) {
+    if (place.implied === true && error instanceof CredentialError && isSystemError(error.cause, 'EACCES'))
+      return undefined;
+    throw error;
+  }
 }
 
 async function loginIn(

@@ -12,6 +12,8 @@ export type LoginStyle = 'docker' | 'podman';
 export interface LoginPlace {
   readonly path: string;
   readonly style: LoginStyle;
+  /** True for a place that nobody named: one that this user may not read is somebody else's. */
+  readonly implied?: boolean;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -55,10 +57,10 @@ export function loginPlaces(environment: Environment, authFile?: string): LoginP
   const places: LoginPlace[] = [saving];
   const runtime = environment['XDG_RUNTIME_DIR'] ?? '';
   const session = runtime === '' ? `/run/containers/${process.getuid?.() ?? 0}` : join(runtime, 'containers');
-  places.push({ path: join(session, 'auth.json'), style: 'podman' });
+  places.push({ path: join(session, 'auth.json'), style: 'podman', implied: true });
   const config = environment['XDG_CONFIG_HOME'] ?? '';
   const user = config === '' ? join(home(environment), '.config') : config;
-  places.push({ path: join(user, 'containers', 'auth.json'), style: 'podman' });
+  places.push({ path: join(user, 'containers', 'auth.json'), style: 'podman', implied: true });
   return places;
 }
 
