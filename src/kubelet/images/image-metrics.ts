@@ -10,3 +10,124 @@ export interface ImageManagerMetrics {
   imageEnsured(policy: PullPolicy, presentLocally: Known, pullRequired: Known): void;
   mustPullChecked(result: MustPullResult): void;
 }
+
+/** A metric as a registry of metrics must make it. */
+export interface MetricDefinition {
+  readonly name: string;
+  readonly help: string;
+  readonly type: 'counter' | 'gauge' | 'histogram';
+  readonly labels: readonly string[];
+  readonly buckets?: readonly number[];
+}
+
+/** What a registry of metrics offers; `observe` has one. */
+export interface MetricSink {
+  /** Adds to a counter, sets a gauge or observes in a histogram. */
+  record(metric: MetricDefinition, labels: Readonly<Record<string, string>>, value: number): void;
+}
+
+const PULL_BUCKETS = [1, 5, 10, 20, 30, 60, 120, 180, 240, 300, 360, 480, 600, 900, 1200, 1800, 2700, 3600];
+
+/** The kubelet's metrics of images, under its names (section 14). */
+export const IMAGE_METRICS = {
+  pullDuration: {
+    name: 'kubelet_image_pull_duration_seconds',
+    help: 'Duration in seconds to pull an image, waiting included, by size.',
+    type: 'histogram',
+    labels: ['image_size_in_bytes'],
+    buckets: PULL_BUCKETS,
+  },
+  ensureRequests: {
+    name: 'kubelet_image_manager_ensure_image_requests_total',
+    help: 'Requests to make an image available, by pull policy, presence and need of a pull.',
+    type: 'counter',
+    labels: ['pull_policy', 'present_locally', 'pull_required'],
+  },
+  mustPullChecks: {
+    name: 'kubelet_imagemanager_image_mustpull_checks_total',
+    help: 'Checks whether a present image must be pulled again, by result.',
+    type: 'counter',
+    labels: ['result'],
+  },
+  diskIntents: {
+    name: 'kubelet_imagemanager_ondisk_pullintents',
+    help: 'Pull intents on disk.',
+    type: 'gauge',
+    labels: [],
+  },
+  diskRecords: {
+    name: 'kubelet_imagemanager_ondisk_pulledrecords',
+    help: 'Records of pulled images on disk.',
+    type: 'gauge',
+    labels: [],
+  },
+  memoryIntents: {
+    name: 'kubelet_imagemanager_inmemory_pullintents_usage_percent',
+    help: 'Use of the memory for pull intents, in per cent.',
+    type: 'gauge',
+    labels: [],
+  },
+  memoryRecords: {
+    name: 'kubelet_imagemanager_inmemory_pulledrecords_usage_percent',
+    help: 'Use of the memory for records of pulled images, in per cent.',
+    type: 'gauge',
+    labels: [],
+  },
+  garbageCollected: {
+    name: 'kubelet_image_garbage_collected_total',
+    help: 'Images removed by clean-up, by reason.',
+    type: 'counter',
+    labels: ['reason'],
+  },
+} as const satisfies Readonly<Record<string, MetricDefinition>>;
+
+const MIB = 1024 * 1024;
+const SIZE_LIMITS: readonly (readonly [megabytes: number, label: string])[] = [
+  [10, '0-10MB'],
+  [100, '10MB-100MB'],
+  [500, '100MB-500MB'],
+  [1024, '500MB-1GB'],
+  [5 * 1024, '1GB-5GB'],
+  [10 * 1024, '5GB-10GB'],
+  [20 * 1024, '10GB-20GB'],
+  [30 * 1024, '20GB-30GB'],
+  [40 * 1024, '30GB-40GB'],
+  [60 * 1024, '40GB-60GB'],
+  [100 * 1024, '60GB-100GB'],
+];
+
+/** Names the range of a size; the lower bound does not belong to it. */
+export function imageSizeLabel(bytes: number): string {
+  if (bytes === 0) return 'N/A';
+  return SIZE_LIMITS.find(([megabytes]) => bytes <= megabytes * MIB)?.[1] ?? 'GT100GB';
+}
+
+/** Turns what the image manager tells into the kubelet's metrics. */
+export function imageManagerMetrics(sink: MetricSink): ImageManagerMetrics {
+  return {
+    imagePulled: (seconds, sizeBytes) =>
+      sink.record(IMAGE_METRICS.pullDuration, { image_size_in_bytes: imageSizeLabel(sizeBytes) }, seconds),
+    imageEnsured: (policy, presentLocally, pullRequired) =>
+      sink.record(
+        IMAGE_METRICS.ensureRequests,
+        { pull_policy: policy.toLowerCase(), present_locally: presentLocally, pull_required: pullRequired },
+        1,
+      ),
+    mustPullChecked: (result) => sink.record(IMAGE_METRICS.mustPullChecks, { result }, 1),
+  };
+}
+
+/** Publishes how many records there are and how full their memory is; call after changes or at each scrape. */
+export function recordStatistics(
+  sink: MetricSink,
+  statistics: {
+    readonly intents: number;
+    readonly records: number;
+    readonly usage: { readonly intents: number; readonly records: number };
+  },
+): void {
+  sink.record(IMAGE_METRICS.diskIntents, {}, statistics.intents);
+  sink.record(IMAGE_METRICS.diskRecords, {}, statistics.records);
+  sink.record(IMAGE_METRICS.memoryIntents, {}, statistics.usage.intents);
+  sink.record(IMAGE_METRICS.memoryRecords, {}, statistics.usage.records);
+}
