@@ -11,6 +11,8 @@ export const CONNECT_LIMITS = {
   idleMs: 30_000,
 } as const;
 
+export type ConnectLimits = { readonly [name in keyof typeof CONNECT_LIMITS]: number };
+
 /** Different TLS settings kept connected at a time; a node talks to a handful of registries. */
 const MAX_AGENTS = 64;
 
@@ -25,8 +27,16 @@ export class Connections {
   readonly #agents = new Map<string, Dispatcher>();
   readonly #environment: ProxyEnvironment;
   readonly #bodySilenceMs: number;
+  readonly #limits: ConnectLimits;
 
-  constructor(options: { environment?: ProxyEnvironment; bodySilenceMs?: number } = {}) {
+  constructor(
+    options: {
+      environment?: ProxyEnvironment;
+      bodySilenceMs?: number;
+      limits?: Partial<ConnectLimits>;
+    } = {},
+  ) {
+    this.#limits = { ...CONNECT_LIMITS, ...options.limits };
     this.#environment = options.environment ?? process.env;
     this.#bodySilenceMs = options.bodySilenceMs ?? DEFAULT_BODY_SILENCE_MS;
   }
@@ -41,7 +51,7 @@ export class Connections {
       this.#agents.set(key, kept);
       return kept;
     }
-    const agent = this.#make(tls, dialTimeoutMs ?? CONNECT_LIMITS.dialMs, proxy);
+    const agent = this.#make(tls, dialTimeoutMs ?? this.#limits.dialMs, proxy);
     this.#agents.set(key, agent);
     this.#evict();
     return agent;
@@ -58,12 +68,13 @@ export class Connections {
     const options: Agent.Options = {
       // One connection with many streams shares one flow-control window: parallel layers would slow each other.
       allowH2: false,
-      keepAliveTimeout: CONNECT_LIMITS.idleMs,
-      headersTimeout: CONNECT_LIMITS.responseHeaderMs,
+      keepAliveTimeout: this.#limits.idleMs,
+      headersTimeout: this.#limits.responseHeaderMs,
       bodyTimeout: this.#bodySilenceMs,
       maxHeaderSize: 64 * 1024,
     };
-    if (proxy === undefined) return new Agent({ ...options, connect: connectorFor(tls, dialMs) });
+    if (proxy === undefined)
+      return new Agent({ ...options, connect: connectorFor(tls, dialMs, this.#limits.tlsHandshakeMs) });
     return new ProxyAgent({
       ...options,
       uri: proxy,
@@ -71,7 +82,7 @@ export class Connections {
         secureContext: secureContextFor(tls),
         rejectUnauthorized: !tls.skipVerify,
         allowH2: false,
-        timeout: CONNECT_LIMITS.tlsHandshakeMs,
+        timeout: this.#limits.tlsHandshakeMs,
       },
       proxyTls: { timeout: dialMs, allowH2: false },
     });
@@ -87,7 +98,7 @@ export class Connections {
 }
 
 /** Connects in two steps, each with its own time limit and its own error. */
-function connectorFor(tls: TlsSettings, dialMs: number): buildConnector.connector {
+function connectorFor(tls: TlsSettings, dialMs: number, handshakeMs: number): buildConnector.connector {
   const dial = buildConnector({ timeout: dialMs, allowH2: false });
   let secure: buildConnector.connector | undefined;
   return (options, callback) => {
@@ -99,7 +110,7 @@ function connectorFor(tls: TlsSettings, dialMs: number): buildConnector.connecto
       secure ??= buildConnector({
         secureContext: secureContextFor(tls),
         rejectUnauthorized: !tls.skipVerify,
-        timeout: CONNECT_LIMITS.tlsHandshakeMs,
+        timeout: handshakeMs,
         allowH2: false,
       });
     } catch (error) {

@@ -137,6 +137,8 @@ export class Exchanger {
         headers: { ...asked.headers } as Record<string, string | string[]>,
         body: asked.body ?? null,
         signal,
+        // A HEAD, of which every pull makes one, would otherwise cost its connection.
+        reset: false,
         dispatcher: this.#connections.for(target, tls, asked.host.dialTimeoutMs),
       });
       // A body that fails while nobody listens must not end the process; readers still see the error.

@@ -1,6 +1,6 @@
 import { systemClock, type Clock } from '../base/clock.ts';
 import { SchemeMemory } from './authorizer.ts';
-import { Connections } from './connections.ts';
+import { Connections, type ConnectLimits } from './connections.ts';
 import type { CredentialSource } from './credential.ts';
 import { Exchanger, type Hop } from './exchange.ts';
 import type { HostResolver } from './host-config.ts';
@@ -19,6 +19,8 @@ export interface RemoteClientOptions {
   readonly random?: () => number;
   /** Milliseconds after which a silent body is given up and resumed; 60,000 when absent. */
   readonly bodySilenceMs?: number;
+  /** Times a connection may take, where they differ from rule 17.3. */
+  readonly limits?: Partial<ConnectLimits>;
 }
 
 export interface SessionOptions {
@@ -40,6 +42,7 @@ export function createRemoteClient(options: RemoteClientOptions): RemoteClient {
   const clock = options.clock ?? systemClock;
   const connections = new Connections({
     ...(options.environment === undefined ? {} : { environment: options.environment }),
+    ...(options.limits === undefined ? {} : { limits: options.limits }),
     ...(options.bodySilenceMs === undefined ? {} : { bodySilenceMs: options.bodySilenceMs }),
   });
   const exchanger = new Exchanger(connections);

@@ -99,6 +99,7 @@ export class FaultRegistry {
   readonly #options: FaultRegistryOptions;
   readonly #server: Server;
   readonly #faults: ActiveFault[] = [];
+  readonly #waiting = new Set<(request: SeenRequest) => boolean>();
   readonly #blobs = new Map<string, Buffer>();
   readonly #manifests = new Map<string, StoredManifest>();
   readonly #uploads = new Map<string, Buffer>();
@@ -106,6 +107,8 @@ export class FaultRegistry {
   /** Registries that answer `OCI-Subject` and serve the referrers API. */
   referrersApi = false;
   now: () => number = Date.now;
+  /** Connections taken so far. */
+  connections = 0;
 
   private constructor(options: FaultRegistryOptions) {
     this.#options = options;
@@ -123,6 +126,7 @@ export class FaultRegistry {
             },
             listener,
           );
+    this.#server.on('connection', () => this.connections++);
     this.#server.on('clientError', (_error, socket) => socket.destroy());
   }
 
@@ -156,6 +160,17 @@ export class FaultRegistry {
       matches: (request) => request.method === method && path.test(request.path),
       fault,
       left: times,
+    });
+  }
+
+  /** Resolves when the next matching request arrives. */
+  nextRequest(method: string, path: RegExp): Promise<void> {
+    return new Promise((resolve) => {
+      this.#waiting.add((request) => {
+        if (request.method !== method || !path.test(request.path)) return false;
+        resolve();
+        return true;
+      });
     });
   }
 
@@ -248,6 +263,7 @@ export class FaultRegistry {
       headers: request.headers,
     };
     this.requests.push(seen);
+    for (const waiter of this.#waiting) if (waiter(seen)) this.#waiting.delete(waiter);
     response.on('finish', () => {
       seen.status = response.statusCode;
     });
