@@ -170,7 +170,10 @@ function countTemplateGeneration(
   before: JsonObject,
 ): void {
   const count = Number(old.metadata.annotations?.[TEMPLATE_GENERATION] ?? '0');
-  const changed = !isDeepStrictEqual(objectAt(json, 'spec')?.['template'], objectAt(before, 'spec')?.['template']);
+  const changed = !isDeepStrictEqual(
+    objectAt(json, 'spec')?.['template'],
+    objectAt(before, 'spec')?.['template'],
+  );
   object.metadata.annotations = {
     ...object.metadata.annotations,
     [TEMPLATE_GENERATION]: String(changed ? count + 1 : count),

@@ -92,7 +92,10 @@ export function toPartialMetadataList(objects: readonly KubeObject[], metadata: 
   };
 }
 
-function includedObject(object: KubeObject, include: 'None' | 'Metadata' | 'Object'): { object: object | null } {
+function includedObject(
+  object: KubeObject,
+  include: 'None' | 'Metadata' | 'Object',
+): { object: object | null } {
   if (include === 'None') return { object: null };
   return { object: include === 'Object' ? object : toPartialMetadata(object) };
 }
