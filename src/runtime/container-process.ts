@@ -26,6 +26,10 @@ const UNKNOWN_CODE = 255;
 /** Exit code after SIGKILL. */
 const KILLED_CODE = 137;
 
+/** How often to look although nothing was reported: notifications can be lost; and while a process takes its last step inside. */
+const LOOK_MS = 500;
+const ENTER_LOOK_MS = 5;
+
 /**
  * Follows one container's process through the files of its directory, whether this agent started it or an earlier one.
  * States go created → running → exited, never back.
@@ -47,6 +51,8 @@ export class ContainerProcess {
   #checking: Promise<void> | undefined;
   #checkAgain = false;
   #closed = false;
+  #launched = false;
+  #entering = false;
   readonly #waiters = new Set<() => void>();
 
   constructor(options: {
@@ -95,18 +101,19 @@ export class ContainerProcess {
     }
     this.#shim = await this.#readShim();
     if (this.#shim === undefined) return;
+    this.#launched = true;
     this.#watch();
     await this.check();
     await this.#pump.pump();
   }
 
   /**
-   * Starts the process and returns once it runs.
+   * Starts the process and returns once it runs. When the signal aborts, the start goes on but is not waited for.
    *
    * @throws RuntimeError `START_FAILED`; the container has then exited with code 128 and reason `StartError`
    */
-  async start(command: Command, shimScript: string): Promise<void> {
-    if (this.#state !== 'created' || this.#shim !== undefined) {
+  async start(command: Command, shimScript: string, signal: AbortSignal): Promise<void> {
+    if (this.#state !== 'created' || this.#launched) {
       throw new RuntimeError(
         'INVALID',
         `Cannot start container "${this.record.id}": it is ${this.#state} already`,
@@ -115,6 +122,7 @@ export class ContainerProcess {
     const stdout = await open(join(this.directory, 'stdout'), 'a', 0o600);
     const stderr = await open(join(this.directory, 'stderr'), 'a', 0o600);
     this.#watch();
+    this.#launched = true;
     try {
       const shim = spawn('/bin/sh', [shimScript, this.directory, command.file, ...command.args], {
         cwd: this.directory,
@@ -134,7 +142,11 @@ export class ContainerProcess {
     }
     // The kernel may drop notifications when its queue overflows; looking again now and then costs next to nothing.
     while (this.#state === 'created') {
-      await this.#changeOr(500);
+      signal.throwIfAborted();
+      if (this.#closed) {
+        throw new RuntimeError('NOT_RUNNING', `Cannot start container "${this.record.id}": it was removed`);
+      }
+      await this.#changeOr(this.#entering ? ENTER_LOOK_MS : LOOK_MS, signal);
       await this.check();
     }
     if (this.#end?.reason === 'StartError') throw new RuntimeError('START_FAILED', this.#end.message);
@@ -163,10 +175,20 @@ export class ContainerProcess {
       signal.throwIfAborted();
       const left = end - performance.now();
       if (left <= 0) return false;
-      await this.#changeOr(Math.min(left, 500), signal);
+      await this.#changeOr(Math.min(left, LOOK_MS), signal);
       await this.check();
     }
     return true;
+  }
+
+  /** Waits until a start under way has led to something; at once when there is none. */
+  async settled(ms: number, signal: AbortSignal): Promise<void> {
+    const end = performance.now() + ms;
+    while (this.#launched && this.#state === 'created' && performance.now() < end) {
+      signal.throwIfAborted();
+      await this.#changeOr(this.#entering ? ENTER_LOOK_MS : LOOK_MS, signal);
+      await this.check();
+    }
   }
 
   reopenLog(): Promise<void> {
@@ -213,7 +235,10 @@ export class ContainerProcess {
     const shimAlive = this.#shim !== undefined && (await isRunning(this.#shim));
     const pid = await readPid(join(this.directory, 'pid'));
     const exit = await readNumber(join(this.directory, 'exit'));
-    if (pid !== undefined && this.#state === 'created') {
+    const entered =
+      pid === undefined || exit !== undefined || ((await this.#launcher.hasEntered?.(pid.value)) ?? true);
+    this.#entering = !entered;
+    if (pid !== undefined && entered && this.#state === 'created') {
       this.#init = pid.identity ?? (shimAlive ? await identifyProcess(pid.value) : undefined);
       this.#startedAt = pid.writtenAt;
       this.#state = 'running';

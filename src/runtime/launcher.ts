@@ -57,6 +57,11 @@ export interface Launcher {
   prepare(plan: LaunchPlan): Promise<Command>;
   /** Returns why no process came to be, as the launcher reported it, without its own name in front. */
   startFailure(plan: Pick<LaunchPlan, 'id' | 'directory'>): Promise<string>;
+  /**
+   * Tells whether a process has left the machine's file system for the container's. Without this method it has by the time that
+   * `pid` is written.
+   */
+  hasEntered?(pid: number): Promise<boolean>;
   /** Returns the command that runs one more process inside. */
   exec(container: LaunchedContainer, process: ProcessSpec): Command;
   /** Reports what is known of the end and frees what the launcher kept. Harmless when repeated. */

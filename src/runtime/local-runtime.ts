@@ -4,6 +4,7 @@ import { isAbsolute, join } from 'node:path';
 import { writeFileAtomic } from '../base/atomic-file.ts';
 import { systemClock, type Clock } from '../base/clock.ts';
 import { isSystemError, messageOf } from '../base/coded-error.ts';
+import { LruMap } from '../base/lru-map.ts';
 import type { RootfsProvider } from '../images/rootfs.ts';
 import { silentLogger, type Logger } from '../observe/logger.ts';
 import { SHIM_SCRIPT } from './_shim-script.ts';
@@ -40,6 +41,10 @@ import { resolveUser } from './user.ts';
 
 /** How often running containers are looked at although nothing was reported: a killed shim reports nothing. */
 const LIVENESS_MS = 10_000;
+
+/** How old what is known of an image may be in a status: its names can change at any time (rule 4.16), but not every second. */
+const IMAGE_MS = 1000;
+const MAX_IMAGES = 256;
 
 /** Longest wait for a process to be gone after SIGKILL. */
 const KILL_WAIT_MS = 30_000;
@@ -88,6 +93,7 @@ class DirectoryRuntime implements LocalRuntime {
   readonly #hub = new EventHub();
   readonly #sandboxes = new Map<string, SandboxRecord>();
   readonly #containers = new Map<string, ContainerProcess>();
+  readonly #images = new LruMap<string, { at: number; image: ContainerImage | undefined }>(MAX_IMAGES);
   readonly #closing = new AbortController();
   #choice: Promise<LauncherChoice> | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -259,12 +265,14 @@ class DirectoryRuntime implements LocalRuntime {
       await container.failStart(message);
       throw new RuntimeError('START_FAILED', message, { cause: error });
     }
-    await container.start(command, join(this.#options.root, 'shim.sh'));
+    await container.start(command, join(this.#options.root, 'shim.sh'), signal);
   }
 
   async stopContainer(id: string, timeoutMs: number, signal: AbortSignal): Promise<void> {
     const container = this.#containers.get(id);
-    if (container === undefined || container.state !== 'running') return;
+    if (container === undefined) return;
+    await container.settled(KILL_WAIT_MS, signal);
+    if (container.state !== 'running') return;
     if (timeoutMs > 0) {
       const { config, image } = container.record;
       await container.signal(parseSignal(config.stopSignal ?? image.StopSignal ?? 'SIGTERM'));
@@ -288,21 +296,20 @@ class DirectoryRuntime implements LocalRuntime {
     filter: { podUid?: string; sandboxId?: string },
     signal: AbortSignal,
   ): Promise<ContainerStatus[]> {
-    const images = new Map<string, Promise<ContainerImage | undefined>>();
     const statuses = [];
     for (const container of this.#containers.values()) {
       const { sandboxId } = container.record;
       if (filter.sandboxId !== undefined && sandboxId !== filter.sandboxId) continue;
       const sandbox = this.#sandboxes.get(sandboxId);
       if (filter.podUid !== undefined && sandbox?.config.uid !== filter.podUid) continue;
-      statuses.push(await this.#status(container, images, signal));
+      statuses.push(await this.#status(container, signal));
     }
     return statuses;
   }
 
   async containerStatus(id: string, signal: AbortSignal): Promise<ContainerStatus | undefined> {
     const container = this.#containers.get(id);
-    return container === undefined ? undefined : await this.#status(container, new Map(), signal);
+    return container === undefined ? undefined : await this.#status(container, signal);
   }
 
   async execSync(
@@ -427,16 +434,9 @@ class DirectoryRuntime implements LocalRuntime {
     };
   }
 
-  async #status(
-    container: ContainerProcess,
-    images: Map<string, Promise<ContainerImage | undefined>>,
-    signal: AbortSignal,
-  ): Promise<ContainerStatus> {
+  async #status(container: ContainerProcess, signal: AbortSignal): Promise<ContainerStatus> {
     const { record, end } = container;
-    let lookup = images.get(record.imageId);
-    if (lookup === undefined)
-      images.set(record.imageId, (lookup = this.#options.images(record.imageId, signal)));
-    const image = await lookup;
+    const image = await this.#imageOf(record.imageId, signal);
     const { config, user } = record;
     return {
       id: record.id,
@@ -461,7 +461,17 @@ class DirectoryRuntime implements LocalRuntime {
     };
   }
 
+  async #imageOf(id: string, signal: AbortSignal): Promise<ContainerImage | undefined> {
+    const known = this.#images.get(id);
+    const now = this.#clock.now();
+    if (known !== undefined && now - known.at < IMAGE_MS) return known.image;
+    const image = await this.#options.images(id, signal);
+    this.#images.set(id, { at: now, image });
+    return image;
+  }
+
   async #kill(container: ContainerProcess, signal: AbortSignal): Promise<void> {
+    await container.settled(KILL_WAIT_MS, signal);
     if (container.state !== 'running') return;
     await container.signal(SIGKILL);
     if (await container.exited(KILL_WAIT_MS, signal)) return;

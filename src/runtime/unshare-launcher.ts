@@ -1,4 +1,4 @@
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, readlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isSystemError } from '../base/coded-error.ts';
 import { findExecutable, hasExecutableFormat } from './executable.ts';
@@ -74,6 +74,17 @@ export class UnshareLauncher implements Launcher {
     }
     const lines = text.split('\n').filter((line) => line.trim() !== '');
     return `unable to start container process: ${lines.at(-1) ?? 'unshare ended without a message'}`;
+  }
+
+  /** The script writes `pid` just before its last step, the change of root: who enters earlier would see the machine's files. */
+  async hasEntered(pid: number): Promise<boolean> {
+    try {
+      return (await readlink(`/proc/${pid}/root`)) !== '/';
+    } catch (error) {
+      // Gone already: there is nothing to enter any more.
+      if (isSystemError(error)) return true;
+      throw error;
+    }
   }
 
   exec(container: LaunchedContainer, process: ProcessSpec): Command {

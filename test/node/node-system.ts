@@ -165,11 +165,15 @@ export async function withNodeSystem(
       signal,
     );
   };
-  const stopKubelet = async (): Promise<void> => {
+  const stopAgent = async (): Promise<void> => {
     await kubelet?.stop();
     await recorder?.close();
-    await runtime?.close();
     kubelet = undefined;
+  };
+  const stopKubelet = async (): Promise<void> => {
+    await stopAgent();
+    await runtime?.close();
+    runtime = undefined;
   };
 
   const history: Pod[] = [];
@@ -264,6 +268,8 @@ export async function withNodeSystem(
     };
     await use(system);
   } finally {
+    // First the agent, which would otherwise start everything again.
+    await stopAgent();
     for (const box of (await runtime?.listPodSandboxes(signal).catch(() => [])) ?? []) {
       await runtime?.removePodSandbox(box.id, AbortSignal.timeout(20_000)).catch(() => undefined);
     }
