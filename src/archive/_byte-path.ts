@@ -44,3 +44,8 @@ export function parentOf(path: string): string {
 export function baseOf(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1);
 }
+
+/** Joins a path below the root and a name; `''` is the root. */
+export function joinPath(parent: string, name: string): string {
+  return parent === '' ? name : `${parent}/${name}`;
+}

@@ -1,6 +1,6 @@
 import { lstatSync, mkdirSync, readlinkSync, type Stats } from 'node:fs';
 import { isSystemError } from '../base/coded-error.ts';
-import { baseOf, cleanPath, fsPath, parentOf, showPath } from './_byte-path.ts';
+import { baseOf, cleanPath, fsPath, joinPath, parentOf, showPath } from './_byte-path.ts';
 import { ArchiveError } from './archive-error.ts';
 
 /** Most links followed while one path is resolved: the limit of Linux. */
@@ -15,6 +15,7 @@ const MAX_LINKS = 40;
 export class Directories {
   readonly #root: string;
   readonly #known = new Set<string>(['']);
+  #replaced = false;
   /** Directories that were made because something lay in them. */
   readonly implied = new Set<string>();
   /** Directories that were there before, with the times they had: putting something into them is not to show. */
@@ -42,8 +43,14 @@ export class Directories {
 
   /** Says that a directory went away: everything is looked at anew, so that no scan for what lay below it is needed. */
   forget(): void {
+    this.#replaced = true;
     this.#known.clear();
     this.#known.add('');
+  }
+
+  /** Tells whether a path that was a directory once is one still; looks only when any went away. */
+  isStillReal(path: string): boolean {
+    return !this.#replaced || this.isReal(path);
   }
 
   /** Tells whether `path` is a directory and no link lies on the way to it. */
@@ -67,7 +74,7 @@ export class Directories {
     if (this.#known.has(parent)) return path;
     const real = this.#resolve(parent, true);
     if (real === undefined) throw new Error('unreachable: missing directories are made');
-    return real === '' ? baseOf(path) : `${real}/${baseOf(path)}`;
+    return joinPath(real, baseOf(path));
   }
 
   /** As {@link place}, but makes nothing; undefined when the parent is not there. */
@@ -76,7 +83,7 @@ export class Directories {
     if (this.#known.has(parent)) return path;
     const real = this.#resolve(parent, false);
     if (real === undefined) return undefined;
-    return real === '' ? baseOf(path) : `${real}/${baseOf(path)}`;
+    return joinPath(real, baseOf(path));
   }
 
   #resolve(path: string, make: boolean): string | undefined {
@@ -90,7 +97,7 @@ export class Directories {
         real = parentOf(real);
         continue;
       }
-      const next = real === '' ? name : `${real}/${name}`;
+      const next = joinPath(real, name);
       if (this.#known.has(next)) {
         real = next;
         continue;

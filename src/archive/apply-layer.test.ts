@@ -491,6 +491,15 @@ test('extended attributes and capabilities are set', async (t) => {
   }
 });
 
+test('attributes do not outlive what they were given to', async (t) => {
+  const into = target(t);
+  const probe = spawnSync('setfattr', ['-n', 'user.probe', '-v', 'x', into.directory]);
+  if (probe.status !== 0) return t.skip('setfattr is missing, or the file system has no extended attributes');
+  const xattrs = new Map([['user.x', Buffer.from('1')]]);
+  await into.apply(['d/', { path: 'd/f', content: '', xattrs }, 'd', 'd/', 'd/f']);
+  assert.doesNotMatch(treeOf(into.directory, { xattrs: true })['d/f'] ?? '', /user\.x/);
+});
+
 test('limits hold', async (t) => {
   await t.test('entries', async (t) => {
     const into = target(t);

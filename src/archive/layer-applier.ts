@@ -12,17 +12,18 @@ import {
   lutimesSync,
   mkdirSync,
   openSync,
-  rmdirSync,
   symlinkSync,
   unlinkSync,
   utimesSync,
   writeSync,
 } from 'node:fs';
 import { isSystemError, messageOf } from '../base/coded-error.ts';
-import { baseOf, bytePath, cleanPath, fsPath, parentOf, showPath } from './_byte-path.ts';
+import { bytePath, cleanPath, fsPath, parentOf, showPath } from './_byte-path.ts';
 import { Directories } from './_directories.ts';
+import { EntryMetadata, type Metadata } from './_entry-metadata.ts';
+import { KeptWhiteouts, meaningOf, RemovingWhiteouts, type Whiteouts } from './_whiteouts.ts';
 import { SpecialFiles } from './_pending-special.ts';
-import { listNames, removeTree } from './_tree.ts';
+import { removeTree } from './_tree.ts';
 import { Skipped } from './_skipped.ts';
 import { MAX_ENTRIES, MAX_PATH_BYTES, type ApplyOptions, type ApplyReport } from './apply-options.ts';
 import { ArchiveError } from './archive-error.ts';
@@ -30,23 +31,8 @@ import { markOverlay } from './overlay-marks.ts';
 import type { TarEntry } from './tar-entry.ts';
 import type { TarHandler } from './tar-parser.ts';
 
-/** @see OCI image-spec v1.1.1, layer.md, "Whiteouts" */
-const WHITEOUT = '.wh.';
-const OPAQUE = '.wh..wh..opq';
-/** What AUFS kept for itself; nobody has meant it for a container. */
-const AUFS_META = '.wh..wh.';
 const CREATE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-/** Times beyond these seconds do not fit nanoseconds of 64 bits; container runtimes make them the epoch. */
-const MAX_SECONDS = 9_223_372_036;
-/** The largest owner; the one above means "do not change" to chown. */
-const MAX_OWNER = 0xffff_fffe;
-
-interface Metadata {
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly mtime: number;
-  readonly atime: number;
+interface DirectoryMetadata extends Metadata {
   /** Whether the mode is on disk already. */
   readonly modeSet?: boolean;
 }
@@ -62,19 +48,13 @@ export class LayerApplier implements TarHandler {
   readonly #directories: Directories;
   readonly #special: SpecialFiles;
   readonly #skipped: Skipped;
-  readonly #setOwners: boolean;
+  readonly #metadata: EntryMetadata;
+  readonly #whiteouts: Whiteouts;
   readonly #maxEntries: number;
-  readonly #umask: number;
-  readonly #uid = process.geteuid?.() ?? 0;
-  readonly #gid = process.getegid?.() ?? 0;
   /** What directories are to be like in the end: work in them would change their times. */
-  readonly #directoryMetadata = new Map<string, Metadata>();
-  readonly #opaque = new Set<string>();
-  readonly #whiteouts = new Set<string>();
+  readonly #directoryMetadata = new Map<string, DirectoryMetadata>();
+  /** Hard links whose target is not in this layer. */
   readonly #links = new Map<string, string>();
-  /** Paths this layer made, while lower layers share the directory: its own whiteouts spare them. */
-  readonly #own = new Set<string>();
-  #replaced = false;
   #entries = 0;
   #bytes = 0;
   #fd: number | undefined;
@@ -85,9 +65,12 @@ export class LayerApplier implements TarHandler {
     this.#directories = new Directories(bytePath(root));
     this.#skipped = new Skipped(options.recordPath);
     this.#special = new SpecialFiles(this.#skipped);
-    this.#setOwners = (options.owners ?? (this.#uid === 0 ? 'apply' : 'record')) === 'apply';
+    this.#metadata = new EntryMetadata(options.owners, options.whiteouts === 'remove');
+    this.#whiteouts =
+      options.whiteouts === 'overlay'
+        ? new KeptWhiteouts(this.#directories)
+        : new RemovingWhiteouts(this.#directories, () => this.#special.flush());
     this.#maxEntries = options.maxEntries ?? MAX_ENTRIES;
-    this.#umask = process.umask();
   }
 
   entry(entry: TarEntry): void {
@@ -133,11 +116,10 @@ export class LayerApplier implements TarHandler {
     if (fd === undefined || file === undefined) return;
     try {
       if (file.sparse !== undefined) ftruncateSync(fd, file.size);
-      const { mode, uid, gid, mtime, atime } = this.#metadataOf(file);
-      const chowned = this.#needsOwner(uid, gid);
-      if (chowned) fchownSync(fd, uid, gid);
-      // The mode of a new file went through the umask, and a change of owner takes set-id bits away.
-      if ((mode & this.#umask) !== 0 || (mode & 0o7000) !== 0) fchmodSync(fd, mode);
+      const metadata = this.#metadata.of(file);
+      const { mode, uid, gid, mtime, atime } = metadata;
+      if (this.#metadata.needsOwner(metadata)) fchownSync(fd, uid, gid);
+      if (this.#metadata.needsMode(mode)) fchmodSync(fd, mode);
       futimesSync(fd, atime, mtime);
     } catch (error) {
       throw applyError(error, file.path.toString('latin1'));
@@ -152,14 +134,13 @@ export class LayerApplier implements TarHandler {
   finish(): ApplyReport {
     try {
       this.#special.flush();
-      const whiteouts = this.#settleWhiteouts();
-      const opaque = [...this.#opaque].filter((path) => this.#isDirectory(path));
+      const { whiteouts, opaque } = this.#whiteouts.settle((path) => this.#links.has(path));
       const { overlay } = this.#options;
       // Before the directories get their times: a whiteout changes those of the directory that it lies in.
       const overlayReady =
         overlay !== undefined && markOverlay(this.#directories.absolute(''), { whiteouts, opaque }, overlay);
       const implied = [...this.#directories.implied].filter(
-        (path) => !this.#directoryMetadata.has(path) && this.#isDirectory(path),
+        (path) => !this.#directoryMetadata.has(path) && this.#directories.isStillReal(path),
       );
       const xattrs = this.#special.settleXattrs((path) => this.#directories.isReal(parentOf(path)));
       this.#settleDirectories();
@@ -168,7 +149,10 @@ export class LayerApplier implements TarHandler {
         bytes: this.#bytes,
         rootDeclared: this.#directoryMetadata.has(''),
         impliedDirectories: implied,
-        pendingLinks: [...this.#links].map(([path, target]) => ({ path, target })),
+        // What replaced the directory of one may be a link that leads anywhere.
+        pendingLinks: [...this.#links]
+          .filter(([path]) => this.#directories.isStillReal(parentOf(path)))
+          .map(([path, target]) => ({ path, target })),
         whiteouts,
         opaque,
         overlayReady,
@@ -192,17 +176,17 @@ export class LayerApplier implements TarHandler {
       if (entry.type !== 'directory') {
         throw new ArchiveError('BAD_ARCHIVE', `Cannot apply layer: its root is a ${entry.type}`);
       }
-      this.#directoryMetadata.set('', this.#metadataOf(entry));
+      this.#directoryMetadata.set('', this.#metadata.of(entry));
       return;
     }
-    const base = baseOf(path);
-    if (path.includes(AUFS_META) && base !== OPAQUE && isAufsMeta(path)) return;
-    if (base.startsWith(WHITEOUT)) {
-      this.#whiteout(path, base);
-      return;
-    }
-    const real = this.#directories.place(path);
-    if (this.#options.whiteouts === 'remove') this.#own.add(real);
+    const meaning = meaningOf(path);
+    if (meaning.kind === 'whiteout') this.#whiteouts.whiteout(meaning.of);
+    else if (meaning.kind === 'opaque') this.#whiteouts.opaque(meaning.directory);
+    else if (meaning.kind === 'entry') this.#make(this.#directories.place(path), entry);
+  }
+
+  #make(real: string, entry: TarEntry): void {
+    this.#whiteouts.made(real);
     if (this.#special.has(real)) this.#special.flush();
     if (this.#links.size > 0) this.#links.delete(real);
     switch (entry.type) {
@@ -225,13 +209,13 @@ export class LayerApplier implements TarHandler {
         this.#makeNode(real, entry, entry.type);
         break;
     }
-    if (entry.xattrs.size > 0 && entry.type !== 'link') {
-      this.#special.setXattrs(real, this.#directories.absolute(real), entry.xattrs);
-    }
+    if (entry.type === 'link') return;
+    if (entry.xattrs.size === 0) this.#special.forget(real);
+    else this.#special.setXattrs(real, this.#directories.absolute(real), entry.xattrs);
   }
 
   #openFile(path: string, entry: TarEntry): void {
-    const { mode } = this.#metadataOf(entry);
+    const { mode } = this.#metadata.of(entry);
     const absolute = fsPath(this.#directories.absolute(path));
     try {
       this.#fd = openSync(absolute, CREATE, mode & 0o777);
@@ -246,19 +230,19 @@ export class LayerApplier implements TarHandler {
 
   #makeDirectory(path: string, entry: TarEntry): void {
     const absolute = fsPath(this.#directories.absolute(path));
-    const metadata = this.#metadataOf(entry);
+    const metadata = this.#metadata.of(entry);
     // Its owner has to be able to fill it; what its own mode takes away is taken in the end.
     const mode = (metadata.mode & 0o777) | 0o700;
     let modeSet = false;
     if (!this.#directories.has(path)) {
       try {
         mkdirSync(absolute, { mode });
-        modeSet = (mode & ~this.#umask) === metadata.mode;
+        modeSet = (mode & ~this.#metadata.umask) === metadata.mode;
       } catch (error) {
         if (!isSystemError(error, 'EEXIST')) throw error;
         if (lstatSync(absolute).isDirectory()) {
           // Whoever made it may have made it unwritable to all but root.
-          if (this.#uid !== 0) chmodSync(absolute, 0o700);
+          if (this.#metadata.uid !== 0) chmodSync(absolute, 0o700);
         } else {
           this.#clear(path);
           mkdirSync(absolute, { mode });
@@ -279,8 +263,9 @@ export class LayerApplier implements TarHandler {
       this.#clear(path);
       symlinkSync(entry.linkPath, absolute);
     }
-    const { uid, gid, mtime, atime } = this.#metadataOf(entry);
-    if (this.#needsOwner(uid, gid)) lchownSync(absolute, uid, gid);
+    const metadata = this.#metadata.of(entry);
+    const { uid, gid, mtime, atime } = metadata;
+    if (this.#metadata.needsOwner(metadata)) lchownSync(absolute, uid, gid);
     lutimesSync(absolute, atime, mtime);
     this.#recordOwner(path, entry);
   }
@@ -315,7 +300,7 @@ export class LayerApplier implements TarHandler {
   }
 
   #makeNode(path: string, entry: TarEntry, type: 'character' | 'block' | 'fifo'): void {
-    if (type !== 'fifo' && this.#uid !== 0) {
+    if (type !== 'fifo' && this.#metadata.uid !== 0) {
       this.#skipped.add('device', path, {
         type,
         major: entry.devMajor,
@@ -325,59 +310,18 @@ export class LayerApplier implements TarHandler {
       return;
     }
     const absolute = this.#directories.absolute(path);
-    const { mode, uid, gid, mtime, atime } = this.#metadataOf(entry);
+    const metadata = this.#metadata.of(entry);
+    const { mode, uid, gid, mtime, atime } = metadata;
     this.#special.makeNode(
       path,
       { path: absolute, type, major: entry.devMajor, minor: entry.devMinor },
       () => {
-        if (this.#needsOwner(uid, gid)) lchownSync(fsPath(absolute), uid, gid);
+        if (this.#metadata.needsOwner(metadata)) lchownSync(fsPath(absolute), uid, gid);
         chmodSync(fsPath(absolute), mode);
         utimesSync(fsPath(absolute), atime, mtime);
       },
     );
     this.#recordOwner(path, entry);
-  }
-
-  #whiteout(path: string, base: string): void {
-    const parent = parentOf(path);
-    if (base === OPAQUE) {
-      const real = parentOf(this.#directories.place(path));
-      if (this.#options.whiteouts === 'overlay') this.#opaque.add(real);
-      else
-        for (const name of listNames(this.#directories.absolute(real))) this.#removeLower(join(real, name));
-      return;
-    }
-    const name = base.slice(WHITEOUT.length);
-    if (name === '' || name === '.' || name === '..') {
-      throw new ArchiveError('BAD_ARCHIVE', `Cannot apply whiteout ${showPath(path)}: it names nothing`);
-    }
-    const original = join(parent, name);
-    if (this.#options.whiteouts === 'overlay') {
-      this.#whiteouts.add(this.#directories.place(original));
-      return;
-    }
-    const real = this.#directories.find(original);
-    if (real !== undefined) this.#removeLower(real);
-  }
-
-  /** Removes what lower layers left at `path` and keeps what this layer made: whiteouts act on lower layers only. */
-  #removeLower(path: string): void {
-    if (this.#special.size > 0) this.#special.flush();
-    const absolute = this.#directories.absolute(path);
-    const facts = lstatSync(fsPath(absolute), { throwIfNoEntry: false });
-    if (facts === undefined) return;
-    if (!facts.isDirectory()) {
-      if (!this.#own.has(path)) unlinkSync(fsPath(absolute));
-      return;
-    }
-    for (const name of listNames(absolute)) this.#removeLower(join(path, name));
-    if (this.#own.has(path)) return;
-    try {
-      rmdirSync(fsPath(absolute));
-      this.#gone();
-    } catch (error) {
-      if (!isSystemError(error, 'ENOTEMPTY')) throw error;
-    }
   }
 
   /** Makes room for an entry that replaces another: the later one counts. */
@@ -390,98 +334,34 @@ export class LayerApplier implements TarHandler {
     if (facts.isDirectory()) {
       removeTree(absolute);
       this.#directoryMetadata.delete(path);
-      this.#gone();
+      this.#directories.forget();
     } else {
       unlinkSync(fsPath(absolute));
     }
   }
 
-  #gone(): void {
-    this.#directories.forget();
-    this.#replaced = true;
-  }
-
-  #isDirectory(path: string): boolean {
-    return this.#replaced ? this.#directories.isReal(path) : true;
-  }
-
-  #settleWhiteouts(): string[] {
-    const remaining: string[] = [];
-    for (const path of this.#whiteouts) {
-      // A later replacement may have put a link or a file on the way: then nothing of the lower layer shows anyway.
-      if (!this.#directories.isReal(parentOf(path))) continue;
-      const facts = lstatSync(fsPath(this.#directories.absolute(path)), { throwIfNoEntry: false });
-      if (facts === undefined) {
-        if (!this.#links.has(path)) remaining.push(path);
-      } else if (facts.isDirectory()) this.#opaque.add(path);
-    }
-    // Below an opaque directory nothing is left to white out, and overlayfs would list the mark itself.
-    return remaining.filter((path) => !isBelowOpaque(path, this.#opaque));
-  }
-
   #settleDirectories(): void {
     // Later entries lie deeper as a rule; sorting by length makes it certain that no parent is closed too early.
     const deepestFirst = [...this.#directoryMetadata].sort(([a], [b]) => b.length - a.length);
-    for (const [path, { mode, uid, gid, mtime, atime, modeSet }] of deepestFirst) {
-      if (!this.#isDirectory(path)) continue;
+    for (const [path, metadata] of deepestFirst) {
+      if (!this.#directories.isStillReal(path)) continue;
+      const { mode, uid, gid, mtime, atime, modeSet } = metadata;
       const absolute = fsPath(this.#directories.absolute(path));
-      if (this.#needsOwner(uid, gid)) lchownSync(absolute, uid, gid);
+      if (this.#metadata.needsOwner(metadata)) lchownSync(absolute, uid, gid);
       if (modeSet !== true) chmodSync(absolute, mode);
       utimesSync(absolute, atime, mtime);
     }
     if (this.#options.whiteouts !== 'remove') return;
     for (const [path, { atime, mtime }] of this.#directories.existing) {
-      if (this.#directoryMetadata.has(path) || !this.#isDirectory(path)) continue;
+      if (this.#directoryMetadata.has(path) || !this.#directories.isStillReal(path)) continue;
       utimesSync(fsPath(this.#directories.absolute(path)), atime, mtime);
     }
   }
 
-  #metadataOf(entry: TarEntry): Metadata {
-    const mtime = boundedTime(entry.mtime);
-    const uid = entry.uid;
-    const gid = entry.gid;
-    if (uid < 0 || uid > MAX_OWNER || gid < 0 || gid > MAX_OWNER) {
-      throw new ArchiveError('BAD_ARCHIVE', `Cannot apply layer: owner ${uid}:${gid} is out of range`);
-    }
-    // Without root nobody could read, fill or remove what its own mode locks.
-    const lift = this.#uid === 0 ? 0 : entry.type === 'directory' ? 0o700 : 0o400;
-    return {
-      mode: entry.mode | lift,
-      uid,
-      gid,
-      mtime,
-      atime: Math.max(mtime, boundedTime(entry.atime ?? 0)),
-    };
-  }
-
-  #needsOwner(uid: number, gid: number): boolean {
-    if (!this.#setOwners) return false;
-    // A directory of a lower layer may pass its group on.
-    return uid !== this.#uid || gid !== this.#gid || this.#options.whiteouts === 'remove';
-  }
-
   #recordOwner(path: string, entry: TarEntry): void {
-    if (this.#setOwners || (entry.uid === this.#uid && entry.gid === this.#gid)) return;
+    if (this.#metadata.setsOwners || !this.#metadata.isForeign(entry)) return;
     this.#skipped.add('owner', path, { uid: entry.uid, gid: entry.gid, mode: entry.mode });
   }
-}
-
-function isBelowOpaque(path: string, opaque: ReadonlySet<string>): boolean {
-  if (opaque.size === 0) return false;
-  for (let at = parentOf(path); at !== ''; at = parentOf(at)) if (opaque.has(at)) return true;
-  return opaque.has('');
-}
-
-function isAufsMeta(path: string): boolean {
-  return path.split('/').some((part) => part.startsWith(AUFS_META) && part !== OPAQUE);
-}
-
-function join(parent: string, name: string): string {
-  return parent === '' ? name : `${parent}/${name}`;
-}
-
-function boundedTime(seconds: number): number {
-  return seconds >= 0 && seconds <= MAX_SECONDS ? seconds : 0;
 }
 
 function applyError(error: unknown, path: string): unknown {

@@ -182,6 +182,8 @@ class Settler {
 
   #link(originalPath: string, target: string, copied: LayerXattr[]): void {
     const path = this.#moved(originalPath);
+    // The layer may have put something else where the directory was.
+    if (!this.#makeDirectories(parentOf(path)) || this.#exists(path)) return;
     const own = new LayeredView([
       { directory: this.#request.target, whiteouts: [], opaque: [], xattrs: [], rootDeclared: false },
     ]);

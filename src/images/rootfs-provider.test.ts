@@ -323,6 +323,10 @@ test('what a layer leaves to lower layers is never put outside of it', async (t)
       ],
     ],
     [
+      'a link that takes the place of the directory of a pending hard link',
+      (outside) => [[file('base', 'x')], [directory('d/'), link('d/late', 'base'), symlink('d', outside)]],
+    ],
+    [
       'a link of the layer where a whiteout of a lower layer lies',
       (outside) => [
         [directory('d/'), file('d/precious', ''), directory('o/'), file('o/precious', '')],
