@@ -1,10 +1,14 @@
 import { REDACTED } from '../observe/redact.ts';
 
+/*
+ * Lengths are bounded: the text is another program's, and an open-ended search over a long line takes time by its square.
+ */
+
 /** Names of fields and options whose values are secrets, as programs print them. */
 const NAMED_SECRET =
-  /(["']?[\w-]*(?:password|passwd|secret|token|authorization|api[_-]?key|access[_-]?key|credential)[\w-]*["']?\s*[:=]\s*)("(?:[^"\\]|\\.)*"|'[^']*'|(?:Bearer |Basic )?[^\s,;}&]+)/gi;
+  /(["']?[\w-]{0,40}(?:password|passwd|secret|token|authorization|api[_-]?key|access[_-]?key|credential)[\w-]{0,40}["']?\s*[:=]\s*)("(?:[^"\\]|\\.)*"|'[^']*'|(?:Bearer |Basic )?[^\s,;}&]+)/gi;
 const BEARER = /\b(Bearer|Basic)\s+[\w.~+/=-]{6,}/gi;
-const JWT = /\beyJ[\w-]{4,}\.[\w-]+\.[\w-]*/g;
+const JWT = /\beyJ[\w-]{4,4096}\.[\w-]{1,8192}\.[\w-]*/g;
 const USERINFO = /\/\/[^/@\s]+@/g;
 
 /**

@@ -17,6 +17,9 @@ const TIMEOUT_MS = 5 * 60_000;
 
 const MAX_OUTPUT_BYTES = 1 << 20;
 
+/** Most of a failing helper's output that a message shows. */
+const MAX_SHOWN = 4096;
+
 export interface HelperCredential {
   readonly username: string;
   readonly secret: string;
@@ -82,7 +85,7 @@ export class CredentialHelper {
   }
 
   #failed(doing: string, output: HelperOutput): CredentialError {
-    const said = redactOutput(output.stdout.trim(), output.secrets);
+    const said = redactOutput(output.stdout.trim().slice(0, MAX_SHOWN), output.secrets);
     return new CredentialError(
       'HELPER_FAILED',
       `error ${doing} credentials - err: ${output.failure ?? ''}, out: \`${said}\``,

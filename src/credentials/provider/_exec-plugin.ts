@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { join } from 'node:path';
 import type { Clock } from '../../base/clock.ts';
 import { CredentialError } from '../credential-error.ts';
@@ -12,7 +12,7 @@ export const PLUGIN_TIMEOUT_MS = 60_000;
 const MAX_STDOUT_BYTES = 4 << 20;
 
 /** Most that is kept of the error output; it only serves a message. */
-const MAX_STDERR_BYTES = 64 << 10;
+const MAX_STDERR_BYTES = 16 << 10;
 
 export interface PluginRun {
   readonly provider: ProviderConfig;
@@ -58,7 +58,7 @@ export async function execPlugin(run: PluginRun, signal: AbortSignal): Promise<P
   const path = join(run.binDirectory, run.provider.name);
   const env = { ...run.environment };
   for (const { name, value } of run.provider.env) env[name] = value;
-  const child = spawn(path, [...run.provider.args], { env, stdio: 'pipe', detached: true });
+  const child = start(run, path, env);
   const timer = new AbortController();
   const stdout = new Kept(MAX_STDOUT_BYTES);
   const stderr = new Kept(MAX_STDERR_BYTES);
@@ -105,6 +105,15 @@ export async function execPlugin(run: PluginRun, signal: AbortSignal): Promise<P
   } finally {
     timer.abort();
     signal.removeEventListener('abort', onAbort);
+  }
+}
+
+function start(run: PluginRun, path: string, env: NodeJS.ProcessEnv): ChildProcessWithoutNullStreams {
+  try {
+    return spawn(path, [...run.provider.args], { env, stdio: 'pipe', detached: true });
+  } catch {
+    // Node refuses a NUL in arguments and environment, and its message quotes the value, which may be a secret.
+    throw new PluginRunError(run, `fork/exec ${path}: invalid argument`, '');
   }
 }
 

@@ -131,6 +131,14 @@ test('9.11 a provider that fails gives nothing, says why, and the others still a
   );
 });
 
+test('9.11 what cannot even be handed to a program is refused without being quoted', async (t) => {
+  const { make } = await plugins(t, { a: prints(answer()) });
+  for (const config of [{ args: ['S3CRET\0'] }, { env: [{ name: 'TOKEN', value: 'S3CRET\0' }] }]) {
+    const { error } = await ask(make([config]));
+    assert.match(error?.message ?? '', /fork\/exec \S+: invalid argument: $/);
+  }
+});
+
 test('9.12 answered keys are entries like any other; one that does not match the image is unused', async (t) => {
   const { make } = await plugins(t, {
     a: prints(

@@ -57,7 +57,7 @@ async function readChallenge(
     throw refuse(server, 'the challenge is not a single Bearer one');
   }
   const parameters = new Map(
-    [...header.matchAll(/(\w+)="([^"]*)"/g)].map((match) => [match[1] ?? '', match[2] ?? '']),
+    [...header.matchAll(/\b(\w+)="([^"]*)"/g)].map((match) => [match[1] ?? '', match[2] ?? '']),
   );
   const realm = parameters.get('realm') ?? '';
   const service = parameters.get('service') ?? '';
