@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { credentialHash } from './credential-hash.ts';
 import { findCandidates, type NodeEntries, type ProviderEntries } from './candidates.ts';
 import { describeSource, keyringEntries, type CandidateSource, type KeyringEntry } from './keyring.ts';
 import { MalformedSecretError, type PullSecret } from './pull-secrets.ts';
@@ -145,6 +146,19 @@ test('6.22 a candidate carries user, password and email, never a token or an aut
       key: 'r.io',
       source: { kind: 'secret', namespace: 'team-a', name: 'reg', uid: 'uid-reg' },
     },
+  ]);
+});
+
+test('6.22 a candidate has the hash that a kubelet 1.36.2 recorded for the same secret', async () => {
+  const value = '{"auths": {"127.0.0.1:5513": {"username": "u", "password": "p", "auth": "dTpw"}}}';
+  const recorded: PullSecret = {
+    metadata: { name: 'reg', namespace: 'private-right-secret', uid: 'x' },
+    type: 'kubernetes.io/dockerconfigjson',
+    data: { '.dockerconfigjson': Buffer.from(value).toString('base64') },
+  };
+  const { result } = await findCandidates({ image: '127.0.0.1:5513/priv/right', secrets: [recorded] }, never);
+  assert.deepEqual(result.map(credentialHash), [
+    'edbd57ca9372e64eb1c9070ecf3a049ac553596b0529acf034c7a71d4e618e88',
   ]);
 });
 

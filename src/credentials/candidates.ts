@@ -52,7 +52,7 @@ export async function findCandidates(
   const result: Candidate[] = [];
   const addGroup = (name: string, entries: readonly KeyringEntry[]): void => {
     const found = lookup(entries, request.image);
-    trace.push({ rule: '6.17', says: `${name}: ${entries.length} entries, ${found.length} match` });
+    trace.push({ rule: '6.17', says: `${name}: ${found.length} of ${entries.length} entries match` });
     if (request.explain === true) trace.push(...explainLookup(entries, request.image));
     for (const candidate of found) {
       result.push(candidate);
