@@ -133,7 +133,7 @@ test('2.4 a policy that is set stays when the image changes, an empty one is non
     spec: { containers: stored.spec.containers.map((c) => ({ ...c, image: 'c:latest' })) },
   };
   const again = defaultPullPolicies(changed);
-  assert.equal((again.result as Pod).spec.containers[0]?.imagePullPolicy, 'IfNotPresent');
+  assert.equal(again.result.spec.containers[0]?.imagePullPolicy, 'IfNotPresent');
   assert.deepEqual(
     again.trace.map((step) => step.rule),
     ['2.4'],

@@ -102,6 +102,19 @@ test('11.4 11.7 3.39 images in use and pinned ones are no candidates; the rest g
   assert.deepEqual(b.removed, ['old space', 'new space']);
 });
 
+test('11.1 each run looks first, and so does whoever asks in between', async () => {
+  const b = bench({}, [image('a')]);
+  let looks = 0;
+  b.runtime.listImages = () => {
+    looks++;
+    return Promise.resolve([]);
+  };
+  await b.gc.detect(NEVER);
+  await b.gc.collect(NEVER);
+  assert.equal(looks, 2);
+  assert.equal(GC_PERIOD, 5 * MINUTE);
+});
+
 test('11.6 nothing happens with a high threshold of 100 and no maximum age', async () => {
   const b = bench({ highThresholdPercent: 100 }, [image('a')]);
   b.space = { capacity: 0, available: 0 };

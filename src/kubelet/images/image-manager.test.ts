@@ -339,6 +339,14 @@ test('4.8 one candidate among several hides the runtime’s word', async () => {
   assert.equal(result.ok ? '' : result.reason, 'ErrImagePull');
 });
 
+test('4.5 4.10 a failed pull tells the bare error, a success tells nothing but its event', async () => {
+  const b = await bench();
+  assert.deepEqual(Object.keys(await b.ensure(podNamed('p'), 'a:1', 'Always')), ['ok', 'imageRef']);
+  b.runtime.onPull = () => Promise.reject(new Error('manifest unknown'));
+  const result = await b.ensure(podNamed('p'), 'b:1', 'Always');
+  assert.equal(result.ok ? '' : result.message, 'manifest unknown');
+});
+
 test('4.9 after a restart the back-off message is gone with the back-off', async () => {
   const b = await bench();
   b.runtime.onPull = () => Promise.reject(new Error('denied'));
@@ -414,10 +422,10 @@ test('5.11 5.12 parallel pulls have a limit, and equal images are pulled as ofte
 test('5.13 a caller that stops waiting does not stop the pull', async () => {
   const b = await bench();
   const caller = new AbortController();
-  let finish: (() => void) | undefined;
+  const pull: { finish?: () => void } = {};
   b.runtime.onPull = (spec, _auth, signal) =>
     new Promise((resolve) => {
-      finish = () => {
+      pull.finish = () => {
         assert.equal(signal.aborted, false);
         resolve(imageOf(spec.image));
       };
@@ -426,10 +434,10 @@ test('5.13 a caller that stops waiting does not stop the pull', async () => {
     { pod: podNamed('p'), image: 'a:1', pullPolicy: 'Always', fieldPath: undefined },
     caller.signal,
   );
-  while (finish === undefined) await new Promise((resolve) => setImmediate(resolve));
+  await until(() => pull.finish !== undefined);
   caller.abort(new Error('Pod deleted'));
   await assert.rejects(waiting, /Pod deleted/);
-  finish();
+  pull.finish?.();
   await until(() => b.traces.length > 0);
   assert.match(b.said().at(-1) ?? '', /^Normal Pulled Successfully/);
   assert.equal(Object.keys(await filesOf(b.root)).length, 1);
