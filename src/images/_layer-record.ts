@@ -5,6 +5,7 @@ import type { UnpackResult } from '../archive/unpack-job.ts';
 import { isSystemError } from '../base/coded-error.ts';
 import type { Digest } from '../oci/digest.ts';
 import { ImageError } from './image-error.ts';
+import type { LayerInfo } from './layer-sink.ts';
 
 /** Directory of a layer that holds its files. */
 export const LAYER_FILES = 'fs';
@@ -99,4 +100,8 @@ export function unpackedLayer(directory: string, record: LayerRecord): UnpackedL
     xattrs: record.xattrs,
     rootDeclared: record.rootDeclared,
   };
+}
+
+export function infoOf({ diffId, entries, bytes }: LayerRecord): LayerInfo {
+  return { diffId, entries, bytes };
 }

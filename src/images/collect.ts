@@ -7,7 +7,8 @@ import { MAX_MANIFEST_BYTES, parseManifest } from '../oci/manifest.ts';
 import { isIndexType, isManifestType } from '../oci/media-type.ts';
 import type { LayerStore } from './layer-store.ts';
 import type { LocalRootfsProvider } from './rootfs-provider.ts';
-import type { Collection, SqliteImageStore } from './sqlite-image-store.ts';
+import type { Collection } from './collections.ts';
+import type { SqliteImageStore } from './sqlite-image-store.ts';
 
 /** How long an interrupted download is kept for a resume after its last byte: a working day and the night after it. */
 const INGEST_KEPT_MS = 24 * 60 * 60 * 1000;

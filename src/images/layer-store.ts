@@ -12,7 +12,9 @@ import type { FileStore } from '../content/file-store.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf, hexOf, isDigest, type Digest } from '../oci/digest.ts';
 import { bootId } from './_boot-id.ts';
+import { LayerFlush } from './_layer-flush.ts';
 import {
+  infoOf,
   LAYER_FILES,
   readRecord,
   recordOf,
@@ -21,12 +23,10 @@ import {
   type LayerRecord,
 } from './_layer-record.ts';
 import { ImageError } from './image-error.ts';
-import { probeOverlay, run, type OverlaySupport } from './overlay-support.ts';
+import { layerSink, type LayerInfo, type LayerSink } from './layer-sink.ts';
+import { probeOverlay, type OverlaySupport } from './overlay-support.ts';
 
 const never = new AbortController().signal;
-/** Longest that flushing may take: a slow disk with gigabytes to write. */
-const SYNC_MS = 30 * 60 * 1000;
-
 /** Names of 100 bytes that are remembered: the layers of hundreds of images. */
 const MAX_FITTING = 10_000;
 
@@ -39,27 +39,6 @@ export interface StackedLayer {
   readonly overlayReady: boolean;
   /** Name in `linksDirectory`, short so that many layers fit the options of one mount. */
   readonly link: string;
-}
-
-/** Facts about an unpacked layer. */
-export interface LayerInfo {
-  readonly diffId: Digest;
-  readonly entries: number;
-  /** Bytes of file content. */
-  readonly bytes: number;
-}
-
-/** Takes the bytes of a layer as they arrive and makes of them both the committed blob and the unpacked layer. */
-export interface LayerSink {
-  /** Bytes kept from an earlier, interrupted sink: the first byte to write is this one. */
-  readonly offset: number;
-  write(chunk: Uint8Array): Promise<void>;
-  /** @throws ArchiveError, ContentError; the kept bytes are gone when they were wrong */
-  finish(): Promise<LayerInfo>;
-  /** Stops and keeps the bytes for a later sink, but nothing unpacked; harmless after finish. */
-  close(): Promise<void>;
-  /** Stops and keeps nothing; harmless after finish. */
-  abort(): Promise<void>;
 }
 
 /**
@@ -138,13 +117,12 @@ class DirectoryLayerStore implements LayerStore {
   /** Stacks into which a layer is known to fit as it is, by the name that its variant would have. */
   readonly #fitting = new LruMap<string, true>(MAX_FITTING);
   readonly #settling = new SingleFlight<string, StackedLayer>();
-  /** Directories whose files are not known to be on disk yet. */
-  readonly #unsynced = new Set<string>();
-  #syncing: Promise<void> | undefined;
+  readonly #flush: LayerFlush;
 
   constructor(root: string, options: LayerStoreOptions, overlay: OverlaySupport) {
     this.#root = root;
     this.#pool = options.pool;
+    this.#flush = new LayerFlush(root);
     this.#content = options.content;
     this.overlay = overlay;
     this.linksDirectory = join(root, 'links');
@@ -185,36 +163,13 @@ class DirectoryLayerStore implements LayerStore {
       await ingest.close();
       throw error;
     }
-    let over = false;
-    const stop = async (end: () => Promise<void>): Promise<void> => {
-      if (over) return;
-      over = true;
-      await sink.abort();
-      await this.#discard(staging);
-      await end();
-    };
-    return {
+    return layerSink({
       offset: ingest.offset,
-      write: (chunk) => sink.write(chunk),
-      finish: async () => {
-        try {
-          const result = await sink.finish();
-          over = true;
-          await ingest.publish(result.digest, result.size);
-          return await this.#publish(staging, result);
-        } catch (error) {
-          // Wrong bytes are of no use to anyone; on a full disk they are worth keeping.
-          const wrong = (error as { code?: unknown }).code !== 'NO_SPACE';
-          over = true;
-          await (wrong ? ingest.abort() : ingest.close());
-          throw error;
-        } finally {
-          await this.#discard(staging);
-        }
-      },
-      close: () => stop(() => ingest.close()),
-      abort: () => stop(() => ingest.abort()),
-    };
+      unpacking: sink,
+      ingest,
+      publish: (result) => this.#publish(staging, result),
+      discard: () => this.#discard(staging),
+    });
   }
 
   async stack(diffIds: readonly Digest[], signal: AbortSignal): Promise<StackedLayer[]> {
@@ -254,19 +209,18 @@ class DirectoryLayerStore implements LayerStore {
     await this.#removeDirectory(this.#directoryOf(diffId));
   }
 
-  async synced(): Promise<void> {
-    while (this.#unsynced.size > 0) await (this.#syncing ??= this.#sync());
+  synced(): Promise<void> {
+    return this.#flush.done();
   }
 
   /** Drops layers whose files were not on disk for certain when the machine went down. */
   async dropUnsynced(): Promise<void> {
     for (const directory of await this.#layerDirectories()) {
       const record = await readRecord(directory).catch(() => undefined);
-      if (record?.unsyncedBoot === this.#boot) this.#unsynced.add(directory);
+      if (record?.unsyncedBoot === this.#boot) this.#flush.add(directory);
       if (record === undefined || (record.unsyncedBoot !== undefined && record.unsyncedBoot !== this.#boot))
         await this.#removeDirectory(directory);
     }
-    this.#syncSoon();
   }
 
   async #layerDirectories(): Promise<string[]> {
@@ -321,8 +275,7 @@ class DirectoryLayerStore implements LayerStore {
     await this.#removeDirectory(directory);
     await rename(staging, directory);
     await syncDirectory(parent);
-    this.#unsynced.add(directory);
-    this.#syncSoon();
+    this.#flush.add(directory);
   }
 
   async #settle(
@@ -399,7 +352,7 @@ class DirectoryLayerStore implements LayerStore {
       if (isSystemError(error, 'ENOENT')) return;
       throw error;
     }
-    this.#unsynced.delete(directory);
+    this.#flush.forget(directory);
     const link = createHash('sha256').update(directory.slice(this.#root.length)).digest('hex').slice(0, 16);
     await rm(join(this.linksDirectory, link), { force: true });
     await this.#pool.remove(trash, never);
@@ -408,40 +361,6 @@ class DirectoryLayerStore implements LayerStore {
   async #discard(staging: string): Promise<void> {
     await this.#pool.remove(staging, never);
   }
-
-  #syncSoon(): void {
-    if (this.#unsynced.size > 0) void (this.#syncing ??= this.#sync());
-  }
-
-  /** Flushes the file system once for all layers that wait, then takes the mark off their records. */
-  async #sync(): Promise<void> {
-    const waiting = [...this.#unsynced];
-    try {
-      const complaint = await run('sync', ['-f', this.#root], { timeoutMs: SYNC_MS });
-      if (complaint !== undefined) {
-        // Without `sync -f` (busybox) each layer is verified by being unpacked again after a reboot.
-        for (const directory of waiting) this.#unsynced.delete(directory);
-        return;
-      }
-      for (const directory of waiting) {
-        this.#unsynced.delete(directory);
-        const record = await readRecord(directory);
-        if (record === undefined) continue;
-        const { unsyncedBoot: _, ...rest } = record;
-        await writeFileAtomic(recordPath(directory), JSON.stringify(rest));
-      }
-    } catch (error) {
-      // The mark stays, or the layer was removed meanwhile: at worst it is unpacked again after a reboot.
-      if (!isSystemError(error) && !(error instanceof ImageError)) throw error;
-    } finally {
-      this.#syncing = undefined;
-      this.#syncSoon();
-    }
-  }
-}
-
-function infoOf({ diffId, entries, bytes }: LayerRecord): LayerInfo {
-  return { diffId, entries, bytes };
 }
 
 async function namesIn(directory: string): Promise<string[]> {

@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
+import { Collections, type Collection } from './collections.ts';
+import { descriptor, descriptors, digests, imageOf, type Row } from './_image-rows.ts';
 import { isRunning, ownIdentity } from './_process-identity.ts';
 import { prepareSchema } from './_schema.ts';
 import { ImageError } from './image-error.ts';
@@ -25,16 +27,6 @@ export interface SqliteImageStore extends ImageStore {
   /** Begins a collection; several may run. {@link Collection.end} it whatever happens. */
   startCollection(): Collection;
   close(): void;
-}
-
-/** A view of what is needed that stays right while work goes on. */
-export interface Collection {
-  /**
-   * Runs `remove` unless `digest` is in `needed` or was leased, recorded or named since the collection began; whoever leases it
-   * meanwhile waits for the end, so that nobody relies on what is about to go. Returns whether it ran.
-   */
-  remove(digest: Digest, needed: ReadonlySet<Digest>, remove: () => Promise<void>): Promise<boolean>;
-  end(): void;
 }
 
 /**
@@ -63,17 +55,12 @@ export async function openImageStore(
   return store;
 }
 
-type Row = Record<string, unknown>;
-
 class SqliteStore implements SqliteImageStore {
   readonly #db: DatabaseSync;
   readonly #now: () => number;
   readonly #layout: LayoutIndex | undefined;
   readonly #identity = ownIdentity();
-  /** Content being removed at this moment. */
-  readonly #condemned = new Map<Digest, Promise<void>>();
-  /** For each collection under way, what came to be needed since it began. */
-  readonly #collections = new Set<Set<Digest>>();
+  readonly #collections = new Collections();
 
   constructor(db: DatabaseSync, options: ImageStoreOptions) {
     this.#db = db;
@@ -104,8 +91,12 @@ class SqliteStore implements SqliteImageStore {
       );
       for (const { name, target } of names) this.#point(name, image.id, target, now);
     });
-    this.#need(image.manifest.digest, image.config.digest, ...image.layers.map(({ digest }) => digest));
-    this.#need(...image.diffIds, ...names.map(({ target }) => target.digest));
+    this.#collections.need(
+      image.manifest.digest,
+      image.config.digest,
+      ...image.layers.map(({ digest }) => digest),
+    );
+    this.#collections.need(...image.diffIds, ...names.map(({ target }) => target.digest));
     await this.syncLayout();
   }
 
@@ -191,8 +182,8 @@ class SqliteStore implements SqliteImageStore {
       id,
       add: async (digest) => {
         this.#run('INSERT OR IGNORE INTO lease_content (lease, digest) VALUES (?, ?)', id, digest);
-        this.#need(digest);
-        await this.#condemned.get(digest);
+        this.#collections.need(digest);
+        await this.#collections.settled(digest);
       },
       release: async () => {
         await Promise.resolve();
@@ -216,23 +207,7 @@ class SqliteStore implements SqliteImageStore {
   }
 
   startCollection(): Collection {
-    const since = new Set<Digest>();
-    this.#collections.add(since);
-    return {
-      remove: async (digest, needed, remove) => {
-        if (needed.has(digest) || since.has(digest)) return false;
-        const removal = remove();
-        const over = removal.catch(() => undefined);
-        this.#condemned.set(digest, over);
-        try {
-          await removal;
-        } finally {
-          if (this.#condemned.get(digest) === over) this.#condemned.delete(digest);
-        }
-        return true;
-      },
-      end: () => this.#collections.delete(since),
-    };
+    return this.#collections.start();
   }
 
   close(): void {
@@ -258,10 +233,6 @@ class SqliteStore implements SqliteImageStore {
       createdAt: row['created_at'] as number,
       updatedAt: row['updated_at'] as number,
     }));
-  }
-
-  #need(...digests: readonly Digest[]): void {
-    for (const since of this.#collections) for (const digest of digests) since.add(digest);
   }
 
   #point(name: string, image: Digest, target: Descriptor, now: number): void {
@@ -293,26 +264,7 @@ class SqliteStore implements SqliteImageStore {
     const names = this.#all('SELECT name FROM names WHERE image = ? ORDER BY name', id).map(
       (name) => name['name'] as string,
     );
-    const config = descriptor(row['config']);
-    const layers = descriptors(row['layers']);
-    const lastUsedAt = row['last_used_at'] as number | null;
-    const pinReason = row['pin_reason'] as string | null;
-    return {
-      id,
-      manifest: descriptor(row['manifest']),
-      config,
-      layers,
-      diffIds: digests(row['diff_ids']),
-      platform: row['platform'] as string,
-      user: row['user'] as string,
-      createdAt: row['created_at'] as number,
-      ...(lastUsedAt === null ? {} : { lastUsedAt }),
-      pinned: row['pinned'] === 1,
-      ...(pinReason === null ? {} : { pinReason }),
-      repoTags: names.filter((name) => !name.includes('@')),
-      repoDigests: names.filter((name) => name.includes('@')),
-      size: layers.reduce((sum, layer) => sum + layer.size, config.size),
-    };
+    return imageOf(row, names);
   }
 
   #transaction<T>(run: () => T): T {
@@ -334,17 +286,4 @@ class SqliteStore implements SqliteImageStore {
   #run(sql: string, ...values: SQLInputValue[]): number {
     return Number(this.#db.prepare(sql).run(...values).changes);
   }
-}
-
-/** What the columns hold was written by this program, from values that were checked. */
-function descriptor(text: unknown): Descriptor {
-  return JSON.parse(text as string) as Descriptor;
-}
-
-function descriptors(text: unknown): Descriptor[] {
-  return JSON.parse(text as string) as Descriptor[];
-}
-
-function digests(text: unknown): Digest[] {
-  return JSON.parse(text as string) as Digest[];
 }
