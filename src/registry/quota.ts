@@ -53,7 +53,7 @@ export async function uploadQuota(
 
 function exceeded(project: string, quota: number, used: number, asked: number): RegistryError {
   const says = `${formatBytes(used)} of ${formatBytes(quota)} used, ${formatBytes(asked)} more needed`;
-  return new RegistryError('DENIED', `quota of project "${project}" exceeded: ${says}`, {
+  return new RegistryError('QUOTA_EXCEEDED', `quota of project "${project}" exceeded: ${says}`, {
     detail: { project, quotaBytes: quota, usedBytes: used },
   });
 }

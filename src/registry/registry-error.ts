@@ -2,8 +2,8 @@ import { CodedError } from '../base/coded-error.ts';
 import { ContentError } from '../content/content-error.ts';
 
 /**
- * Codes of distribution errors and the HTTP status each is answered with. The first fourteen are the specification's;
- * `RANGE_INVALID` and below are what it leaves to a status alone.
+ * Codes of distribution errors and the HTTP status each is answered with. The specification names those up to
+ * `TOOMANYREQUESTS`; the others are what it leaves to a status alone.
  *
  * @see OCI distribution-spec v1.1.1, "Error Codes"
  */
@@ -22,6 +22,7 @@ const STATUS = {
   DENIED: 403,
   UNSUPPORTED: 405,
   TOOMANYREQUESTS: 429,
+  QUOTA_EXCEEDED: 403,
   RANGE_INVALID: 416,
   TAG_INVALID: 400,
   PAGINATION_NUMBER_INVALID: 400,
@@ -42,6 +43,7 @@ const WIRE_CODE: Partial<Record<RegistryErrorCode, string>> = {
   MANIFEST_TOO_LARGE: 'SIZE_INVALID',
   UPLOAD_BUSY: 'BLOB_UPLOAD_INVALID',
   INSUFFICIENT_STORAGE: 'DENIED',
+  QUOTA_EXCEEDED: 'DENIED',
 };
 
 export interface RegistryErrorOptions {

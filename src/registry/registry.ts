@@ -27,6 +27,7 @@ import { openSqliteMetadata } from './metadata/sqlite-metadata.ts';
 import { PullThrough } from './proxy/pull-through.ts';
 import type { Upstream } from './proxy/upstreams.ts';
 import { followTls, readTls, type TlsSource } from './tls-files.ts';
+import { WebhookSender, type Webhook } from './webhooks/webhook-sender.ts';
 import { UploadSessions } from './upload-sessions.ts';
 
 /** How long an idle upload keeps its file open. */
@@ -57,6 +58,8 @@ export interface RegistryOptions {
   readonly tokenIssuers?: readonly TokenIssuer[];
   /** Registries whose content is cached here. */
   readonly upstreams?: readonly Upstream[];
+  /** Who is told of pushes, deletions and refusals for want of room. */
+  readonly webhooks?: readonly Webhook[];
   /** Whether an index may name manifests that the repository lacks: true by default. */
   readonly sparseIndexes?: boolean;
   /** When and what is collected. */
@@ -125,6 +128,12 @@ export async function createRegistry(options: RegistryOptions): Promise<Registry
       upstreams.length === 0
         ? undefined
         : new PullThrough({ upstreams, store, metadata, manifestBytes, metrics, clock });
+    const webhooks = new WebhookSender({
+      hooks: options.webhooks ?? [],
+      index: metadata.webhooks,
+      clock,
+      logger,
+    });
     const requests = new RequestServer({
       service: {
         store,
@@ -134,6 +143,7 @@ export async function createRegistry(options: RegistryOptions): Promise<Registry
         clock,
         logger,
         manifestBytes,
+        notify: (event) => webhooks.notify(event),
         ...(pullThrough === undefined ? {} : { cache: { pullThrough, upstreams } }),
         sparseIndexes: options.sparseIndexes ?? true,
         renewAfterMs: (options.maintenance?.delayMs ?? COLLECT_DELAY_MS) / 4,
@@ -153,15 +163,15 @@ export async function createRegistry(options: RegistryOptions): Promise<Registry
       ...(tls === undefined ? {} : { tls }),
     });
     const following = options.tls
-      ? followTls(options.tls, server.replaceTls, { clock, logger, signal: stop.signal })
+      ? followTls(options.tls, (pair) => server.replaceTls(pair), { clock, logger, signal: stop.signal })
       : Promise.resolve();
-    const maintained = maintenance.run(stop.signal);
+    const maintained = Promise.all([maintenance.run(stop.signal), webhooks.run(stop.signal)]);
     return {
       url: server.url,
       port: server.port,
       admin: new Administration(metadata, clock),
       maintenance,
-      robots: new RobotAdministration(metadata.robots, clock),
+      robots: new RobotAdministration(metadata.robots, metadata.audit, clock),
       close: async () => {
         stop.abort(new Error('the registry closes'));
         await server.close(options.closeGraceMs ?? CLOSE_GRACE_MS);

@@ -218,14 +218,10 @@ describe('scrub', () => {
     await writeFile(path('one'), 'xxx');
     await rm(path('two'));
     const report = await served.registry.maintenance.scrub(signal);
-    const faults = report.damaged.map(({ digest, fault, repositories }) => [digest, fault, repositories]);
-    assert.deepEqual(
-      faults.sort(),
-      [
-        [sha256('one'), 'damaged', ['a']],
-        [sha256('two'), 'missing', ['a']],
-      ].sort(),
+    const faults = report.damaged.map(
+      ({ digest, fault, repositories }) => `${digest} ${fault} ${repositories}`,
     );
+    assert.deepEqual(faults.sort(), [`${sha256('one')} damaged a`, `${sha256('two')} missing a`].sort());
     assert.equal((await readdir(join(served.directory, 'quarantine'))).length, 1);
     for (const content of ['one', 'two']) {
       assert.equal((await served.send('HEAD', `/v2/a/blobs/${sha256(content)}`)).status, 404);

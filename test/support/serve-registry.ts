@@ -45,7 +45,7 @@ export async function serveRegistry(
     }
     if (sent.bearer !== undefined) headers['authorization'] = `Bearer ${sent.bearer}`;
     const body = sent.body === undefined ? {} : { body: sent.body, duplex: 'half' as const };
-    return fetch(registry.url + path, { method, headers, redirect: 'manual', ...body } as RequestInit);
+    return fetch(registry.url + path, { method, headers, redirect: 'manual', ...body });
   };
   return {
     registry,

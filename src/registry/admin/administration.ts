@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Clock } from '../../base/clock.ts';
 import { hashPassword } from '../identity/password.ts';
 import type { Role } from '../identity/identity.ts';
+import type { AuditEntry, AuditFilter } from '../metadata/audit-log.ts';
 import type { ProjectRecord } from '../metadata/identity-index.ts';
 import type { Metadata } from '../metadata/metadata.ts';
 import { isRepositoryName } from '../repository-name.ts';
@@ -12,6 +13,9 @@ import { AdminError } from './admin-error.ts';
 const USER_NAME = /^(?!robot\.)[a-z0-9](?:[a-z0-9._@-]{0,62}[a-z0-9])?$/i;
 /** Shortest password. @see NIST SP 800-63B section 5.1.1 */
 const PASSWORD_LENGTH = 8;
+
+/** Audit entries shown when nobody says how many. */
+const AUDIT_PAGE = 100;
 
 /** A user as shown to people. */
 export interface User {
@@ -43,22 +47,26 @@ export class Administration {
     if (!(await this.#metadata.users.createUser(user))) {
       throw new AdminError('EXISTS', `Cannot add user "${name}": it exists`);
     }
+    await this.#audit('user.create', name);
   }
 
   /** Changes a password and ends the user's refresh tokens. @throws AdminError `BAD_PASSWORD`, `NOT_FOUND` */
   async setPassword(name: string, password: string): Promise<void> {
     const passwordHash = await hashed(password);
     if (!(await this.#metadata.users.updateUser(name, { passwordHash }))) throw unknown('user', name);
+    await this.#audit('user.password', name);
   }
 
   /** Makes a user an administrator of the whole registry, or an ordinary one. @throws AdminError `NOT_FOUND` */
   async setAdmin(name: string, admin: boolean): Promise<void> {
     if (!(await this.#metadata.users.updateUser(name, { admin }))) throw unknown('user', name);
+    await this.#audit('user.admin', name);
   }
 
   /** @throws AdminError `NOT_FOUND` */
   async removeUser(name: string): Promise<void> {
     if (!(await this.#metadata.users.deleteUser(name))) throw unknown('user', name);
+    await this.#audit('user.delete', name);
   }
 
   async listUsers(): Promise<User[]> {
@@ -80,12 +88,14 @@ export class Administration {
     if (!(await this.#metadata.projects.createProject(project))) {
       throw new AdminError('EXISTS', `Cannot create project "${name}": it exists`);
     }
+    await this.#audit('project.create', name);
   }
 
   /** Lets everybody pull from a project, or only its members. @throws AdminError `NOT_FOUND` */
   async setPublic(name: string, isPublic: boolean): Promise<void> {
     if (!(await this.#metadata.projects.updateProject(name, { public: isPublic })))
       throw unknown('project', name);
+    await this.#audit('project.public', name);
   }
 
   /**
@@ -103,11 +113,13 @@ export class Administration {
     }
     const change = { policy: parsed.data };
     if (!(await this.#metadata.projects.updateProject(name, change))) throw unknown('project', name);
+    await this.#audit('project.policy', name);
   }
 
   /** Removes a project with its roles; its repositories stay and only administrators reach them. @throws AdminError `NOT_FOUND` */
   async removeProject(name: string): Promise<void> {
     if (!(await this.#metadata.projects.deleteProject(name))) throw unknown('project', name);
+    await this.#audit('project.delete', name);
   }
 
   async listProjects(): Promise<ProjectRecord[]> {
@@ -117,21 +129,35 @@ export class Administration {
   /** Gives an account a role in a project in place of the one it had. @throws AdminError `NOT_FOUND` */
   async grantRole(project: string, account: string, role: Role): Promise<void> {
     if (!(await this.#metadata.projects.setRole(project, account, role))) throw unknown('project', project);
+    await this.#audit('role.grant', `${project} ${account} ${role}`);
   }
 
   /** @throws AdminError `NOT_FOUND` */
   async revokeRole(project: string, account: string): Promise<void> {
     if (!(await this.#metadata.projects.setRole(project, account, undefined)))
       throw unknown('project', project);
+    await this.#audit('role.revoke', `${project} ${account}`);
   }
 
   async listMembers(project: string): Promise<{ account: string; role: Role }[]> {
     return this.#metadata.projects.membersOf(project);
   }
 
+  /** Returns what was changed and who was refused, newest first. */
+  async listAudit(filter: AuditFilter = {}, limit = AUDIT_PAGE): Promise<AuditEntry[]> {
+    return this.#metadata.audit.list(filter, limit);
+  }
+
   /** Removes a repository with its tags, manifests and links. @throws AdminError `NOT_FOUND` */
   async removeRepository(name: string): Promise<void> {
     if (!(await this.#metadata.manifests.deleteRepository(name))) throw unknown('repository', name);
+    await this.#audit('repository.delete', name);
+  }
+
+  async #audit(action: string, target: string): Promise<void> {
+    const at = this.#clock.now();
+    const entry = { at, account: 'local', address: '', action, target, outcome: 'done' as const };
+    await this.#metadata.audit.record({ ...entry, detail: '', request: '' });
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Clock } from '../../base/clock.ts';
 import { isRole, type Role } from '../identity/identity.ts';
 import { hashRobotSecret, makeRobotSecret, ROBOT_PREFIX } from '../identity/robot-accounts.ts';
+import type { AuditLog } from '../metadata/audit-log.ts';
 import type { RobotIndex, RobotRecord } from '../metadata/robot-index.ts';
 import { AdminError } from './admin-error.ts';
 
@@ -31,10 +32,12 @@ export interface RobotCredential {
 /** Manages robots: accounts of machines with one role in one project. */
 export class RobotAdministration {
   readonly #robots: RobotIndex;
+  readonly #audit: AuditLog;
   readonly #clock: Clock;
 
-  constructor(robots: RobotIndex, clock: Clock) {
+  constructor(robots: RobotIndex, audit: AuditLog, clock: Clock) {
     this.#robots = robots;
+    this.#audit = audit;
     this.#clock = clock;
   }
 
@@ -70,6 +73,7 @@ export class RobotAdministration {
         `Cannot create robot "${fullName}": it exists, or project "${project}" does not`,
       );
     }
+    await this.#record('robot.create', fullName);
     return { name: fullName, secret, ...expiry };
   }
 
@@ -90,18 +94,27 @@ export class RobotAdministration {
     if (!(await this.#robots.rotateRobot(name, change))) {
       throw new AdminError('NOT_FOUND', `Cannot rotate robot "${name}": there is none`);
     }
+    await this.#record('robot.rotate', name);
     return { name, secret, ...expiry };
   }
 
   /** @throws AdminError `NOT_FOUND` */
   async remove(name: string): Promise<void> {
-    if (await this.#robots.deleteRobot(name)) return;
-    throw new AdminError('NOT_FOUND', `Cannot remove robot "${name}": there is none`);
+    if (!(await this.#robots.deleteRobot(name))) {
+      throw new AdminError('NOT_FOUND', `Cannot remove robot "${name}": there is none`);
+    }
+    await this.#record('robot.delete', name);
   }
 
   /** Lists the robots of a project, or all. */
   async list(project?: string): Promise<Robot[]> {
     return (await this.#robots.listRobots(project)).map((record) => this.#shown(record));
+  }
+
+  async #record(action: string, target: string): Promise<void> {
+    const at = this.#clock.now();
+    const entry = { at, account: 'local', address: '', action, target, outcome: 'done' as const };
+    await this.#audit.record({ ...entry, detail: '', request: '' });
   }
 
   #shown(record: RobotRecord): Robot {

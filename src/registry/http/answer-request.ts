@@ -106,14 +106,14 @@ async function answerParsed(
   trail.kind = request.kind;
   trail.subject = auditSubject(request);
   if (identity === undefined) {
-    return dispatch(service, { message, caller: { via: 'nothing', identity: ANONYMOUS } }, request);
+    return dispatch(service, { message, trail, caller: { via: 'nothing', identity: ANONYMOUS } }, request);
   }
   const realm = `${publicUrl(parts, message)}/token`;
   const challenge: ChallengeParts = { realm, service: parts.serviceName };
   const caller = await identify(identity, message, trail.address, request, challenge);
   trail.account = caller.identity.account;
   await guard(request, caller, service.rights, challenge);
-  return dispatch(service, { message, caller }, request);
+  return dispatch(service, { message, trail, caller }, request);
 }
 
 /** Identifies the caller; a credential that is not good is answered with the challenge for a better one. */

@@ -38,7 +38,7 @@ export function auditSubject(request: RegistryRequest): AuditSubject {
       return { action: '', target: `${request.repository}@${request.digest}` };
     case 'catalog':
       return { action: '', target: '_catalog' };
-    default:
+    case 'ping':
       return { action: '', target: '' };
   }
 }
@@ -66,7 +66,8 @@ export function auditOutcome(
 ): Pick<AuditEntry, 'action' | 'target' | 'outcome' | 'detail'> | undefined {
   const { action, target } = subject;
   const { status, code, message, presented } = outcome;
-  const refused = code === 'DENIED' || code === 'UNAUTHORIZED' || code === 'TOOMANYREQUESTS';
+  const refused =
+    code === 'DENIED' || code === 'QUOTA_EXCEEDED' || code === 'UNAUTHORIZED' || code === 'TOOMANYREQUESTS';
   if (refused && presented) {
     return { action: action === '' ? 'access' : action, target, outcome: 'denied', detail: message };
   }

@@ -49,7 +49,7 @@ async function dispatchLocally(
     case 'putManifest':
       return putManifest(service, exchange, request);
     case 'deleteManifest':
-      return deleteManifest(service, request);
+      return deleteManifest(service, exchange, request);
     case 'getBlob':
       return getBlob(service, exchange, request);
     case 'deleteBlob':

@@ -8,6 +8,8 @@ import type { Metadata } from '../metadata/metadata.ts';
 import type { PullThrough } from '../proxy/pull-through.ts';
 import type { Upstream } from '../proxy/upstreams.ts';
 import type { UploadSessions } from '../upload-sessions.ts';
+import type { RegistryEvent } from '../webhooks/registry-event.ts';
+import type { RequestTrail } from './request-trail.ts';
 import type { Caller } from './caller.ts';
 
 /** What handlers work with; made once. */
@@ -21,6 +23,8 @@ export interface Service {
   readonly logger: Logger;
   /** Whether an index may name manifests that are not here. */
   readonly sparseIndexes: boolean;
+  /** Tells webhooks what happened. */
+  readonly notify: (event: RegistryEvent) => Promise<void>;
   /** Repositories of upstreams; absent where there are none. */
   readonly cache?: { readonly pullThrough: PullThrough; readonly upstreams: readonly Upstream[] };
   /** Age at which a blob that a client was told of is protected anew. */
@@ -31,4 +35,5 @@ export interface Service {
 export interface Exchange {
   readonly message: IncomingMessage;
   readonly caller: Caller;
+  readonly trail: RequestTrail;
 }

@@ -5,6 +5,7 @@ import { parseManifestDocument } from '../manifest-document.ts';
 import { tagProtection, type TagProtection } from '../policy.ts';
 import { governingProject } from '../project-policies.ts';
 import { RegistryError } from '../registry-error.ts';
+import type { RegistryEvent } from '../webhooks/registry-event.ts';
 import { emptyAnswer, type Answer } from './answer.ts';
 import { contentAnswer, contentConditions, deleted } from './content-answer.ts';
 import type { Exchange, Service } from './exchange.ts';
@@ -47,13 +48,14 @@ export async function getManifest(
 /** PUT of a manifest. @see OCI distribution-spec v1.1.1, "Pushing Manifests" */
 export async function putManifest(
   service: Service,
-  { message, caller }: Exchange,
+  exchange: Exchange,
   {
     repository,
     reference,
     tags,
   }: { repository: string; reference: ManifestReference; tags: readonly string[] },
 ): Promise<Answer> {
+  const { message, caller } = exchange;
   const bytes = await readBounded(message, MANIFEST_LIMIT);
   const facts = parseManifestDocument(bytes, message.headers['content-type']);
   const digest = digestFor(reference, bytes);
@@ -79,6 +81,12 @@ export async function putManifest(
       details: result.digests.map((missing) => ({ digest: missing })),
     });
   }
+  await service.notify({
+    ...eventOf(exchange, 'push', repository, reference),
+    digest,
+    mediaType: facts.mediaType,
+    size: bytes.length,
+  });
   return emptyAnswer(201, {
     Location: `/v2/${repository}/manifests/${digest}`,
     'Docker-Content-Digest': digest,
@@ -93,6 +101,7 @@ export async function putManifest(
 /** DELETE of a manifest with all its tags, or of one tag. */
 export async function deleteManifest(
   service: Service,
+  exchange: Exchange,
   { repository, reference }: { repository: string; reference: ManifestReference },
 ): Promise<Answer> {
   const { manifests } = service.metadata;
@@ -103,6 +112,7 @@ export async function deleteManifest(
       : await manifests.deleteManifest(repository, reference.digest, protection);
   switch (result.kind) {
     case 'removed':
+      await service.notify(eventOf(exchange, 'delete', repository, reference));
       return deleted();
     case 'unknown':
       throw await manifestUnknown(service, repository, reference);
@@ -144,4 +154,15 @@ export function nameUnknown(repository: string): RegistryError {
 
 function absentWarning(absent: number, children: number): string {
   return `299 - "${absent} of ${children} manifests of this index are not in the repository"`;
+}
+
+function eventOf(
+  { trail }: Exchange,
+  action: 'push' | 'delete',
+  repository: string,
+  reference: ManifestReference,
+): RegistryEvent {
+  const { account: actor, address, id: request } = trail;
+  const named = reference.by === 'tag' ? { tag: reference.tag } : { digest: reference.digest };
+  return { action, repository, actor, address, request, ...named };
 }

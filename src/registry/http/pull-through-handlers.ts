@@ -34,7 +34,17 @@ export async function answerPullThrough(
     case 'deleteBlob':
     case 'referrers':
       return undefined;
-    default:
+    case 'ping':
+    case 'catalog':
+      return undefined;
+    case 'putManifest':
+    case 'startUpload':
+    case 'pushBlob':
+    case 'mountBlob':
+    case 'uploadStatus':
+    case 'appendUpload':
+    case 'finishUpload':
+    case 'cancelUpload':
       throw new RegistryError('UNSUPPORTED', `"${target.upstream.prefix}" is a cache: push to its upstream`, {
         headers: { Allow: 'GET, HEAD, DELETE' },
       });

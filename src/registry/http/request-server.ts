@@ -102,6 +102,18 @@ export class RequestServer {
   async #audit(trail: RequestTrail, status: number, error: RegistryError | undefined): Promise<void> {
     const { presented, subject, account, address, id: request } = trail;
     const login = trail.kind === 'token' && status === 401;
+    if (error?.code === 'QUOTA_EXCEEDED') {
+      const repository = subject.target.replace(/[@:].*$/, '');
+      const { message } = error;
+      await this.#parts.service.notify({
+        action: 'quota',
+        repository,
+        actor: account,
+        address,
+        request,
+        message,
+      });
+    }
     const outcome = login
       ? auditOutcome(subject, { status, code: 'UNAUTHORIZED', message: 'login failed', presented: true })
       : auditOutcome(subject, { status, code: error?.code, message: error?.message ?? '', presented });

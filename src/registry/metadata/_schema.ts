@@ -198,4 +198,16 @@ CREATE TABLE upstream_tag (
   PRIMARY KEY (repository, name)
 ) WITHOUT ROWID;
 `,
+  `
+CREATE TABLE webhook_delivery (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  hook TEXT NOT NULL,
+  body TEXT NOT NULL,
+  attempts INTEGER NOT NULL,
+  created_at INTEGER NOT NULL,
+  due_at INTEGER NOT NULL
+);
+CREATE INDEX webhook_delivery_due ON webhook_delivery (due_at);
+CREATE INDEX webhook_delivery_hook ON webhook_delivery (hook, id);
+`,
 ];

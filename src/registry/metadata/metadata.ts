@@ -2,6 +2,7 @@ import type { CollectionIndex, LeaseIndex, RetentionIndex } from './collection-i
 import type { AuditLog } from './audit-log.ts';
 import type { LoginFailureIndex, ProjectIndex, TokenIndex, UserIndex } from './identity-index.ts';
 import type { UpstreamIndex } from './upstream-index.ts';
+import type { WebhookIndex } from './webhook-index.ts';
 import type { RobotIndex } from './robot-index.ts';
 import type { BlobIndex, ManifestIndex, RegistryListing, UploadIndex } from './registry-index.ts';
 
@@ -17,6 +18,7 @@ export interface Metadata {
   readonly tokens: TokenIndex;
   readonly loginFailures: LoginFailureIndex;
   readonly upstream: UpstreamIndex;
+  readonly webhooks: WebhookIndex;
   readonly audit: AuditLog;
   readonly collection: CollectionIndex;
   readonly retention: RetentionIndex;

@@ -29,7 +29,7 @@ export class SqliteCollectionIndex implements CollectionIndex {
       const unneeded = rows.filter((row) => row['unneeded'] === 1);
       for (const row of unneeded) this.#db.run(remove, Number(row['repository_id']), digestOf(row));
       const last = rows.length < step.rows ? undefined : rows.at(-1);
-      return { count: unneeded.length, cursor: last && `${last['repository_id']} ${last['digest']}` };
+      return { count: unneeded.length, cursor: last && `${String(last['repository_id'])} ${digestOf(last)}` };
     });
   }
 

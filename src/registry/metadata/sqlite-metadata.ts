@@ -13,6 +13,7 @@ import { SqliteRobotIndex } from './sqlite-robot-index.ts';
 import { SqliteTokenIndex } from './sqlite-token-index.ts';
 import { SqliteUploadIndex } from './sqlite-upload-index.ts';
 import { SqliteUpstreamIndex } from './sqlite-upstream-index.ts';
+import { SqliteWebhookIndex } from './sqlite-webhook-index.ts';
 import { SqliteUserIndex } from './sqlite-user-index.ts';
 import type { Metadata } from './metadata.ts';
 
@@ -33,6 +34,7 @@ export function openSqliteMetadata(path: string, clock: Clock): Metadata {
     retention: new SqliteRetentionIndex(db, clock),
     leases: new SqliteLeaseIndex(db, clock),
     upstream: new SqliteUpstreamIndex(db, clock),
+    webhooks: new SqliteWebhookIndex(db, clock),
     audit: new SqliteAuditLog(db),
     snapshot: (path) => db.copyTo(path),
     close: () => db.close(),

@@ -15,23 +15,19 @@ export function staleWarning(upstream: string, error: RemoteError): Record<strin
   return { Warning: `299 - "served from cache: ${upstream} does not answer: ${reason}"` };
 }
 
+/** Pause asked of a client when an upstream that limits us named none. */
+const PAUSE_MS = 60_000;
+
 /** Turns an upstream's refusal into the answer to our client. */
 export function upstreamFailure(upstream: string, error: RemoteError): RegistryError {
   const says = `upstream ${upstream}: ${error.message}`;
-  switch (error.code) {
-    case 'NOT_FOUND':
-      return new RegistryError('MANIFEST_UNKNOWN', 'manifest unknown', { cause: error });
-    case 'RATE_LIMITED': {
-      const seconds = Math.ceil((error.retryAfterMs ?? 60_000) / 1000);
-      const headers = { 'Retry-After': String(seconds) };
-      return new RegistryError('TOOMANYREQUESTS', says, { cause: error, headers, retryable: true });
-    }
-    case 'UNAUTHORIZED':
-    case 'DENIED':
-      return new RegistryError('DENIED', says, { cause: error });
-    case 'TIMEOUT':
-      return new RegistryError('UNAVAILABLE', says, { cause: error, status: 504 });
-    default:
-      return new RegistryError('UNAVAILABLE', says, { cause: error, status: 502 });
+  const cause = { cause: error };
+  if (error.code === 'NOT_FOUND') return new RegistryError('MANIFEST_UNKNOWN', 'manifest unknown', cause);
+  if (error.code === 'UNAUTHORIZED' || error.code === 'DENIED')
+    return new RegistryError('DENIED', says, cause);
+  if (error.code === 'RATE_LIMITED') {
+    const headers = { 'Retry-After': String(Math.ceil((error.retryAfterMs ?? PAUSE_MS) / 1000)) };
+    return new RegistryError('TOOMANYREQUESTS', says, { ...cause, headers, retryable: true });
   }
+  return new RegistryError('UNAVAILABLE', says, { ...cause, status: error.code === 'TIMEOUT' ? 504 : 502 });
 }
