@@ -14,6 +14,7 @@ interface Named {
 const recorded = new Map(
   readRecorded<{ name: string; body: unknown }>('discovery').map(({ name, body }) => [name, body]),
 );
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the caller says what the document is
 const plain = <T>(value: unknown): T => JSON.parse(JSON.stringify(value)) as T;
 
 /** What we do not serve is left out of a recording: other resources, and `proxy`. */

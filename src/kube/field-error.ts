@@ -84,7 +84,7 @@ export function printValue(value: unknown): string {
   if (typeof value === 'string') return goQuote(value);
   if (value === undefined || value === null) return 'null';
   if (typeof value === 'object') return JSON.stringify(value);
-  return String(value as number | boolean | bigint);
+  return `${value as number | boolean | bigint}`;
 }
 
 function after(detail: string): string {

@@ -71,7 +71,7 @@ export function serverSideApply<T extends KubeObject>(
   const live = current ?? newObject(config, resource);
   const merged = mergeConfiguration(live, { ...config, metadata: mergedMetadata(config) }, shape);
   const abandoned = abandonedPaths(previous?.set, [applied, ...others.map(({ set }) => set)]);
-  const object = convert<T>(removePaths(merged, abandoned, shape), struct, config, resource);
+  const object = convert(removePaths(merged, abandoned, shape), struct, config, resource);
 
   const changes = changesOf(live, object, struct);
   const touched = changes.added.union(changes.modified);
@@ -90,7 +90,7 @@ export function serverSideApply<T extends KubeObject>(
   const entries = writeManaged([...kept, { entry, set: applied }]);
   if (entries.length > 0) object.metadata.managedFields = entries;
   else delete object.metadata.managedFields;
-  return { object, warnings };
+  return { object: object as T, warnings };
 }
 
 function parseConfiguration(
@@ -195,14 +195,14 @@ function isClaimedBelow(set: FieldSet, path: Path): boolean {
   return last.startsWith('f:') && set.hasWithin(path);
 }
 
-function convert<T extends KubeObject>(
+function convert(
   value: unknown,
   struct: StructSchema,
   config: Record<string, unknown>,
   resource: ResourceInfo,
-): T {
+): KubeObject {
   try {
-    return convertStruct(value, struct, { unknown: [] }) as unknown as T;
+    return convertStruct(value, struct, { unknown: [] }) as unknown as KubeObject;
   } catch (error) {
     if (error instanceof ConvertError || error instanceof QuantityError || error instanceof Base64Error) {
       const metadata = isObject(config['metadata']) ? config['metadata'] : {};

@@ -44,9 +44,7 @@ export function parseYamlStream(text: string): ParsedYaml[] {
   const lines = new LineCounter();
   const documents = parseAllDocuments(text, { ...OPTIONS, lineCounter: lines });
   if (!Array.isArray(documents)) return [];
-  return (documents as Document[])
-    .map((document) => read(document, lines, text))
-    .filter(({ value }) => value !== null);
+  return documents.map((document) => read(document, lines, text)).filter(({ value }) => value !== null);
 }
 
 const OPTIONS = {
@@ -84,7 +82,7 @@ function read(document: Document, lines: LineCounter, text: string): ParsedYaml 
   }
   const duplicates: string[] = [];
   const reader = new Reader(document, lines, duplicates);
-  return { value: reader.read(document.contents as Node | null, 0), duplicates };
+  return { value: reader.read(document.contents, 0), duplicates };
 }
 
 class Reader {
@@ -136,11 +134,7 @@ class Reader {
   #key(node: unknown): string {
     if (isScalar(node)) {
       const value = scalarValue(node.value);
-      return value === null
-        ? 'null'
-        : typeof value === 'object'
-          ? JSON.stringify(value)
-          : String(value as string);
+      return typeof value === 'string' ? value : JSON.stringify(value);
     }
     if (isAlias(node)) return this.#key(node.resolve(this.#document));
     throw new YamlError('BAD_YAML', 'yaml: invalid map key: not a scalar');

@@ -60,7 +60,7 @@ for (const recorded of readRecorded<Case>('defaulted')) {
 
 const podWith = (spec: object): Record<string, never> => {
   const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'p' }, spec };
-  setDefaults(pod as KubeObject, defaultOptions);
+  setDefaults(pod, defaultOptions);
   return spec as Record<string, never>;
 };
 

@@ -18,7 +18,7 @@ test('what JSON.stringify prints is parsed to the same value', () => {
 
 test('any text is parsed as JSON.parse does, or refused as JSON.parse does', () => {
   fc.assert(
-    fc.property(fc.string({ unit: fc.constantFrom(...'{}[]",:truefalsn01.-eE\\u \n') }), (text) => {
+    fc.property(fc.string({ unit: fc.constantFrom(...'{}[]",:truefalsn01.-eE\\u \n'.split('')) }), (text) => {
       let expected: unknown;
       let refused = false;
       try {

@@ -62,6 +62,7 @@ class Parser {
         return this.#literal('false', false);
       case 'n':
         return this.#literal('null', null);
+      case undefined:
       default:
         return this.#number();
     }

@@ -152,7 +152,14 @@ function defaultOf(field: FieldSchema): unknown {
       return 0;
     case 'b':
       return false;
-    default:
+    case 'bytes':
+    case 'f64':
+    case 'fields':
+    case 'intstr':
+    case 'microtime':
+    case 'quantity':
+    case 'raw':
+    case 'time':
       return undefined;
   }
 }

@@ -6,5 +6,5 @@ export function goPrint(value: unknown): string {
     const entries = Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
     return `map[${entries.map(([key, entry]) => `${key}:${goPrint(entry)}`).join(' ')}]`;
   }
-  return String(value as string | number | boolean);
+  return `${value as string | number | boolean}`;
 }

@@ -7,6 +7,7 @@ import { applyJsonPatch, maxJsonPatchOperations } from './json-patch.ts';
 import { applyMergePatch } from './merge-patch.ts';
 import { PatchError } from './patch-error.ts';
 
+const repeat = (operation: object, times: number): object[] => Array.from({ length: times }, () => operation);
 const numRuns = Number(process.env['FUZZ_RUNS'] ?? 1000);
 const json = fc.jsonValue({ maxDepth: 4 }).map((value) => JSON.parse(JSON.stringify(value)) as unknown);
 
@@ -43,15 +44,15 @@ for (const [name, patch] of [
 
 test('a patch of ten thousand operations is taken, a longer one is not', () => {
   const operation = { op: 'test', path: '/a', value: 1 };
-  applyJsonPatch({ a: 1 }, Array(maxJsonPatchOperations).fill(operation));
-  assert.throws(() => applyJsonPatch({ a: 1 }, Array(maxJsonPatchOperations + 1).fill(operation)), {
+  applyJsonPatch({ a: 1 }, repeat(operation, maxJsonPatchOperations));
+  assert.throws(() => applyJsonPatch({ a: 1 }, repeat(operation, maxJsonPatchOperations + 1)), {
     message: 'The allowed maximum operations in a JSON patch is 10000, got 10001',
   });
 });
 
 test('copies that double a document again and again are stopped', () => {
   const patch = [{ op: 'add', path: '/x', value: ['y'.repeat(1000)] }];
-  const doubling = Array(40).fill({ op: 'copy', from: '/x', path: '/x/-' });
+  const doubling = repeat({ op: 'copy', from: '/x', path: '/x/-' }, 40);
   assert.throws(() => applyJsonPatch({}, [...patch, ...doubling]), PatchError);
 });
 

@@ -5,6 +5,7 @@ import { Base64Error } from '../decode/base64.ts';
 import { ConvertError } from '../decode/convert-error.ts';
 import type { Decoded, FieldValidation } from '../decode/decode-object.ts';
 import { invalidValue } from '../field-error.ts';
+import { stringAt } from '../json/json-object.ts';
 import { isObject } from '../json/own-property.ts';
 import { JsonError, parseJson } from '../json/parse-json.ts';
 import type { KubeObject } from '../object.ts';
@@ -116,9 +117,8 @@ function restore<T extends KubeObject>(
     throw misfit(`strict decoding error: ${findings.join(', ')}`);
   }
   if (object['kind'] !== resource.kind || object['apiVersion'] !== resource.apiVersion) {
-    const { kind, apiVersion } = object;
     throw badRequest(
-      `${String(kind ?? '')} in version ${goQuote(String(apiVersion ?? ''))} cannot be handled as a ${resource.kind}: ` +
+      `${stringAt(object, 'kind')} in version ${goQuote(stringAt(object, 'apiVersion'))} cannot be handled as a ${resource.kind}: ` +
         'the kind of an object may not be patched',
     );
   }

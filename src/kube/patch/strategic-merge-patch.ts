@@ -233,7 +233,7 @@ function checkOrder(
     while (at < order.length && !isDeepStrictEqual(keyed(order[at]), keyed(entry))) at += 1;
     if (at < order.length) continue;
     throw bad(
-      `The order in patch list:\n${goPrint(patched)}\n doesn't match ${'$setElementOrder'} list:\n${goPrint(order)}\n`,
+      `The order in patch list:\n${goPrint(patched)}\n doesn't match $setElementOrder list:\n${goPrint(order)}\n`,
     );
   }
 }

@@ -86,7 +86,7 @@ test('what a selector prints selects the same', () => {
 
 test('any text is read or refused with a SelectorError, in time that grows with its length', () => {
   fc.assert(
-    fc.property(fc.string({ unit: fc.constantFrom(...'ab=!,()<> in') }), (text) => {
+    fc.property(fc.string({ unit: fc.constantFrom(...'ab=!,()<> in'.split('')) }), (text) => {
       try {
         parseLabelSelector(text);
       } catch (error) {

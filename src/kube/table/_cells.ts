@@ -1,5 +1,5 @@
 import { objectAt, objectsAt, stringAt, type JsonObject } from '../json/json-object.ts';
-import { formatLabelSelector, type LabelSelectorObject } from '../selector/label-selector.ts';
+import { formatLabelSelector } from '../selector/label-selector.ts';
 import { humanDuration, parseTime } from '../time.ts';
 
 /** A value in a table. */
@@ -32,7 +32,7 @@ export function containerCells(podSpec: JsonObject | undefined): [names: string,
 
 /** Prints a label selector inside an object. */
 export function selectorCell(selector: JsonObject | undefined): string {
-  return formatLabelSelector(selector as LabelSelectorObject | undefined);
+  return formatLabelSelector(selector);
 }
 
 /** Prints a map of labels as `a=b,c=d`; `<none>` when empty. */

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 
 import { invalidValue, notSupported, required, type FieldError } from '../field-error.ts';
 import { numberAt, objectAt, stringAt, stringMapAt, type JsonObject } from '../json/json-object.ts';
-import { labelSelectorOf, type LabelSelectorObject } from '../selector/label-selector.ts';
+import { labelSelectorOf } from '../selector/label-selector.ts';
 import { cronFault } from './cron.ts';
 import { validateImmutable, validateLabelSelector, validateNonNegative } from './metadata.ts';
 import { validatePodTemplate } from './workloads.ts';
@@ -18,7 +18,7 @@ export function validateJob(job: JsonObject): FieldError[] {
   if (selector === undefined) return [...errors, required('spec.selector')];
   errors.push(...validateLabelSelector(selector, 'spec.selector'));
   const labels = stringMapAt(objectAt(objectAt(spec, 'template'), 'metadata'), 'labels');
-  if (errors.length === 0 && !labelSelectorOf(selector as LabelSelectorObject).matches(labels)) {
+  if (errors.length === 0 && !labelSelectorOf(selector).matches(labels)) {
     errors.push(
       invalidValue('spec.template.metadata.labels', labels, '`selector` does not match template `labels`'),
     );
@@ -114,7 +114,7 @@ function validateTimeZone(zone: string): FieldError[] {
     ];
   }
   try {
-    new Intl.DateTimeFormat('en', { timeZone: zone });
+    Intl.DateTimeFormat('en', { timeZone: zone });
     return [];
   } catch (error) {
     if (error instanceof RangeError)

@@ -108,7 +108,7 @@ const findings: [string, object, string][] = [
 ];
 
 for (const [name, spec, message] of findings) {
-  test(`${name}`, () => {
+  test(name, () => {
     const got = messageOf(spec);
     assert.ok(got.startsWith(message), got);
   });

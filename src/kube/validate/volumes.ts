@@ -86,12 +86,7 @@ function validateSource(volume: JsonObject, path: string, inPod: boolean): Field
   return [...validateOne(first, objectAt(volume, first) ?? {}, `${path}.${first}`, inPod), ...errors];
 }
 
-function validateOne(
-  name: (typeof SOURCES)[number],
-  source: JsonObject,
-  path: string,
-  inPod: boolean,
-): FieldError[] {
+function validateOne(name: string, source: JsonObject, path: string, inPod: boolean): FieldError[] {
   switch (name) {
     case 'hostPath':
       return validateHostPath(source, path);

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 
 import { forbiddenField, invalidValue, notSupported, required, type FieldError } from '../field-error.ts';
 import { objectAt, objectsAt, stringAt, stringMapAt, type JsonObject } from '../json/json-object.ts';
-import { labelSelectorOf, type LabelSelectorObject } from '../selector/label-selector.ts';
+import { labelSelectorOf } from '../selector/label-selector.ts';
 import { validateImmutable, validateLabels, validateLabelSelector, validateNonNegative } from './metadata.ts';
 import { validatePodSpec } from './pod-spec.ts';
 
@@ -186,7 +186,7 @@ function validateTemplate(spec: JsonObject): FieldError[] {
     return [invalidValue('spec.selector', selector, 'invalid label selector')];
   }
   const empty = selector !== undefined && isEmptySelector(selector);
-  if (!empty && !labelSelectorOf(selector as LabelSelectorObject | undefined).matches(labels)) {
+  if (!empty && !labelSelectorOf(selector).matches(labels)) {
     errors.push(
       invalidValue(`${path}.metadata.labels`, labels, '`selector` does not match template `labels`'),
     );
