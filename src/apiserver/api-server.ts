@@ -61,6 +61,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const store = new ObjectStore(options.databasePath, clock);
   const defaults = { pullPolicyOf };
   createBootstrapObjects(store, clock.now(), defaults);
+  store.flush();
   const graph = new NodeGraph(store);
   const rbac = new RbacAuthorizer(store);
   const tokens = new ServiceAccountTokens({

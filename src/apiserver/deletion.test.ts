@@ -112,7 +112,7 @@ test('a namespace under deletion refuses new content and waits for its finalizer
     refused.text,
     /unable to create new content in namespace going because it is being terminated/,
   );
-  const namespace = (await api.send('GET', '/api/v1/namespaces/going')).json<Record<string, unknown>>();
+  const namespace = (await api.send('GET', '/api/v1/namespaces/going')).json();
   const done = await api.send('PUT', '/api/v1/namespaces/going/finalize', {
     body: { ...namespace, spec: { finalizers: [] } },
   });

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { IncomingMessage } from 'node:http';
 import { request } from 'node:https';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
@@ -37,7 +38,7 @@ async function watch(
   });
   sent.on('error', () => undefined);
   sent.end();
-  const [answer] = (await once(sent, 'response')) as [import('node:http').IncomingMessage];
+  const [answer] = (await once(sent, 'response')) as [IncomingMessage];
   answer.on('error', () => undefined);
   const lines = createInterface({ input: answer })[Symbol.asyncIterator]();
   return {
@@ -189,9 +190,7 @@ test('an Event is one object in both of its groups', async () => {
     source: { component: 'kubelet' },
   };
   assert.equal((await api.send('POST', path, { body })).code, 201);
-  const other = (await api.send('GET', '/apis/events.k8s.io/v1/namespaces/default/events/e1')).json<
-    Record<string, unknown>
-  >();
+  const other = (await api.send('GET', '/apis/events.k8s.io/v1/namespaces/default/events/e1')).json();
   assert.equal(other['apiVersion'], 'events.k8s.io/v1');
   assert.equal(other['note'], 'done');
   assert.equal(other['deprecatedCount'], 2);

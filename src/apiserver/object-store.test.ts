@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { ManualClock } from '../base/manual-clock.ts';
@@ -79,6 +81,8 @@ test('history replays each change with the state before it', () => {
   const second = store.update(key('x'), first.revision, object('x', { a: '2' }));
   store.create(key('other', 'a', 'secrets'), object('other'));
   store.delete(key('x'), second.revision, second.object);
+  assert.equal(live.length, 0, 'nothing is announced before it is durable');
+  store.flush();
   stop();
   store.create(key('unseen'), object('unseen'));
   const replayed = store.changesAfter('configmaps', start, 3);
@@ -143,5 +147,87 @@ test('a backup is a store of its own', (t) => {
   assert.equal(copy.revision, store.revision);
   assert.equal(copy.list('configmaps').items.length, 1);
   copy.close();
+  store.close();
+});
+
+test('writes of one turn share a commit, and all are durable once they are settled', async (t) => {
+  const path = temporary(t);
+  const store = new ObjectStore(path);
+  const other = new DatabaseSync(path, { readOnly: true });
+  const count = (): number => (other.prepare('SELECT count(*) AS n FROM versions').get() as { n: number }).n;
+  store.create(key('a'), object('a'));
+  store.create(key('b'), object('b'));
+  assert.equal(count(), 0);
+  assert.equal(store.list('configmaps').items.length, 2, 'reads see what was written');
+  await store.settled();
+  assert.equal(count(), 2);
+  other.close();
+  store.close();
+});
+
+test('a write that the disk cannot take leaves no trace, and its number is used again', (t) => {
+  const path = temporary(t);
+  // A limit on the size of files is what a full disk looks like; the signal that comes with it is ignored.
+  const script = `
+    import { ObjectStore } from ${JSON.stringify(new URL('./object-store.ts', import.meta.url).href)};
+    const store = new ObjectStore(${JSON.stringify(path)});
+    const make = (name, size) => store.create(
+      { resource: 'configmaps', namespace: 'a', name },
+      { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name }, data: { a: 'x'.repeat(size) } },
+    );
+    make('kept', 10);
+    await store.settled();
+    let failed = false;
+    try {
+      make('huge', 4_000_000);
+      await store.settled();
+    } catch {
+      failed = true;
+    }
+    console.log(JSON.stringify({ failed, revision: store.revision, names: store.list('configmaps').items.length }));
+    process.exit(0);
+  `;
+  const shell = `trap '' XFSZ; ulimit -f 1024; exec "$0" --input-type=module -e "$1"`;
+  const ran = spawnSync('bash', ['-c', shell, process.execPath, script], { encoding: 'utf8' });
+  assert.equal(ran.status, 0, ran.stderr);
+  const outcome = JSON.parse(ran.stdout) as { failed: boolean; revision: number; names: number };
+  assert.deepEqual(outcome, { failed: true, revision: 2, names: 1 });
+  const store = new ObjectStore(path);
+  assert.deepEqual(
+    store.list('configmaps').items.map((item) => item.key.name),
+    ['kept'],
+  );
+  assert.equal(store.create(key('next'), object('next')).revision, 3);
+  store.close();
+});
+
+test('what was acknowledged survives kill -9 at any moment, without a gap in the numbers', async (t) => {
+  const path = temporary(t);
+  const script = `
+    import { ObjectStore } from ${JSON.stringify(new URL('./object-store.ts', import.meta.url).href)};
+    const store = new ObjectStore(${JSON.stringify(path)});
+    for (let i = 0; ; i++) {
+      const name = 'c' + i;
+      store.create({ resource: 'configmaps', namespace: 'a', name }, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name } });
+      await store.settled();
+      console.log(i);
+    }
+  `;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let last = -1;
+  for await (const line of createInterface({ input: child.stdout })) {
+    last = Number(line);
+    if (last === 40) child.kill('SIGKILL');
+  }
+  assert.ok(last >= 40, 'the writer ran');
+  const store = new ObjectStore(path);
+  const { items } = store.list('configmaps');
+  assert.ok(items.length > last, `${items.length} objects, ${last} acknowledged`);
+  assert.deepEqual(
+    items.map((item) => item.revision).sort((a, b) => a - b),
+    items.map((_, index) => index + 2),
+  );
   store.close();
 });

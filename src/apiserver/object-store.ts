@@ -77,9 +77,20 @@ INSERT INTO sqlite_sequence (name, seq) VALUES ('versions', 1);
 type Row = Record<string, string | number | bigint | null | Uint8Array>;
 type Listener = (change: Change) => void;
 
+/** Writes that share one commit. */
+interface Batch {
+  /** The revision before the first of them. */
+  readonly start: number;
+  readonly writes: (Stored & { readonly type: Change['type']; readonly before: string | undefined })[];
+  readonly done: PromiseWithResolvers<void>;
+}
+
 /**
  * Keeps API objects in SQLite as one log of changes: the number of a row is the resource version of the object in it.
- * A write is visible, and announced to subscribers, only after it is durable; writes never leave a gap or repeat a number.
+ *
+ * Writes of one turn of the event loop share a commit, since a commit waits for the disk. A write is seen by reads at
+ * once, is durable after `settled`, and is announced to subscribers only then: who answers a client awaits `settled`
+ * first, after reads too. Writes never leave a gap or repeat a number; a batch that cannot be committed leaves no trace.
  */
 export class ObjectStore {
   readonly #db: DatabaseSync;
@@ -88,6 +99,7 @@ export class ObjectStore {
   readonly #statements = new Map<string, StatementSync>();
   #revision: number;
   #compacted: number;
+  #batch: Batch | undefined;
 
   /** @param path the database file, made when absent, or `:memory:` */
   constructor(path: string, clock: Clock = systemClock) {
@@ -212,6 +224,28 @@ export class ObjectStore {
     });
   }
 
+  /** Resolves once everything written so far is durable; rejects when it could not be made so and is undone. */
+  settled(): Promise<void> {
+    return this.#batch?.done.promise ?? Promise.resolve();
+  }
+
+  /** Commits what was written so far without waiting for the end of the turn. */
+  flush(): void {
+    const batch = this.#batch;
+    if (batch === undefined) return;
+    this.#batch = undefined;
+    try {
+      this.#db.exec('COMMIT');
+    } catch (error) {
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
+      this.#revision = batch.start;
+      batch.done.reject(error);
+      throw error;
+    }
+    batch.done.resolve();
+    for (const { before, ...write } of batch.writes) this.#announce(write, before);
+  }
+
   /** Calls `listener` after each change of a resource, in order; returns the way to stop. */
   subscribe(resource: string, listener: Listener): () => void {
     let listeners = this.#listeners.get(resource);
@@ -248,6 +282,7 @@ export class ObjectStore {
   /** Forgets changes that are older than the history kept. Current objects always stay. */
   compact(to: number = this.#compactionTarget()): void {
     if (to <= this.#compacted) return;
+    this.flush();
     const target = Math.min(to, this.#revision);
     this.#transaction(() => {
       const dead = `SELECT revision FROM versions WHERE superseded <= ${target}
@@ -261,10 +296,12 @@ export class ObjectStore {
 
   /** Writes a consistent copy of the database to a new file while the server runs. */
   backup(path: string): void {
+    this.flush();
     this.#prepare('VACUUM INTO ?').run(path);
   }
 
   close(): void {
+    this.flush();
     this.#listeners.clear();
     this.#statements.clear();
     this.#db.close();
@@ -282,7 +319,9 @@ export class ObjectStore {
       metadata: { ...object.metadata, resourceVersion: String(revision) },
     };
     const body = JSON.stringify(written);
-    this.#transaction(() => {
+    const batch = this.#begin();
+    this.#db.exec('SAVEPOINT write');
+    try {
       if (previous !== undefined) {
         this.#prepare('UPDATE versions SET superseded = ? WHERE revision = ?').run(
           revision,
@@ -301,18 +340,50 @@ export class ObjectStore {
         previous?.revision ?? null,
       );
       this.#prepare('INSERT INTO bodies (revision, body) VALUES (?, ?)').run(revision, body);
-    });
+      this.#db.exec('RELEASE write');
+    } catch (error) {
+      // A full disk may have ended the whole transaction already; then there is no savepoint to go back to.
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK TO write; RELEASE write');
+      else this.#lose(batch, error);
+      throw error;
+    }
     this.#revision = revision;
     const result: Stored = { key, revision, object: written };
-    const listeners = this.#listeners.get(key.resource);
-    if (listeners !== undefined && listeners.size > 0) {
-      const change: Change =
-        previous === undefined
-          ? { ...result, type }
-          : { ...result, type, previous: JSON.parse(previous.body) as KubeObject };
-      for (const listener of listeners) listener(change);
-    }
+    batch.writes.push({ ...result, type, before: previous?.body });
     return result;
+  }
+
+  #begin(): Batch {
+    if (this.#batch !== undefined) return this.#batch;
+    this.#db.exec('BEGIN IMMEDIATE');
+    const batch: Batch = { start: this.#revision, writes: [], done: Promise.withResolvers() };
+    this.#batch = batch;
+    // Whoever wrote awaits the outcome; one that nobody awaits must not end the process.
+    batch.done.promise.catch(() => undefined);
+    setImmediate(() => {
+      if (this.#batch !== batch) return;
+      try {
+        this.flush();
+      } catch {
+        // The promise that flush rejected tells everybody concerned.
+        return;
+      }
+    });
+    return batch;
+  }
+
+  #lose(batch: Batch, error: unknown): void {
+    this.#batch = undefined;
+    this.#revision = batch.start;
+    batch.done.reject(error);
+  }
+
+  #announce(write: Stored & { readonly type: Change['type'] }, before: string | undefined): void {
+    const listeners = this.#listeners.get(write.key.resource);
+    if (listeners === undefined || listeners.size === 0) return;
+    const change: Change =
+      before === undefined ? write : { ...write, previous: JSON.parse(before) as KubeObject };
+    for (const listener of listeners) listener(change);
   }
 
   #expect(key: ObjectKey, expected: number): { revision: number; body: string } {

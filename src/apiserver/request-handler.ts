@@ -167,6 +167,8 @@ async function answerCall(
     return;
   }
   const routed = await routeCall(context, call);
+  // What the answer tells of must survive a crash, and so must what a read has seen of other writes.
+  await context.store.settled();
   if (routed.type === 'list') {
     await responder.object(200, representList(routed.list, options(call.resource)), representation);
     return;

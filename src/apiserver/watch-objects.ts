@@ -81,6 +81,8 @@ class Watch {
     const resource = storageName(this.#call.resource);
     const { signal } = this.#call;
     if (signal.aborted) return;
+    // A watcher must not see what could still be undone.
+    store.flush();
     signal.addEventListener('abort', () => this.#finish(), { once: true, signal: this.#ending.signal });
     // Everything up to the subscription runs without a pause, so no change falls between replay and live delivery.
     if (options.initial) {

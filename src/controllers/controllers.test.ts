@@ -85,12 +85,7 @@ async function newNamespace(name: string): Promise<void> {
   await until(SERVICE_ACCOUNTS, name, (accounts) => accounts.length > 0);
 }
 
-const make = <T extends object>(
-  type: ResourceType,
-  namespace: string,
-  name: string,
-  spec: T,
-): Promise<KubeObject> =>
+const make = (type: ResourceType, namespace: string, name: string, spec: object): Promise<KubeObject> =>
   api.client.create(
     type,
     {
@@ -236,7 +231,10 @@ test('a Deployment is rolled out to a new template and keeps the old set for an 
     { namespace: 'rolled' },
     stop.signal,
   );
-  assert.deepEqual(sets.items.map((set) => set.spec.replicas).sort(), [0, 3]);
+  assert.deepEqual(
+    sets.items.map((set) => set.spec.replicas).sort((a, b) => a - b),
+    [0, 3],
+  );
 });
 
 test('Recreate removes every old Pod before the first new one', async () => {
