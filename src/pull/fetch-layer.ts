@@ -1,7 +1,7 @@
 import { ArchiveError } from '../archive/archive-error.ts';
 import { ContentError } from '../content/content-error.ts';
 import type { ContentStore } from '../content/store.ts';
-import type { LayerSink } from '../images/layer-store.ts';
+import type { LayerSink } from '../images/layer-sink.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf, type Digest } from '../oci/digest.ts';
 import { RemoteError } from '../remote/remote-error.ts';
@@ -101,7 +101,8 @@ export async function fetchAndUnpack(
     try {
       await fill(context, descriptor, sink, inherited, { story, avoid: new Set() }, signal);
       context.onVerify?.();
-      await untilAborted(sink, signal);
+      // What is left is a window of bytes: not worth being interrupted.
+      await sink.finish();
       return story.travelled;
     } catch (error) {
       signal.throwIfAborted();
@@ -128,17 +129,6 @@ async function fill(
     await destination.write(chunk);
     held += chunk.length;
     context.onBytes?.(held);
-  }
-}
-
-/** Waits for the end of unpacking, which stops when the pull does. */
-async function untilAborted(sink: LayerSink, signal: AbortSignal): Promise<void> {
-  const onAbort = (): void => void sink.close().catch(() => undefined);
-  signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    await sink.finish();
-  } finally {
-    signal.removeEventListener('abort', onAbort);
   }
 }
 

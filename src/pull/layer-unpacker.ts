@@ -1,4 +1,4 @@
-import type { LayerSink } from '../images/layer-store.ts';
+import type { LayerSink } from '../images/layer-sink.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 

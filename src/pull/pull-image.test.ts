@@ -224,7 +224,7 @@ test('a flight record tells hosts, credential names and decisions, and no secret
   assert.equal(record?.parts.length, 3);
   assert.deepEqual(new Set(record?.parts.map((part) => part.decision)), new Set(['fetched']));
   assert.equal(
-    record?.hops.find((hop) => hop.url.endsWith('/token') === false && hop.status === 200)?.credential,
+    record?.hops.find((hop) => !hop.url.endsWith('/token') && hop.status === 200)?.credential,
     'Secret team-a/regcred',
   );
   assert.doesNotMatch(JSON.stringify(record), /hunter2|Bearer|Basic/);

@@ -4,7 +4,6 @@ import { FaultRegistry, TYPES, type FaultRegistryOptions } from '../../test/supp
 import { layerOf, pullNode, type PullNode } from '../../test/support/pull-node.ts';
 import { writeBytes } from '../content/write-content.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import type { Digest } from '../oci/digest.ts';
 import { referrersTag } from '../remote/referrers.ts';
 import { pushImage } from './push-image.ts';
 
@@ -80,7 +79,9 @@ test('a blob of another repository is mounted instead of sent', async (t) => {
 test('an upload that is cut off goes on where the registry stopped', async (t) => {
   const { node, target, layers } = await held(t);
   const registry = await serve(t);
-  registry.fault('PUT', /uploads/, { kind: 'cutUpload', afterBytes: 100_000 });
+  const large = (request: { headers: { 'content-length'?: string | undefined } }): boolean =>
+    Number(request.headers['content-length']) > 200_000;
+  registry.fault('PUT', /uploads/, { kind: 'cutUpload', afterBytes: 100_000 }, 1, large);
   registry.fault('PATCH', /uploads/, { kind: 'cutUpload', afterBytes: 50_000 });
   await pushImage({
     remote: node.remote,
@@ -182,7 +183,7 @@ for (const referrersApi of [false, true]) {
     const request = { remote: node.remote, content: node.content, reference, target: artifact, signal };
     await pushImage(request);
     await pushImage(request);
-    const tagged = registry.manifest('app', referrersTag(target.digest as Digest));
+    const tagged = registry.manifest('app', referrersTag(target.digest));
     if (referrersApi) {
       assert.equal(tagged, undefined);
       return;

@@ -154,10 +154,16 @@ export class FaultRegistry {
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
-  /** Makes the next `times` matching answers go wrong; earlier faults first. */
-  fault(method: string, path: RegExp, fault: Fault, times = 1): void {
+  /** Makes the next `times` answers to requests that match `path`, and `also`, go wrong; earlier faults first. */
+  fault(
+    method: string,
+    path: RegExp,
+    fault: Fault,
+    times = 1,
+    also = (_request: SeenRequest): boolean => true,
+  ): void {
     this.#faults.push({
-      matches: (request) => request.method === method && path.test(request.path),
+      matches: (request) => request.method === method && path.test(request.path) && also(request),
       fault,
       left: times,
     });
@@ -323,7 +329,7 @@ export class FaultRegistry {
     fault: Fault | undefined,
   ): void {
     if (kind === 'referrers') {
-      if (this.referrersApi) response.writeHead(200).end(JSON.stringify({ schemaVersion: 2, manifests: [] }));
+      if (this.referrersApi) response.writeHead(200).end(JSON.stringify(this.#referrersOf(repository, name)));
       else response.writeHead(404).end();
       return;
     }
@@ -365,6 +371,18 @@ export class FaultRegistry {
       return;
     }
     void sendBody(response, bytes, fault);
+  }
+
+  #referrersOf(repository: string, subject: string): object {
+    const manifests = [...this.#manifests].flatMap(([key, { bytes, mediaType }]) => {
+      const document = JSON.parse(bytes.toString('utf8')) as {
+        subject?: TestDescriptor;
+        artifactType?: string;
+      };
+      if (!key.startsWith(`${repository}@sha256:`) || document.subject?.digest !== subject) return [];
+      return [{ mediaType, digest: sha256(bytes), size: bytes.length, artifactType: document.artifactType }];
+    });
+    return { schemaVersion: 2, mediaType: TYPES.index, manifests };
   }
 
   async #upload(

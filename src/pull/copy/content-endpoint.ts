@@ -64,6 +64,7 @@ export function contentTarget(
       return 'uploaded';
     },
     putManifest,
+    takesReferrers: false,
     publish: async (root, bytes, signal) => {
       await putManifest(root, bytes, signal);
       await publish(root, signal);

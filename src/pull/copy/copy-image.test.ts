@@ -3,9 +3,10 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { FaultRegistry, type FaultRegistryOptions } from '../../../test/support/fault-registry.ts';
+import { FaultRegistry, TYPES, type FaultRegistryOptions } from '../../../test/support/fault-registry.ts';
 import { layerOf, pullNode } from '../../../test/support/pull-node.ts';
 import type { Digest } from '../../oci/digest.ts';
+import { listReferrers, referrersTag } from '../../remote/referrers.ts';
 import { copyImage } from './copy-image.ts';
 import { layoutSource, layoutTarget } from './layout-endpoint.ts';
 import { registrySource, registryTarget } from './registry-endpoint.ts';
@@ -203,3 +204,48 @@ test('a blob that is wrong at its source does not get a name', async (t) => {
   assert.deepEqual(await node.images.list(), []);
   await assert.rejects(node.content.stat(amd.layers[0]?.digest as Digest), { code: 'NOT_FOUND' });
 });
+
+for (const [from, to] of [
+  [true, true],
+  [true, false],
+  [false, false],
+] as const) {
+  test(`signatures travel with the image ${from ? 'from the referrers API' : 'from a fall-back tag'} ${to ? 'to the referrers API' : 'to a fall-back tag'}`, async (t) => {
+    const [origin, other] = [await serve(t), await serve(t)];
+    origin.referrersApi = from;
+    other.referrersApi = to;
+    const image = origin.putImage('app', 'v1', LAYERS);
+    const { remote } = await pullNode(t);
+    const config = origin.putBlob('app', Buffer.from('{}'), 'application/vnd.oci.empty.v1+json');
+    const signature = {
+      schemaVersion: 2,
+      mediaType: TYPES.manifest,
+      artifactType: 'text/signature',
+      config,
+      layers: [origin.putBlob('app', Buffer.from('signed'), 'text/plain')],
+      subject: { mediaType: TYPES.manifest, digest: image.manifest.digest, size: image.manifest.size },
+    };
+    const stored = origin.putManifest('app', undefined, signature, TYPES.manifest);
+    if (!from) origin.putIndex('app', referrersTag(image.manifest.digest as Digest), [stored]);
+    const copy = (referrers: boolean): Promise<unknown> =>
+      copyImage({
+        source: registrySource({ remote, reference: `${origin.host}/app:v1` }),
+        target: registryTarget({ remote, reference: `${other.host}/app:v1` }),
+        referrers,
+        signal,
+      });
+    await copy(false);
+    assert.equal(other.manifest('app', stored.digest), undefined);
+    await copy(true);
+    const listed = await listReferrers(
+      remote.repository(other.host, 'app'),
+      image.manifest.digest as Digest,
+      'text/signature',
+      signal,
+    );
+    assert.deepEqual(
+      listed.map((each) => each.digest),
+      [stored.digest],
+    );
+  });
+}

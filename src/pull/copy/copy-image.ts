@@ -14,6 +14,10 @@ import type { CopySource, CopyTarget } from './endpoint.ts';
 /** Blobs on their way at a time. */
 const PARALLEL_BLOBS = 3;
 
+/** Referrers of one manifest, and how far referrers of referrers are followed: a signature of an SBOM of an image. */
+const MAX_REFERRERS = 1_000;
+const MAX_REFERRER_DEPTH = 3;
+
 export interface CopyProgress {
   readonly digest: string;
   readonly phase: 'copying' | PushOutcome;
@@ -26,6 +30,8 @@ export interface CopyImageRequest {
   readonly target: CopyTarget;
   /** Copies only the manifest for this platform; everything when absent. */
   readonly platform?: Platform | undefined;
+  /** Copies signatures, attestations and SBOMs of what is copied along, from registry to registry. */
+  readonly referrers?: boolean | undefined;
   readonly onProgress?: ((progress: CopyProgress) => void) | undefined;
   readonly signal: AbortSignal;
 }
@@ -54,9 +60,35 @@ export async function copyImage(request: CopyImageRequest): Promise<Descriptor> 
     for (const { descriptor, bytes } of documents.slice(0, -1))
       await target.putManifest(descriptor, bytes, signal);
     await target.publish(last.descriptor, last.bytes, signal);
+    if (request.referrers === true && target.takesReferrers) await copyReferrers(request, documents, 0);
     return root;
   } finally {
     await target.close();
+  }
+}
+
+/** Copies what refers to the given manifests, and what refers to that. */
+async function copyReferrers(
+  request: CopyImageRequest,
+  subjects: readonly CopiedDocument[],
+  depth: number,
+): Promise<void> {
+  const { source, target, signal } = request;
+  if (source.referrers === undefined || depth >= MAX_REFERRER_DEPTH) return;
+  for (const subject of subjects) {
+    const found = await source.referrers(subject.descriptor.digest, signal);
+    if (found.length > MAX_REFERRERS) {
+      throw new PullError(
+        'TOO_LARGE',
+        `${subject.descriptor.digest} has more than ${MAX_REFERRERS} referrers`,
+      );
+    }
+    for (const referrer of found) {
+      const documents = await collectDocuments(source, referrer, signal);
+      await copyBlobs(request, blobsBelow(documents));
+      for (const { descriptor, bytes } of documents) await target.putManifest(descriptor, bytes, signal);
+      await copyReferrers(request, documents, depth + 1);
+    }
   }
 }
 

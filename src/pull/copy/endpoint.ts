@@ -1,4 +1,5 @@
 import type { Descriptor } from '../../oci/descriptor.ts';
+import type { Digest } from '../../oci/digest.ts';
 import type { PushOutcome } from '../../remote/push-blob.ts';
 import type { DownloadContext } from '../download.ts';
 
@@ -10,6 +11,8 @@ export interface CopySource {
   document(descriptor: Descriptor, limit: number, signal: AbortSignal): Promise<Buffer>;
   /** How blobs are opened; their bytes are not checked. */
   readonly blobs: DownloadContext;
+  /** Lists what refers to a manifest: signatures, attestations, SBOMs. Absent where nothing can be asked. */
+  referrers?(subject: Digest, signal: AbortSignal): Promise<readonly Descriptor[]>;
   /** Where a registry has it, so that the same registry can share blobs instead of moving them. */
   readonly repository?: { readonly registry: string; readonly path: string };
 }
@@ -25,6 +28,8 @@ export interface CopyTarget {
   ): Promise<PushOutcome>;
   /** Takes a manifest or index, whose bytes were checked. */
   putManifest(descriptor: Descriptor, bytes: Buffer, signal: AbortSignal): Promise<void>;
+  /** Whether manifests that refer to others are found again by their subject. */
+  readonly takesReferrers: boolean;
   /** Makes the image visible under the target's name, in one step. */
   publish(root: Descriptor, bytes: Buffer, signal: AbortSignal): Promise<void>;
   /** Gives back what was held for the copy; called whatever happened. */

@@ -9,7 +9,7 @@ import type { Hop } from '../../remote/exchange.ts';
 import { fetchDocument, openBlob } from '../../remote/fetch-content.ts';
 import { pushBlob } from '../../remote/push-blob.ts';
 import { pushManifest } from '../../remote/push-manifest.ts';
-import { addToReferrersTag } from '../../remote/referrers.ts';
+import { addToReferrersTag, listReferrers } from '../../remote/referrers.ts';
 import type { RemoteClient } from '../../remote/remote-client.ts';
 import { RemoteError } from '../../remote/remote-error.ts';
 import { resolveReference } from '../../remote/resolve.ts';
@@ -54,6 +54,7 @@ export function registrySource(endpoint: RegistryEndpoint): CopySource {
       open: (descriptor, range, signal) => openBlob(session, descriptor, range, signal),
       clock: systemClock,
     },
+    referrers: (subject, signal) => listReferrers(session, subject, undefined, signal),
     repository: { registry: reference.domain, path: reference.path },
   };
 }
@@ -96,6 +97,7 @@ export function registryTarget(endpoint: RegistryEndpoint): CopyTarget {
         throw failed(error, signal);
       }
     },
+    takesReferrers: true,
     putManifest: (descriptor, bytes, signal) => put(descriptor, bytes, descriptor.digest, signal),
     publish: (root, bytes, signal) => put(root, bytes, reference.tag ?? root.digest, signal),
     close: () => Promise.resolve(),
