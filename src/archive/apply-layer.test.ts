@@ -59,7 +59,7 @@ function target(t: TestContext): Target {
     directory,
     outside,
     apply: (layer, options = {}) => {
-      const bytes = Buffer.isBuffer(layer) ? layer : tarOf(...(layer as readonly TarOfEntry[]));
+      const bytes = Buffer.isBuffer(layer) ? layer : tarOf(...layer);
       return applyLayer(one(bytes), directory, { whiteouts: 'remove', ...options }, never);
     },
     tree: () => treeOf(directory),

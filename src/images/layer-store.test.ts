@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -88,6 +90,59 @@ test('leftovers of a crash go when the store is opened, whole layers stay', asyn
   assert.equal(await later.isUnpacked(lost), false);
   assert.deepEqual(await readdir(join(directory, 'layers/staging')), []);
   assert.ok(!existsSync(join(directory, 'layers/sha256', hexOf(digestOf('no record')))));
+});
+
+test('after kill -9 in the middle of unpacking every layer that is there is whole', async (t) => {
+  const stores = await openStores(t);
+  const made = await Promise.all(
+    Array.from({ length: 12 }, (_, layer) =>
+      stores.layer(
+        ...Array.from({ length: 300 }, (_, index) => ({
+          path: `d${layer}/f${index}`,
+          content: String(index),
+        })),
+      ),
+    ),
+  );
+  const url = (path: string): string => JSON.stringify(new URL(path, import.meta.url).href);
+  const program = `
+    import { UnpackPool } from ${url('../archive/unpack-pool.ts')};
+    import { openFileStore } from ${url('../content/file-store.ts')};
+    import { openLayerStore } from ${url('layer-store.ts')};
+    const [directory, made] = process.argv.slice(1);
+    const pool = new UnpackPool(2);
+    const content = await openFileStore(directory + '/content');
+    const layers = await openLayerStore(directory + '/layers', { pool, content });
+    process.stdout.write('.');
+    await Promise.all(JSON.parse(made).map(async ({ descriptor, diffId }) => {
+      await layers.unpack(descriptor, diffId, new AbortController().signal);
+      process.stdout.write('.');
+    }));
+    setInterval(() => {}, 1000);`;
+  for (const dots of [1, 2, 5, 9]) {
+    const child = spawn(
+      process.execPath,
+      ['--no-warnings', '--input-type=module', '-e', program, stores.directory, JSON.stringify(made)],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    );
+    let seen = 0;
+    child.stdout.on('data', (chunk: Buffer) => {
+      seen += chunk.length;
+      if (seen >= dots) child.kill('SIGKILL');
+    });
+    await once(child, 'exit');
+    const { pool, content } = stores;
+    const later = await openLayerStore(join(stores.directory, 'layers'), { pool, content });
+    assert.deepEqual(await readdir(join(stores.directory, 'layers/staging')), []);
+    for (const { diffId } of made) {
+      if (!(await later.isUnpacked(diffId))) continue;
+      const files = await readdir(join(stores.directory, 'layers/sha256', hexOf(diffId), 'fs'), {
+        recursive: true,
+      });
+      assert.equal(files.length, 301);
+    }
+  }
+  for (const { descriptor, diffId } of made) await stores.layers.unpack(descriptor, diffId, never);
 });
 
 test('walk and remove', async (t) => {
