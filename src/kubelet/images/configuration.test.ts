@@ -1,6 +1,12 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
-import { ConfigurationError, imageSettingsOf, parseKubeletConfiguration } from './configuration.ts';
+import {
+  ConfigurationError,
+  evictionFieldsOf,
+  imageSettingsOf,
+  parseKubeletConfiguration,
+} from './configuration.ts';
+import { parseEvictionThresholds } from './eviction-thresholds.ts';
 import { DEFAULT_IMAGE_SETTINGS } from './settings.ts';
 
 const HEAD = 'apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n';
@@ -120,4 +126,37 @@ test('what is no KubeletConfiguration is refused with a reason', () => {
   assert.match(refusal('registryBurst: 1.5'), /registryBurst is not an integer/);
   assert.match(refusal('imageMaximumGCAge: 3 days'), /imageMaximumGCAge: time: unknown unit/);
   assert.match(refusal('serializeImagePulls: "no"'), /serializeImagePulls is not a boolean/);
+});
+
+test('the eviction fields are handed on as they are written', () => {
+  const fields = evictionFieldsOf(
+    parseKubeletConfiguration(`${HEAD}
+evictionHard: { imagefs.available: 5%, memory.available: 1Gi }
+evictionSoft: { imagefs.available: 10% }
+evictionSoftGracePeriod: { imagefs.available: 1m }
+mergeDefaultEvictionSettings: true
+`),
+  );
+  assert.deepEqual(fields, {
+    evictionHard: { 'imagefs.available': '5%', 'memory.available': '1Gi' },
+    evictionSoft: { 'imagefs.available': '10%' },
+    evictionSoftGracePeriod: { 'imagefs.available': '1m' },
+    evictionMinimumReclaim: undefined,
+    mergeDefaultEvictionSettings: true,
+  });
+  assert.deepEqual(
+    parseEvictionThresholds(fields).map(({ signal, gracePeriod }) => [signal, gracePeriod]),
+    [
+      ['memory.available', 0],
+      ['nodefs.available', 0],
+      ['nodefs.inodesFree', 0],
+      ['imagefs.available', 0],
+      ['imagefs.inodesFree', 0],
+      ['imagefs.available', 60_000],
+    ],
+  );
+  assert.throws(
+    () => evictionFieldsOf(parseKubeletConfiguration(`${HEAD}evictionHard: { memory.available: 5 }`)),
+    /evictionHard is not a map of strings/,
+  );
 });

@@ -1,6 +1,7 @@
 import { parse as parseYaml } from 'yaml';
 import { CodedError, messageOf } from '../../base/coded-error.ts';
 import { formatGoDuration, parseGoDuration } from '../../base/go-duration.ts';
+import type { EvictionFields } from './eviction-thresholds.ts';
 import { AllowlistError, ImageAllowlist } from './image-allowlist.ts';
 import { DEFAULT_IMAGE_SETTINGS, type ImageSettings } from './settings.ts';
 import { VERIFICATION_POLICIES, type VerificationPolicy } from './verification-policy.ts';
@@ -84,6 +85,22 @@ export function imageSettingsOf(document: KubeletConfigurationDocument): ImageSe
     throw new ConfigurationError('INVALID', texts.length === 1 ? (texts[0] ?? '') : `[${texts.join(', ')}]`);
   }
   return { ...settings, verificationPolicy: settings.verificationPolicy as VerificationPolicy };
+}
+
+/**
+ * Takes the eviction fields out of a KubeletConfiguration, for `parseEvictionThresholds`.
+ *
+ * @throws ConfigurationError `BAD_FIELD`
+ */
+export function evictionFieldsOf(document: KubeletConfigurationDocument): EvictionFields {
+  const given = new Fields(document);
+  return {
+    evictionHard: given.texts('evictionHard'),
+    evictionSoft: given.texts('evictionSoft'),
+    evictionSoftGracePeriod: given.texts('evictionSoftGracePeriod'),
+    evictionMinimumReclaim: given.texts('evictionMinimumReclaim'),
+    mergeDefaultEvictionSettings: given.boolean('mergeDefaultEvictionSettings'),
+  };
 }
 
 /** Says what Kubernetes would refuse, in its words, without the prefix `invalid configuration: ` (section 0). */
@@ -213,6 +230,14 @@ class Fields {
     if (value === undefined) return {};
     if (isObject(value)) return value;
     throw this.#bad(name, 'an object');
+  }
+
+  texts(name: string): Readonly<Record<string, string>> | undefined {
+    const value = this.#value(name);
+    if (value === undefined) return undefined;
+    const fits = isObject(value) && Object.values(value).every((item) => typeof item === 'string');
+    if (!fits) throw this.#bad(name, 'a map of strings');
+    return value as Record<string, string>;
   }
 
   /** Returns milliseconds. */

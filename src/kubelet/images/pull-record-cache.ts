@@ -95,6 +95,11 @@ export class PullRecordCache {
     return { intents: this.#intents.complete, records: this.#records.complete };
   }
 
+  /** Counts files on disk. */
+  count(): Promise<{ readonly intents: number; readonly records: number }> {
+    return this.#files.count();
+  }
+
   async writeIntent(image: string): Promise<void> {
     await this.#files.writeIntent(image);
     this.#intents.set(image, true);

@@ -98,6 +98,13 @@ export class PullRecordFiles {
     return list(this.#pulled, decodeRecord);
   }
 
+  /** Counts files without reading them; broken ones are counted too. */
+  async count(): Promise<{ readonly intents: number; readonly records: number }> {
+    const count = async (directory: string): Promise<number> =>
+      (await readdir(directory)).filter(isRecordName).length;
+    return { intents: await count(this.#pulling), records: await count(this.#pulled) };
+  }
+
   /** Rewrites files of an older version under their own name (rule 3.30). */
   async #migrate<T>(
     directory: string,

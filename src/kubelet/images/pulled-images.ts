@@ -95,13 +95,7 @@ export class PulledImages {
     readonly records: number;
     readonly usage: { readonly intents: number; readonly records: number };
   }> {
-    const intents = await this.#records.listIntents();
-    const records = await this.#records.listRecords();
-    return {
-      intents: intents.values.length + intents.errors.length,
-      records: records.values.length + records.errors.length,
-      usage: this.#records.usage,
-    };
+    return { ...(await this.#records.count()), usage: this.#records.usage };
   }
 
   /**
@@ -111,14 +105,16 @@ export class PulledImages {
    */
   async recordIntent(image: string): Promise<void> {
     await this.#intentLock.run(image, async () => {
+      const count = this.#intents.get(image) ?? 0;
       try {
-        await this.#records.writeIntent(image);
+        // While another pull of the image runs, its intent is on disk already.
+        if (count === 0) await this.#records.writeIntent(image);
       } catch (error) {
         throw new PullRecordError('UNWRITABLE', `failed to record image pull intent: ${messageOf(error)}`, {
           cause: error,
         });
       }
-      this.#intents.set(image, (this.#intents.get(image) ?? 0) + 1);
+      this.#intents.set(image, count + 1);
     });
   }
 
