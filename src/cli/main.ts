@@ -11,11 +11,19 @@ interface CommandEntry {
 }
 
 const COMMANDS: Readonly<Record<string, CommandEntry>> = {
+  up: { summary: 'run the whole system on this machine', load: () => import('./up.ts') },
   explain: {
     summary: 'say what would happen to each image, and why, without doing it',
     load: () => import('./explain.ts'),
   },
-  up: { summary: 'run the whole system on this machine', load: () => import('./up.ts') },
+  pull: { summary: 'pull an image into the store of this machine', load: () => import('./pull.ts') },
+  push: { summary: 'push an image of the store of this machine', load: () => import('./push.ts') },
+  login: { summary: 'check a login with a registry and keep it', load: () => import('./login.ts') },
+  logout: { summary: 'forget a login', load: () => import('./logout.ts') },
+  'credential-provider': {
+    summary: 'plug-ins of the kubelet for ECR, Artifact Registry and ACR',
+    load: () => import('./credential-provider.ts'),
+  },
 };
 
 /** Node tells about features that are not final; users of this program need not hear it at every start. */
@@ -70,7 +78,7 @@ async function run(args: readonly string[]): Promise<number> {
   const { command } = await entry.load();
   const parsed = command().name(`dray ${name}`).exitOverride().showSuggestionAfterError(true);
   parsed.configureOutput({ outputError: () => {} });
-  await parsed.parseAsync([...args.slice(1)], { from: 'user' });
+  await parsed.parseAsync(args.slice(1), { from: 'user' });
   return Number(process.exitCode ?? EXIT.ok);
 }
 

@@ -20,7 +20,7 @@ export class Terminal {
 
   constructor(stream: Pick<WriteStream, 'write' | 'isTTY'>, environment: NodeJS.ProcessEnv = process.env) {
     this.#stream = stream;
-    this.interactive = stream.isTTY === true && environment['TERM'] !== 'dumb';
+    this.interactive = stream.isTTY && environment['TERM'] !== 'dumb';
     const noColor = environment['NO_COLOR'];
     this.#styled = this.interactive && (noColor === undefined || noColor === '');
   }
@@ -42,7 +42,7 @@ export class Terminal {
   progress(text: string): void {
     if (!this.interactive) return;
     this.#clear();
-    this.#stream.write(`${this.style('dim', text)}`);
+    this.#stream.write(this.style('dim', text));
     this.#transient = true;
   }
 

@@ -29,6 +29,8 @@ export interface NodeStoresOptions {
   readonly root: string;
   /** The machine's own when absent. */
   readonly platform?: Platform;
+  /** Directories that say how to reach registries; the root's own and the system's when absent. */
+  readonly hostRoots?: readonly string[];
   readonly insecureRegistries?: readonly string[];
   readonly logger: Logger;
 }
@@ -42,7 +44,7 @@ export async function openNodeStores(options: NodeStoresOptions): Promise<NodeSt
   const layers = await openLayerStore(join(root, 'layers'), { pool, content });
   const rootfs = await openRootfsProvider(join(root, 'rootfs'), { layers, pool });
   const hosts = createHostResolver({
-    roots: defaultHostRoots(root),
+    roots: options.hostRoots ?? defaultHostRoots(root),
     insecureRegistries: options.insecureRegistries ?? [],
     logger,
   });

@@ -17,7 +17,7 @@ export function redactUrl(text: string): string {
     url.username = '';
     url.password = '';
   }
-  for (const name of [...url.searchParams.keys()]) {
+  for (const name of new Set(url.searchParams.keys())) {
     if (SECRET_PARAMETER.test(name)) url.searchParams.set(name, 'redacted');
   }
   return url.toString();

@@ -30,7 +30,7 @@ export function nameHash(object: {
           name: '',
         };
   const hex = createHash('sha256').update(goJson(fields)).digest('hex');
-  return [...hex.slice(0, HASH_LENGTH)].map((digit) => SUBSTITUTE[digit] ?? digit).join('');
+  return hex.slice(0, HASH_LENGTH).replaceAll(/[013ae]/g, (digit) => SUBSTITUTE[digit] ?? digit);
 }
 
 function sorted(

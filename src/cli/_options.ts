@@ -1,0 +1,29 @@
+import type { Command } from 'commander';
+
+/** Adds the options by which every client command reaches a registry. */
+export function withRemoteOptions(command: Command): Command {
+  const collect = (value: string, earlier: string[] | undefined): string[] => [...(earlier ?? []), value];
+  return command
+    .option(
+      '--cert-dir <directory>',
+      'directory in the form of certs.d: HOST:PORT/ca.crt or HOST:PORT/hosts.toml',
+    )
+    .option(
+      '--insecure-registry <host>',
+      'speak plain http, or TLS without checking, with this registry; may be repeated',
+      collect,
+    )
+    .option('--authfile <file>', 'login file to use instead of docker’s and podman’s own')
+    .option(
+      '--root <directory>',
+      'where state is kept (default: $DRAYAGE_ROOT, /var/lib/drayage or ~/.local/share/drayage)',
+    );
+}
+
+/** Ends with the process's own signals, so that a command can be interrupted and cleans up. */
+export function interruptible(): AbortSignal {
+  const ending = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM'] as const)
+    process.once(name, () => ending.abort(new Error(`interrupted by ${name}`)));
+  return ending.signal;
+}
