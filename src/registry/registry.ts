@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../base/coded-error.ts';
 import { systemClock, type Clock } from '../base/clock.ts';
-import { openFileStore } from '../content/file-store.ts';
+import { openFileStore, type FileStore } from '../content/file-store.ts';
 import type { ContentStore } from '../content/store.ts';
 import { silentLogger, type Logger } from '../observe/logger.ts';
 import { Administration } from './admin/administration.ts';
@@ -40,6 +40,8 @@ const CONCURRENT_PER_CLIENT = 512;
 export interface RegistryOptions {
   /** Directory of the registry: `content/` is an OCI layout, `registry.db` the metadata. Made when it is not there. */
   readonly directory: string;
+  /** An open store to keep bytes in, in place of `content/` in the directory. */
+  readonly store?: FileStore;
   /** 127.0.0.1 by default. */
   readonly host?: string;
   /** 0, the default, takes a free one. */
@@ -91,7 +93,7 @@ export async function createRegistry(options: RegistryOptions): Promise<Registry
   const clock = options.clock ?? systemClock;
   const logger = options.logger ?? silentLogger;
   await mkdir(options.directory, { recursive: true, mode: 0o700 });
-  const store = await openFileStore(join(options.directory, 'content'));
+  const store = options.store ?? (await openFileStore(join(options.directory, 'content')));
   const metadata = openSqliteMetadata(join(options.directory, 'registry.db'), clock);
   try {
     const uploads = new UploadSessions({

@@ -10,6 +10,7 @@ import { describe, test, type TestContext } from 'node:test';
 import { connect as connectTls } from 'node:tls';
 import { execFileSync } from 'node:child_process';
 import { ManualClock } from '../../src/base/manual-clock.ts';
+import { openAdministration } from '../../src/registry/admin/open-administration.ts';
 import type { Webhook } from '../../src/registry/webhooks/webhook-sender.ts';
 import { errorCodes, pushImage, serveRegistry, sha256 } from '../support/serve-registry.ts';
 import { skipWithout } from '../support/tools.ts';
@@ -234,5 +235,22 @@ describe('certificates', { skip: skipWithout('openssl') }, () => {
     await use('two');
     for (let look = 0; look < 100 && (await name()) !== 'two'; look++) await clock.advance(10_000);
     assert.equal(await name(), 'two');
+  });
+});
+
+describe('administration from another process', () => {
+  test('counts at once in the registry that serves', async (t) => {
+    const served = await serveRegistry(t, { auth: 'required' });
+    const opened = await openAdministration(served.directory);
+    t.after(() => opened.close());
+    await opened.admin.addUser('alice', 'correct-horse', { admin: true });
+    const status = async (basic: string): Promise<number> =>
+      (await served.send('GET', '/v2/', { basic })).status;
+    assert.equal(await status('alice:correct-horse'), 200);
+    await opened.admin.setPassword('alice', 'another-horse');
+    assert.equal(await status('alice:correct-horse'), 401);
+    assert.equal(await status('alice:another-horse'), 200);
+    const report = await opened.maintenance.collect(new AbortController().signal);
+    assert.equal(report.busy, false);
   });
 });

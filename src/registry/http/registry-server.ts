@@ -1,4 +1,4 @@
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { Server as TlsServer } from 'node:tls';
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { RequestServer } from './request-server.ts';
@@ -50,6 +50,25 @@ export async function listenRegistry(
   };
 }
 
+/** Answers what is not HTTP, before there is a request. */
+function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const status = CLIENT_ERRORS[error.code ?? ''] ?? '400 Bad Request';
+  const body = JSON.stringify({
+    errors: [{ code: 'UNSUPPORTED', message: `request cannot be read: ${status}` }],
+  });
+  const headers = `Connection: close\r\nContent-Type: application/json\r\nContent-Length: ${body.length}`;
+  socket.end(`HTTP/1.1 ${status}\r\n${headers}\r\n\r\n${body}`);
+}
+
+const CLIENT_ERRORS: Readonly<Record<string, string>> = {
+  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
+  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
+};
+
 function makeApp(server: RequestServer, tls: TlsPair | undefined): FastifyInstance {
   const serveRaw = (request: FastifyRequest, reply: FastifyReply): void => {
     reply.hijack();
@@ -60,6 +79,7 @@ function makeApp(server: RequestServer, tls: TlsPair | undefined): FastifyInstan
     forceCloseConnections: 'idle' as const,
     // An upload may take hours; silence is what ends it.
     requestTimeout: 0,
+    clientErrorHandler: answerClientError,
     // What Fastify's router cannot read, such as bad percent-encoding, is answered by our own parser.
     frameworkErrors: (_error: unknown, request: FastifyRequest, reply: FastifyReply) =>
       serveRaw(request, reply),
