@@ -16,7 +16,7 @@ import { formatTime } from '../kube/time.ts';
 import { decodeBody } from './decode-body.ts';
 import { fitToPath, mustGet, type Answer, type ApiCall } from './api-call.ts';
 import { deleteObject } from './delete-objects.ts';
-import { writeOptions, type WriteOptions } from './request-options.ts';
+import { plainFailure, writeOptions, type WriteOptions } from './request-options.ts';
 import type { RouterContext } from './router-context.ts';
 import { createToken } from './token-request.ts';
 import { changeObject, patchStored, updateObject } from './write-objects.ts';
@@ -46,6 +46,13 @@ export async function answerSubresource(context: RouterContext, call: ApiCall): 
       return evictPod(context, call);
     case 'token':
       return createToken(context, call);
+    case 'exec':
+    case 'attach':
+    case 'portforward':
+      throw plainFailure(
+        `pods/${request.subresource} is not offered: nodes of this cluster open no sessions`,
+        501,
+      );
     default:
       throw unknownResource();
   }

@@ -9,6 +9,7 @@ import { startDeploymentController } from './deployment-controller.ts';
 import { startJobController } from './job-controller.ts';
 import { startNamespaceController } from './namespace-controller.ts';
 import { runPodGarbageCollector } from './pod-garbage.ts';
+import { startNodeLifecycle } from './node-lifecycle.ts';
 import { startOwnerGarbageCollector } from './owner-garbage.ts';
 import { startReplicaSetController, startReplicationController } from './replica-controller.ts';
 import { startStatefulSetController } from './stateful-set-controller.ts';
@@ -44,6 +45,7 @@ export function startControllers(
   startNamespaceController(context);
   startServiceAccountController(context);
   startRootCaController(context, options.rootCa);
+  startNodeLifecycle(context);
   startScheduler(context);
   startReplicaSetController(context);
   startReplicationController(context);
