@@ -53,6 +53,10 @@ export class NodeAuthorizer implements Authorizer {
         case 'persistentvolumeclaims':
           if (subresource === 'status' && (verb === 'update' || verb === 'patch')) return ALLOWED;
           return this.#readRelated(node, attempt, ['get']);
+        case 'persistentvolumes':
+          if (verb !== 'get' || subresource !== '')
+            return refuse('can only get individual resources of this type');
+          return this.#graph.usesVolume(node, attempt.name) ? ALLOWED : unrelated(node);
         case 'serviceaccounts':
           if (subresource === 'token') return this.#createToken(node, attempt);
           return subresource === '' ? this.#readRelated(node, attempt, ['get']) : refuse('');

@@ -11,9 +11,11 @@ export class NodeGraph {
   readonly #pods = new Map<string, PodLinks>();
   /** node → reference → how many of its Pods make it. */
   readonly #nodes = new Map<string, Map<string, number>>();
+  readonly #store: ObjectStore;
   readonly #stop: () => void;
 
   constructor(store: ObjectStore) {
+    this.#store = store;
     this.#stop = store.subscribe('pods', (change) => {
       const pod = change.object as Pod;
       this.#set(podKey(pod), change.type === 'DELETED' ? undefined : pod);
@@ -24,6 +26,16 @@ export class NodeGraph {
   /** Tells whether a Pod on `node` refers to the object: `secrets`, `configmaps`, `serviceaccounts`, `persistentvolumeclaims`. */
   refersTo(node: string, resource: string, namespace: string, name: string): boolean {
     return this.#nodes.get(node)?.has(`${resource}/${namespace}/${name}`) ?? false;
+  }
+
+  /** Tells whether a Pod on `node` uses the claim to which a volume is bound. */
+  usesVolume(node: string, volume: string): boolean {
+    const found = this.#store.get({ resource: 'persistentvolumes', namespace: '', name: volume })?.object as
+      | { spec?: { claimRef?: { namespace?: string; name?: string } } }
+      | undefined;
+    const claim = found?.spec?.claimRef;
+    if (claim === undefined) return false;
+    return this.refersTo(node, 'persistentvolumeclaims', claim.namespace ?? '', claim.name ?? '');
   }
 
   /** Tells whether the Pod is bound to `node`. */
