@@ -25,7 +25,7 @@ export interface Image {
   readonly pinned: boolean;
 }
 
-/** A credential for one pull. Never printed. */
+/** A credential for one pull. Its secrets are never printed. */
 export interface AuthConfig {
   readonly username?: string;
   readonly password?: string;
@@ -33,6 +33,8 @@ export interface AuthConfig {
   readonly serverAddress?: string;
   readonly identityToken?: string;
   readonly registryToken?: string;
+  /** Where the credential comes from, `Secret team-a/regcred`: the only part that is printed. No part of CRI. */
+  readonly source?: string;
 }
 
 export interface FilesystemUsage {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import { FaultRegistry, type FaultRegistryOptions } from '../../test/support/fault-registry.ts';
 import { layerOf, pullNode } from '../../test/support/pull-node.ts';
+import type { Digest } from '../oci/digest.ts';
 import type { AuthConfig } from './image-service.ts';
 import { LocalImageService } from './local-image-service.ts';
 
@@ -173,4 +174,44 @@ test('callers with different credentials never share a flight', async (t) => {
     service.pullImage(spec, undefined, signal),
   ]);
   assert.deepEqual([good.status, bad.status, none.status], ['fulfilled', 'rejected', 'rejected']);
+});
+
+test('12.6 a pinned image is removed when it is asked for by name', async (t) => {
+  const { registry, node, service } = await start(t);
+  registry.putImage('app', 'v1', LAYERS);
+  const id = await service.pullImage({ image: `${registry.host}/app:v1` }, undefined, signal);
+  await node.images.pin(id as Digest, 'kept');
+  assert.equal((await service.listImages(undefined, signal))[0]?.pinned, true);
+  await service.removeImage({ image: id }, signal);
+  assert.deepEqual(await service.listImages(undefined, signal), []);
+});
+
+test('12.17 images on the list of pinned ones are pinned by their exact name', async (t) => {
+  const { registry, node } = await start(t);
+  registry.putImage('app', 'v1', LAYERS);
+  registry.putImage('app', 'v2', [layerOf('other')]);
+  const service = new LocalImageService({
+    images: node.images,
+    puller: node.puller,
+    root: node.root,
+    pinnedImages: [`${registry.host}/app:v1`],
+  });
+  for (const tag of ['v1', 'v2'])
+    await service.pullImage({ image: `${registry.host}/app:${tag}` }, undefined, signal);
+  const pinned = (await service.listImages(undefined, signal)).filter((image) => image.pinned);
+  assert.deepEqual(
+    pinned.flatMap((image) => image.repoTags),
+    [`${registry.host}/app:v1`],
+  );
+});
+
+test('the flight record of a pull names the source of its credential', async (t) => {
+  const { registry, node, service } = await start(t, { kind: 'basic', users: { u: 'hunter2' } });
+  registry.putImage('app', 'v1', LAYERS);
+  const auth = { username: 'u', password: 'hunter2', source: 'Secret team-a/regcred' };
+  await service.pullImage({ image: `${registry.host}/app:v1` }, auth, signal);
+  const [id = ''] = await node.records.ids();
+  const text = JSON.stringify(await node.records.read(id));
+  assert.match(text, /"credential":"Secret team-a\/regcred"/);
+  assert.doesNotMatch(text, /hunter2/);
 });

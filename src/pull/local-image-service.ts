@@ -18,6 +18,8 @@ export interface LocalImageServiceOptions {
   readonly usage?: (
     signal: AbortSignal,
   ) => Promise<{ readonly usedBytes: number; readonly inodesUsed: number }>;
+  /** Names of images that clean-up is to pass over, as people write them (rule 12.17). */
+  readonly pinnedImages?: readonly string[];
   /** Told of the progress of every pull. */
   readonly onProgress?: ProgressListener;
   /** Milliseconds since the epoch; the machine's clock when absent. */
@@ -27,21 +29,23 @@ export interface LocalImageServiceOptions {
 /** The image service of this node itself: pulls with {@link Puller}, answers from the image store. */
 export class LocalImageService implements ImageService {
   readonly #options: LocalImageServiceOptions;
+  readonly #pinned: ReadonlySet<string>;
 
   constructor(options: LocalImageServiceOptions) {
     this.#options = options;
+    this.#pinned = new Set((options.pinnedImages ?? []).map((name) => normalName(name) ?? name));
   }
 
   /** Lists all images; a filter changes nothing, as in containerd (rule 12.16). */
   async listImages(_filter: { image?: string } | undefined, signal: AbortSignal): Promise<Image[]> {
     signal.throwIfAborted();
-    return (await this.#options.images.list()).map(toImage);
+    return (await this.#options.images.list()).map((image) => this.#toImage(image));
   }
 
   async imageStatus(spec: ImageSpec, signal: AbortSignal): Promise<Image | undefined> {
     signal.throwIfAborted();
     const found = await this.#find(spec.image);
-    return found === undefined ? undefined : toImage(found);
+    return found === undefined ? undefined : this.#toImage(found);
   }
 
   async pullImage(spec: ImageSpec, auth: AuthConfig | undefined, signal: AbortSignal): Promise<string> {
@@ -69,6 +73,18 @@ export class LocalImageService implements ImageService {
     return { imageFilesystems: [filesystem], containerFilesystems: [filesystem] };
   }
 
+  #toImage(image: ImageWithNames): Image {
+    const names = [...image.repoTags, ...image.repoDigests];
+    return {
+      id: image.id,
+      repoTags: image.repoTags,
+      repoDigests: image.repoDigests,
+      size: image.size,
+      ...splitImageUser(image.user),
+      pinned: image.pinned || names.some((name) => this.#pinned.has(name)),
+    };
+  }
+
   /** Finds by digest, by name as people write it, or by the beginning of an ID (rule 12.15). */
   async #find(text: string): Promise<ImageWithNames | undefined> {
     const { images } = this.#options;
@@ -90,7 +106,7 @@ function normalName(text: string): string | undefined {
 
 function sourceFor(image: string, auth: AuthConfig | undefined): ReturnType<typeof credentialsFromAuth> {
   const registry = normalName(image)?.split('/', 1)[0] ?? '';
-  return credentialsFromAuth(auth, registry, 'CRI');
+  return credentialsFromAuth(auth, registry, auth?.source ?? 'CRI');
 }
 
 /** Names a credential without showing it: pulls that present the same one may share a flight. */
@@ -100,17 +116,6 @@ function keyOf(auth: AuthConfig | undefined): string {
   return createHash('sha256')
     .update(JSON.stringify([username, password, basic, identityToken, registryToken, serverAddress]))
     .digest('base64');
-}
-
-function toImage(image: ImageWithNames): Image {
-  return {
-    id: image.id,
-    repoTags: image.repoTags,
-    repoDigests: image.repoDigests,
-    size: image.size,
-    ...splitImageUser(image.user),
-    pinned: image.pinned,
-  };
 }
 
 async function wholeFilesystem(root: string): Promise<{ usedBytes: number; inodesUsed: number }> {
