@@ -1,15 +1,15 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ManualClock } from '../../base/manual-clock.ts';
-import type { TraceStep } from '../../base/trace.ts';
-import type { Candidate } from '../../credentials/keyring.ts';
-import type { Pod, PullPolicy } from '../../kube/pod.ts';
-import type { AuthConfig, Image, ImageService, ImageSpec } from '../../pull/image-service.ts';
-import type { EnsureImageResult, EventObject } from '../ensure-image.ts';
-import { NodeImageManager, type NodeImageManagerOptions } from './image-manager.ts';
-import { PulledImages } from './pulled-images.ts';
-import { DEFAULT_IMAGE_SETTINGS, type ImageSettings } from './settings.ts';
+import { ManualClock } from '../../src/base/manual-clock.ts';
+import type { TraceStep } from '../../src/base/trace.ts';
+import type { Candidate } from '../../src/credentials/keyring.ts';
+import type { Pod, PullPolicy } from '../../src/kube/pod.ts';
+import type { AuthConfig, Image, ImageService, ImageSpec } from '../../src/pull/image-service.ts';
+import type { EnsureImageResult, EventObject } from '../../src/kubelet/ensure-image.ts';
+import { NodeImageManager, type NodeImageManagerOptions } from '../../src/kubelet/images/image-manager.ts';
+import { PulledImages } from '../../src/kubelet/images/pulled-images.ts';
+import { DEFAULT_IMAGE_SETTINGS, type ImageSettings } from '../../src/kubelet/images/settings.ts';
 
 /** A runtime in memory for tests: images by name, and a script of what pulls cost and refuse. */
 export class MemoryRuntime implements ImageService {
