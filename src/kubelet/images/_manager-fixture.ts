@@ -1,0 +1,1 @@
+export { MemoryRuntime } from '../../../test/support/image-manager-bench.ts';
