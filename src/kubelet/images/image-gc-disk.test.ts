@@ -10,7 +10,7 @@ import { messageOf } from '../../base/coded-error.ts';
 import { imageFilesystemStats } from './image-filesystem.ts';
 import { ImageGarbageCollector } from './image-gc.ts';
 import { usagePercent } from './image-gc-plan.ts';
-import { MemoryRuntime } from '../../../test/support/image-manager-bench.ts';
+import { MemoryRuntime } from './_manager-fixture.ts';
 
 /* Clean-up on a file system of 32 MiB of its own, made of a file, mounted and really filled. Needs root and loop devices. */
 

@@ -7,7 +7,7 @@ import { formatSize, GC_PERIOD, ImageGarbageCollector, type ImageGcOptions } fro
 import { bytesToFree, planImageGc, usagePercent } from './image-gc-plan.ts';
 import { imageGcPolicy, type ImageGcPolicy } from './image-gc-policy.ts';
 import { ImageTracker } from './image-tracker.ts';
-import { MemoryRuntime } from '../../../test/support/image-manager-bench.ts';
+import { MemoryRuntime } from './_manager-fixture.ts';
 import { DEFAULT_IMAGE_SETTINGS } from './settings.ts';
 
 const NEVER = new AbortController().signal;

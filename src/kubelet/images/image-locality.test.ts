@@ -1,11 +1,11 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { nodeImages, type NodeImage } from '../node/node-images.ts';
-import { MemoryRuntime } from '../../../test/support/image-manager-bench.ts';
+import { MemoryRuntime } from './_manager-fixture.ts';
 import { imageLocalityScore, imageStates, localityName } from './image-locality.ts';
 import { podCredentialsOf } from './pull-candidate.ts';
 import { readNodeImages } from './read-node-images.ts';
-import { secretCandidate } from '../../../test/support/image-manager-bench.ts';
+import { secretCandidate } from './_manager-fixture.ts';
 
 const NEVER = new AbortController().signal;
 const MIB = 1024 * 1024;

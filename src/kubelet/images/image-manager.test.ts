@@ -2,13 +2,7 @@ import { afterEach, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import {
-  imageOf,
-  openBench,
-  podNamed,
-  secretCandidate,
-  type Bench,
-} from '../../../test/support/image-manager-bench.ts';
+import { imageOf, openBench, podNamed, secretCandidate, type Bench } from './_manager-fixture.ts';
 
 const open: Bench[] = [];
 async function bench(...args: Parameters<typeof openBench>): Promise<Bench> {

@@ -1,6 +1,6 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
-import { openBench, podNamed } from '../../../test/support/image-manager-bench.ts';
+import { openBench, podNamed } from './_manager-fixture.ts';
 import {
   IMAGE_METRICS,
   imageManagerMetrics,

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { pullPolicyOf } from '../../admission/pull-policy.ts';
 import type { Candidate } from '../../credentials/keyring.ts';
 import type { PullPolicy } from '../../kube/pod.ts';
-import { imageOf, openBench, podNamed, secretCandidate } from '../../../test/support/image-manager-bench.ts';
+import { imageOf, openBench, podNamed, secretCandidate } from './_manager-fixture.ts';
 
 /*
  * What Kubernetes 1.36.2 with containerd 2.3 was recorded to say about images, replayed at the same moments. A step is one
