@@ -1,8 +1,5 @@
 import { systemClock, type Clock } from '../base/clock.ts';
-import { Limiter } from '../base/limiter.ts';
 import { goQuote } from '../base/go-quote.ts';
-import { messageOf } from '../base/coded-error.ts';
-import type { ContentStore } from '../content/store.ts';
 import type { ImageStore, Lease } from '../images/image-store.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
@@ -19,35 +16,23 @@ import {
 } from '../oci/reference.ts';
 import type { CredentialSource } from '../remote/credential.ts';
 import type { RemoteClient } from '../remote/remote-client.ts';
-import { openBlob } from '../remote/fetch-content.ts';
 import { resolveReference, type Resolved } from '../remote/resolve.ts';
 import type { RepositorySession } from '../remote/repository-session.ts';
 import { writeContent } from '../content/write-content.ts';
-import { fetchAndUnpack, fetchBlob, isHeld, type FetchContext } from './fetch-layer.ts';
-import { FlightRecorder, FlightRecords, type FlightPart, type FlightRecord } from './flight-record.ts';
+import { allOrStop } from './all-or-stop.ts';
+import { FlightRecorder, FlightRecords, type FlightRecord } from './flight-record.ts';
 import { JoinedFlights } from './joined-flights.ts';
-import type { LayerUnpacker } from './layer-unpacker.ts';
-import { chooseImage, fetchError, loadDocument, type DocumentContext } from './load-image.ts';
+import { LayerPuller, type LayerFlight, type LayerPullerOptions } from './layer-puller.ts';
+import { chooseImage, loadDocument, type DocumentContext } from './load-image.ts';
 import { PartProgress, type ProgressListener } from './progress.ts';
 import { DEFAULT_PROGRESS_TIMEOUT_MS, ProgressWatch } from './progress-watch.ts';
 import { asPullError, PullError } from './pull-error.ts';
 
-/** Layers of a node that are downloaded at a time, as containerd's default (rule 17.2). */
-export const DEFAULT_PARALLEL_DOWNLOADS = 3;
-
-/** Layers of a node that are unpacked at a time: each keeps a core busy inflating. */
-export const DEFAULT_PARALLEL_UNPACKS = 2;
-
-export interface PullerOptions {
+export interface PullerOptions extends LayerPullerOptions {
   readonly remote: RemoteClient;
-  readonly content: ContentStore;
   readonly images: ImageStore;
-  /** Absent: images are fetched, not unpacked. */
-  readonly unpacker?: LayerUnpacker | undefined;
   readonly records?: FlightRecords | undefined;
   readonly platform?: Platform;
-  readonly parallelDownloads?: number;
-  readonly parallelUnpacks?: number;
   /** Milliseconds without a new byte after which a pull is ended; 0 turns that off (rule 17.1). */
   readonly progressTimeoutMs?: number;
   readonly clock?: Clock;
@@ -79,11 +64,6 @@ export interface PulledImage {
   readonly flightId: string;
 }
 
-interface LayerOutcome {
-  readonly bytes: number;
-  readonly held: boolean;
-}
-
 /**
  * Pulls images into one node's stores. Identical pulls join into one, and so do identical layers of different pulls;
  * downloads and unpacking are limited for the node, not for the pull.
@@ -91,17 +71,13 @@ interface LayerOutcome {
 export class Puller {
   readonly #options: PullerOptions;
   readonly #clock: Clock;
-  readonly #downloads: Limiter;
-  readonly #unpacks: Limiter;
+  readonly #layers: LayerPuller;
   readonly #pulls = new JoinedFlights<string, PulledImage>();
-  readonly #layers = new JoinedFlights<string, LayerOutcome>();
-  readonly #unpacking = new JoinedFlights<string, void>();
 
   constructor(options: PullerOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
-    this.#downloads = new Limiter(options.parallelDownloads ?? DEFAULT_PARALLEL_DOWNLOADS);
-    this.#unpacks = new Limiter(options.parallelUnpacks ?? DEFAULT_PARALLEL_UNPACKS);
+    this.#layers = new LayerPuller(options, this.#clock);
   }
 
   /** @throws PullError */
@@ -235,7 +211,7 @@ export class Puller {
     for (const layer of image.layers) await lease.add(layer.digest);
     // The first failure ends its siblings: nobody waits for layers of an image that cannot come to be.
     const stop = new AbortController();
-    const work: Flight = { ...flight, signal: AbortSignal.any([signal, stop.signal]) };
+    const work: LayerFlight = { ...flight, name, session, signal: AbortSignal.any([signal, stop.signal]) };
     try {
       const bytes = await allOrStop(
         stop,
@@ -244,7 +220,7 @@ export class Puller {
             config.diffIds[index] === undefined ? [] : [{ layer, diffId: config.diffIds[index] }],
           )
           .toSorted((a, b) => b.layer.size - a.layer.size)
-          .map(({ layer, diffId }) => this.#layer(session, name, layer, diffId, work)),
+          .map(({ layer, diffId }) => this.#layers.bring(layer, diffId, work)),
       );
       await images.put(
         {
@@ -268,125 +244,6 @@ export class Puller {
     } catch (error) {
       signal.throwIfAborted();
       throw error;
-    }
-  }
-
-  /** Brings and unpacks one layer; returns the bytes that travelled for this pull. */
-  async #layer(
-    session: RepositorySession,
-    name: string,
-    layer: Descriptor,
-    diffId: Digest,
-    flight: Flight,
-  ): Promise<number> {
-    const { signal, recorder } = flight;
-    const progress = new PartProgress(flight.send, this.#clock, name, 'layer', layer);
-    const startedAt = this.#clock.now();
-    const part = (decision: FlightPart['decision'], bytes: number): void => {
-      const durationMs = this.#clock.now() - startedAt;
-      recorder.parts.push({ digest: layer.digest, size: layer.size, decision, bytes, durationMs });
-    };
-    try {
-      const outcome = await this.#joinLayer(session, layer, diffId, progress, flight.watch, signal);
-      part(outcome.decision, outcome.bytes);
-      await this.#unpack(layer, diffId, progress, signal);
-      progress.enter('done', layer.size);
-      return outcome.bytes;
-    } catch (error) {
-      part('failed', 0);
-      signal.throwIfAborted();
-      throw error;
-    }
-  }
-
-  async #joinLayer(
-    session: RepositorySession,
-    layer: Descriptor,
-    diffId: Digest,
-    progress: PartProgress,
-    watch: ProgressWatch,
-    signal: AbortSignal,
-  ): Promise<{ bytes: number; decision: FlightPart['decision'] }> {
-    // Two images may claim different diff IDs for one layer: neither must fail by the other's claim.
-    const key = `${layer.digest} ${diffId}`;
-    const run = (flightSignal: AbortSignal): Promise<LayerOutcome> =>
-      this.#fetch(session, layer, diffId, progress, watch, flightSignal);
-    if (this.#layers.has(key)) {
-      progress.enter('shared');
-      try {
-        await this.#layers.join(key, run, signal);
-        return { bytes: 0, decision: 'shared' };
-      } catch {
-        // The other pull's credential, registry or patience ended; this one has its own.
-        signal.throwIfAborted();
-      }
-    }
-    progress.enter('queued');
-    const { bytes, held } = await this.#layers.join(key, run, signal);
-    return { bytes, decision: held ? 'held' : 'fetched' };
-  }
-
-  async #fetch(
-    session: RepositorySession,
-    layer: Descriptor,
-    diffId: Digest,
-    progress: PartProgress,
-    watch: ProgressWatch,
-    signal: AbortSignal,
-  ): Promise<LayerOutcome> {
-    const { content, unpacker } = this.#options;
-    if (await isHeld(content, layer)) return { bytes: 0, held: true };
-    const context: FetchContext = {
-      open: (blob, range, openSignal) => openBlob(session, blob, range, openSignal),
-      content,
-      clock: this.#clock,
-      onBytes: (held) => {
-        watch.progress();
-        progress.at(held);
-      },
-      onVerify: () => progress.enter('verifying'),
-    };
-    try {
-      return await this.#downloads.run(async () => {
-        progress.enter('downloading');
-        const streams = unpacker !== undefined && !(await unpacker.isUnpacked(diffId));
-        const bytes = await watch.during(() =>
-          streams
-            ? fetchAndUnpack(context, unpacker, layer, diffId, signal)
-            : fetchBlob(context, layer, signal),
-        );
-        return { bytes, held: false };
-      }, signal);
-    } catch (error) {
-      signal.throwIfAborted();
-      throw fetchError(error, layer);
-    }
-  }
-
-  /** Unpacks what was held before, or could not be unpacked while it arrived. */
-  async #unpack(
-    layer: Descriptor,
-    diffId: Digest,
-    progress: PartProgress,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const { unpacker } = this.#options;
-    if (unpacker === undefined || (await unpacker.isUnpacked(diffId))) return;
-    try {
-      await this.#unpacking.join(
-        `${layer.digest} ${diffId}`,
-        (flightSignal) =>
-          this.#unpacks.run(async () => {
-            progress.enter('unpacking', layer.size);
-            await unpacker.unpack(layer, diffId, flightSignal);
-          }, flightSignal),
-        signal,
-      );
-    } catch (error) {
-      signal.throwIfAborted();
-      throw new PullError('UNPACK', `failed to extract layer ${diffId}: ${messageOf(error)}`, {
-        cause: error,
-      });
     }
   }
 }
@@ -433,24 +290,6 @@ async function resolve(
     signal.throwIfAborted();
     throw asPullError(error, `failed to resolve reference ${goQuote(name)}`);
   }
-}
-
-/** Waits for all; when one fails, stops the others, waits until they have ended, and throws the first failure. */
-async function allOrStop<T>(stop: AbortController, work: readonly Promise<T>[]): Promise<T[]> {
-  const failures: unknown[] = [];
-  const settled = await Promise.allSettled(
-    work.map(async (each) => {
-      try {
-        return await each;
-      } catch (error) {
-        failures.push(error);
-        stop.abort();
-        throw error;
-      }
-    }),
-  );
-  if (failures.length > 0) throw failures[0];
-  return settled.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
 }
 
 function checkLayers(config: ImageConfig, layers: number): void {

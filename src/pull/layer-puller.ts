@@ -1,0 +1,174 @@
+import type { Clock } from '../base/clock.ts';
+import { messageOf } from '../base/coded-error.ts';
+import { Limiter } from '../base/limiter.ts';
+import type { ContentStore } from '../content/store.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import type { Digest } from '../oci/digest.ts';
+import { openBlob } from '../remote/fetch-content.ts';
+import type { RepositorySession } from '../remote/repository-session.ts';
+import { fetchAndUnpack, fetchBlob, isHeld, type FetchContext } from './fetch-layer.ts';
+import type { FlightPart, FlightRecorder } from './flight-record.ts';
+import { JoinedFlights } from './joined-flights.ts';
+import type { LayerUnpacker } from './layer-unpacker.ts';
+import { fetchError } from './load-image.ts';
+import { PartProgress, type ProgressListener } from './progress.ts';
+import type { ProgressWatch } from './progress-watch.ts';
+import { PullError } from './pull-error.ts';
+
+/** Layers of a node that are downloaded at a time, as containerd's default (rule 17.2). */
+export const DEFAULT_PARALLEL_DOWNLOADS = 3;
+
+/** Layers of a node that are unpacked at a time: each keeps a core busy inflating. */
+export const DEFAULT_PARALLEL_UNPACKS = 2;
+
+export interface LayerPullerOptions {
+  readonly content: ContentStore;
+  /** Absent: layers are fetched, not unpacked. */
+  readonly unpacker?: LayerUnpacker | undefined;
+  readonly parallelDownloads?: number;
+  readonly parallelUnpacks?: number;
+}
+
+/** The pull for which a layer is brought. */
+export interface LayerFlight {
+  /** Normalised name of the image. */
+  readonly name: string;
+  readonly session: RepositorySession;
+  readonly send: ProgressListener;
+  readonly recorder: Pick<FlightRecorder, 'parts'>;
+  readonly watch: ProgressWatch;
+  readonly signal: AbortSignal;
+}
+
+interface LayerOutcome {
+  readonly bytes: number;
+  readonly held: boolean;
+}
+
+/** Brings layers onto one node: each once, however many pulls want it, and so many at a time as the node allows. */
+export class LayerPuller {
+  readonly #options: LayerPullerOptions;
+  readonly #clock: Clock;
+  readonly #downloads: Limiter;
+  readonly #unpacks: Limiter;
+  readonly #layers = new JoinedFlights<string, LayerOutcome>();
+  readonly #unpacking = new JoinedFlights<string, void>();
+
+  constructor(options: LayerPullerOptions, clock: Clock) {
+    this.#options = options;
+    this.#clock = clock;
+    this.#downloads = new Limiter(options.parallelDownloads ?? DEFAULT_PARALLEL_DOWNLOADS);
+    this.#unpacks = new Limiter(options.parallelUnpacks ?? DEFAULT_PARALLEL_UNPACKS);
+  }
+
+  /** Brings and unpacks one layer; returns the bytes that travelled for this pull. @throws PullError */
+  async bring(layer: Descriptor, diffId: Digest, flight: LayerFlight): Promise<number> {
+    const { signal, recorder } = flight;
+    const progress = new PartProgress(flight.send, this.#clock, flight.name, 'layer', layer);
+    const startedAt = this.#clock.now();
+    const part = (decision: FlightPart['decision'], bytes: number): void => {
+      const durationMs = this.#clock.now() - startedAt;
+      recorder.parts.push({ digest: layer.digest, size: layer.size, decision, bytes, durationMs });
+    };
+    try {
+      const outcome = await this.#joinLayer(layer, diffId, progress, flight);
+      part(outcome.decision, outcome.bytes);
+      await this.#unpack(layer, diffId, progress, signal);
+      progress.enter('done', layer.size);
+      return outcome.bytes;
+    } catch (error) {
+      part('failed', 0);
+      signal.throwIfAborted();
+      throw error;
+    }
+  }
+
+  async #joinLayer(
+    layer: Descriptor,
+    diffId: Digest,
+    progress: PartProgress,
+    flight: LayerFlight,
+  ): Promise<{ bytes: number; decision: FlightPart['decision'] }> {
+    const { signal } = flight;
+    // Two images may claim different diff IDs for one layer: neither must fail by the other's claim.
+    const key = `${layer.digest} ${diffId}`;
+    const run = (flightSignal: AbortSignal): Promise<LayerOutcome> =>
+      this.#fetch(layer, diffId, progress, flight, flightSignal);
+    if (this.#layers.has(key)) {
+      progress.enter('shared');
+      try {
+        await this.#layers.join(key, run, signal);
+        return { bytes: 0, decision: 'shared' };
+      } catch {
+        // The other pull's credential, registry or patience ended; this one has its own.
+        signal.throwIfAborted();
+      }
+    }
+    progress.enter('queued');
+    const { bytes, held } = await this.#layers.join(key, run, signal);
+    return { bytes, decision: held ? 'held' : 'fetched' };
+  }
+
+  async #fetch(
+    layer: Descriptor,
+    diffId: Digest,
+    progress: PartProgress,
+    { session, watch }: LayerFlight,
+    signal: AbortSignal,
+  ): Promise<LayerOutcome> {
+    const { content, unpacker } = this.#options;
+    if (await isHeld(content, layer)) return { bytes: 0, held: true };
+    const context: FetchContext = {
+      open: (blob, range, openSignal) => openBlob(session, blob, range, openSignal),
+      content,
+      clock: this.#clock,
+      onBytes: (held) => {
+        watch.progress();
+        progress.at(held);
+      },
+      onVerify: () => progress.enter('verifying'),
+    };
+    try {
+      return await this.#downloads.run(async () => {
+        progress.enter('downloading');
+        const streams = unpacker !== undefined && !(await unpacker.isUnpacked(diffId));
+        const bytes = await watch.during(() =>
+          streams
+            ? fetchAndUnpack(context, unpacker, layer, diffId, signal)
+            : fetchBlob(context, layer, signal),
+        );
+        return { bytes, held: false };
+      }, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      throw fetchError(error, layer);
+    }
+  }
+
+  /** Unpacks what was held before, or could not be unpacked while it arrived. */
+  async #unpack(
+    layer: Descriptor,
+    diffId: Digest,
+    progress: PartProgress,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { unpacker } = this.#options;
+    if (unpacker === undefined || (await unpacker.isUnpacked(diffId))) return;
+    try {
+      await this.#unpacking.join(
+        `${layer.digest} ${diffId}`,
+        (flightSignal) =>
+          this.#unpacks.run(async () => {
+            progress.enter('unpacking', layer.size);
+            await unpacker.unpack(layer, diffId, flightSignal);
+          }, flightSignal),
+        signal,
+      );
+    } catch (error) {
+      signal.throwIfAborted();
+      throw new PullError('UNPACK', `failed to extract layer ${diffId}: ${messageOf(error)}`, {
+        cause: error,
+      });
+    }
+  }
+}
