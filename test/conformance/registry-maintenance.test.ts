@@ -219,7 +219,7 @@ describe('scrub', () => {
     await rm(path('two'));
     const report = await served.registry.maintenance.scrub(signal);
     const faults = report.damaged.map(
-      ({ digest, fault, repositories }) => `${digest} ${fault} ${repositories}`,
+      ({ digest, fault, repositories }) => `${digest} ${fault} ${repositories.join()}`,
     );
     assert.deepEqual(faults.sort(), [`${sha256('one')} damaged a`, `${sha256('two')} missing a`].sort());
     assert.equal((await readdir(join(served.directory, 'quarantine'))).length, 1);

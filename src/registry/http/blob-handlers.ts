@@ -28,7 +28,7 @@ export async function getBlob(
         size: blob.size,
         mediaType: 'application/octet-stream',
         cacheControl: BLOB_CACHE,
-        open: (range) => service.store.open(digest, range),
+        open: (range) => service.blobReader.open(digest, range),
       },
       conditions,
     );

@@ -1,6 +1,5 @@
 import type { IncomingMessage } from 'node:http';
 import type { Clock } from '../../base/clock.ts';
-import type { ContentStore } from '../../content/store.ts';
 import type { Logger } from '../../observe/logger.ts';
 import type { Rights } from '../identity/rights.ts';
 import type { ManifestBytes } from '../manifest-bytes.ts';
@@ -10,11 +9,12 @@ import type { Upstream } from '../proxy/upstreams.ts';
 import type { UploadSessions } from '../upload-sessions.ts';
 import type { RegistryEvent } from '../webhooks/registry-event.ts';
 import type { RequestTrail } from './request-trail.ts';
+import type { BlobReader } from './read-blob.ts';
 import type { Caller } from './caller.ts';
 
 /** What handlers work with; made once. */
 export interface Service {
-  readonly store: ContentStore;
+  readonly blobReader: BlobReader;
   readonly metadata: Metadata;
   readonly manifestBytes: ManifestBytes;
   readonly uploads: UploadSessions;

@@ -1,5 +1,4 @@
 import { readFile, stat } from 'node:fs/promises';
-import { compare } from 'bcryptjs';
 
 /** A file of users as Apache's `htpasswd -B` writes it: `name:$2y$…` a line. Read again when it changes. */
 export class HtpasswdFile {
@@ -27,7 +26,8 @@ export class HtpasswdFile {
   }
 
   /** Tells whether `password` is the user's. */
-  verify(password: string, hash: string): Promise<boolean> {
+  async verify(password: string, hash: string): Promise<boolean> {
+    const { compare } = await import('bcryptjs');
     return compare(password, hash);
   }
 }
