@@ -12,7 +12,9 @@ let roots: readonly string[] | undefined;
 function systemRoots(): readonly string[] {
   if (roots !== undefined) return roots;
   const system = getCACertificates('system');
-  roots = [...(system.length > 0 ? system : getCACertificates('bundled')), ...getCACertificates('extra')];
+  const own = system.length > 0 ? system : getCACertificates('bundled');
+  // Machines list each authority several times, as a file of its own and in bundles; reading each once is what takes time.
+  roots = [...new Set([...own, ...getCACertificates('extra')])];
   return roots;
 }
 
