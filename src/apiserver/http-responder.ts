@@ -26,6 +26,11 @@ export class HttpResponder {
     await this.#send(code, `application/${representation.encoding}`, Buffer.from(text), {});
   }
 
+  /** Sends JSON that is text already. */
+  async json(text: string): Promise<void> {
+    await this.#send(200, 'application/json', Buffer.from(text), {});
+  }
+
   async failure(error: StatusError, representation: Representation): Promise<void> {
     const { status } = error;
     const retry = status.details?.retryAfterSeconds;

@@ -20,6 +20,26 @@ export interface Stored {
   readonly object: KubeObject;
 }
 
+/** An object as the database holds it; parsed when somebody looks inside. */
+export class StoredRow implements Stored {
+  readonly key: ObjectKey;
+  readonly revision: number;
+  /** JSON text, kind and apiVersion first. */
+  readonly body: string;
+  #object: KubeObject | undefined;
+
+  constructor(key: ObjectKey, revision: number, body: string) {
+    this.key = key;
+    this.revision = revision;
+    this.body = body;
+  }
+
+  get object(): KubeObject {
+    this.#object ??= JSON.parse(this.body) as KubeObject;
+    return this.#object;
+  }
+}
+
 export interface Change extends Stored {
   readonly type: 'ADDED' | 'MODIFIED' | 'DELETED';
   /** The state before the change; absent for `ADDED`, and when history no longer holds it. */
@@ -42,7 +62,7 @@ export interface StoreListOptions {
 }
 
 export interface StoreList {
-  readonly items: Stored[];
+  readonly items: StoredRow[];
   readonly revision: number;
   /** Objects behind the last one returned; 0 when nothing was left out. */
   readonly remaining: number;
@@ -130,7 +150,7 @@ export class ObjectStore {
     return this.#compacted;
   }
 
-  get(key: ObjectKey): Stored | undefined {
+  get(key: ObjectKey): StoredRow | undefined {
     const row = this.#prepare(
       `SELECT revision, body FROM versions JOIN bodies USING (revision)
        WHERE resource = ? AND namespace = ? AND name = ? AND superseded IS NULL AND type <> 'DELETED'`,
@@ -218,7 +238,8 @@ export class ObjectStore {
     return rows.map((row) => {
       const key = { resource, namespace: String(row['namespace']), name: String(row['name']) };
       const before = row['before'];
-      const change = { ...stored(key, row), type: String(row['type']) as Change['type'] };
+      const { revision: at, object } = stored(key, row);
+      const change = { key, revision: at, object, type: String(row['type']) as Change['type'] };
       if (typeof before !== 'string') return change;
       return { ...change, previous: JSON.parse(before) as KubeObject };
     });
@@ -314,9 +335,12 @@ export class ObjectStore {
     previous: { revision: number; body: string } | undefined,
   ): Stored {
     const revision = this.#revision + 1;
+    const { kind, apiVersion, metadata, ...rest } = object;
     const written: KubeObject = {
-      ...object,
-      metadata: { ...object.metadata, resourceVersion: String(revision) },
+      kind,
+      apiVersion,
+      metadata: { ...metadata, resourceVersion: String(revision) },
+      ...rest,
     };
     const body = JSON.stringify(written);
     const batch = this.#begin();
@@ -446,8 +470,8 @@ export class ObjectStore {
   }
 }
 
-function stored(key: ObjectKey, row: Row): Stored {
-  return { key, revision: Number(row['revision']), object: JSON.parse(String(row['body'])) as KubeObject };
+function stored(key: ObjectKey, row: Row): StoredRow {
+  return new StoredRow(key, Number(row['revision']), String(row['body']));
 }
 
 function describe(key: ObjectKey): string {

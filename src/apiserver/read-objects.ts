@@ -14,13 +14,46 @@ import {
   type ApiContext,
 } from './api-call.ts';
 import { decodeContinue, encodeContinue } from './continue-token.ts';
-import { StoreError, type ListPosition, type Stored } from './object-store.ts';
+import { StoreError, type ListPosition, type StoredRow } from './object-store.ts';
 import { listOptions, type ListRequestOptions } from './request-options.ts';
+
+export interface ListMetadata {
+  resourceVersion: string;
+  continue?: string;
+  remainingItemCount?: number;
+}
 
 /** A list in the form of the wire, before items are turned into rows or metadata. */
 export interface ObjectList {
-  readonly metadata: { resourceVersion: string; continue?: string; remainingItemCount?: number };
+  readonly metadata: ListMetadata;
   readonly items: readonly KubeObject[];
+  /** JSON of the items without kind and apiVersion, where it can be had without looking into them. */
+  readonly texts?: readonly string[] | undefined;
+}
+
+/** A list of what is stored: parsed only when its items are asked for. */
+class StoredList implements ObjectList {
+  readonly metadata: ListMetadata;
+  readonly #resource: ResourceInfo;
+  readonly #rows: readonly StoredRow[];
+
+  constructor(metadata: ListMetadata, resource: ResourceInfo, rows: readonly StoredRow[]) {
+    this.metadata = metadata;
+    this.#resource = resource;
+    this.#rows = rows;
+  }
+
+  get items(): readonly KubeObject[] {
+    return this.#rows.map((row) => asServed(this.#resource, row.object));
+  }
+
+  get texts(): readonly string[] | undefined {
+    if (this.#resource.storedAs !== undefined) return undefined;
+    const { kind, apiVersion } = this.#resource;
+    const head = `{"kind":${JSON.stringify(kind)},"apiVersion":${JSON.stringify(apiVersion)},`;
+    if (!this.#rows.every((row) => row.body.startsWith(head))) return undefined;
+    return this.#rows.map((row) => `{${row.body.slice(head.length)}`);
+  }
 }
 
 /** Which objects a list, watch or collection delete is about. */
@@ -78,13 +111,13 @@ export function selectObjects(
   if (name !== undefined && namespace !== undefined && wanted === undefined && options.continue === '') {
     const found = store.get(keyOf(resource, namespace, name));
     const items = found === undefined || !selection.matches(asServed(resource, found.object)) ? [] : [found];
-    return { metadata: { resourceVersion: String(store.revision) }, items: serve(resource, items) };
+    return new StoredList({ resourceVersion: String(store.revision) }, resource, items);
   }
   const token = options.continue === '' ? undefined : decodeContinue(options.continue, namespace);
   let revision = options.match === 'Exact' ? wanted : undefined;
   if (token !== undefined && token.revision > 0) revision = token.revision;
   const isFiltered = selection.labels !== undefined || selection.fields !== undefined;
-  const items: Stored[] = [];
+  const items: StoredRow[] = [];
   let after: ListPosition | undefined = token?.after;
   let remaining = 0;
   try {
@@ -114,17 +147,13 @@ export function selectObjects(
     if (error instanceof StoreError && error.code === 'EXPIRED') throw expired(token?.after, namespace);
     throw error;
   }
-  const metadata: ObjectList['metadata'] = { resourceVersion: String(revision) };
+  const metadata: ListMetadata = { resourceVersion: String(revision) };
   if (remaining > 0 && after !== undefined) {
     metadata.continue = encodeContinue({ revision, after }, namespace);
     // With a selector nobody knows how many of the rest match, so the API leaves the count out.
     if (!isFiltered) metadata.remainingItemCount = remaining;
   }
-  return { metadata, items: serve(resource, items) };
-}
-
-function serve(resource: ResourceInfo, items: readonly Stored[]): KubeObject[] {
-  return items.map((item) => asServed(resource, item.object));
+  return new StoredList(metadata, resource, items);
 }
 
 function expired(after: ListPosition | undefined, namespace: string | undefined): StatusError {

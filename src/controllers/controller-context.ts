@@ -39,7 +39,7 @@ export class ControllerContext {
     let informer = this.#informers.get(type);
     if (informer === undefined) {
       const onError = (error: unknown): void => this.warn(`watch ${type.resource}`, error);
-      informer = createInformer(this.client, type, { onError }, this.signal);
+      informer = createInformer(this.client, type, { onError, dropManagedFields: true }, this.signal);
       this.#informers.set(type, informer);
     }
     return informer as Informer<T>;

@@ -91,7 +91,7 @@ test('a node that falls silent becomes unknown, and its Pods go after the time t
       kind: 'Pod',
       metadata: { name: 'p', namespace: 'default' },
       spec: { containers: [{ name: 'a', image: 'x' }] },
-    } as Pod,
+    },
     stop.signal,
   );
   await advanceUntil('the Pod is placed', () => pods.get('default', 'p')?.spec.nodeName === 'n');

@@ -165,7 +165,8 @@ export function startNodeLifecycle(context: ControllerContext): void {
 }
 
 function conditionOf(node: Node, type: string): Condition | undefined {
-  return (node.status?.conditions as Condition[] | undefined)?.find((condition) => condition.type === type);
+  const conditions: Condition[] | undefined = node.status?.conditions;
+  return conditions?.find((condition) => condition.type === type);
 }
 
 const nameOf = (taint: Taint): string => `${taint.key} ${taint.effect}`;

@@ -82,16 +82,17 @@ test('a watch delivers events until it is aborted, and then throws the reason', 
   const stop = new AbortController();
   const events: WatchEvent<ConfigMap>[] = [];
   const reason = new Error('enough');
-  const watching = (async () => {
+  const drain = async (): Promise<void> => {
     const options = { namespace: 'default', labelSelector: 'w=1' };
     for await (const event of api.client.watch<ConfigMap>(MAPS, options, stop.signal)) {
       events.push(event);
       if (events.length === 2) stop.abort(reason);
     }
-  })();
+  };
+  const refused = assert.rejects(drain(), reason);
   await api.client.create(MAPS, map('w1', {}, { w: '1' }), signal);
   await api.client.create(MAPS, map('w2', {}, { w: '1' }), signal);
-  await assert.rejects(watching, reason);
+  await refused;
   assert.deepEqual(
     events.map((event) => event.type),
     ['ADDED', 'ADDED'],
