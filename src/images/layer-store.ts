@@ -24,7 +24,7 @@ import {
 } from './_layer-record.ts';
 import { ImageError } from './image-error.ts';
 import { layerSink, type LayerInfo, type LayerSink } from './layer-sink.ts';
-import { probeOverlay, type OverlaySupport } from './overlay-support.ts';
+import { mountPointsBelow, probeOverlay, run, type OverlaySupport } from './overlay-support.ts';
 
 const never = new AbortController().signal;
 /** Names of 100 bytes that are remembered: the layers of hundreds of images. */
@@ -61,11 +61,12 @@ export interface LayerStore {
    */
   unpack(layer: Descriptor, diffId: Digest, signal: AbortSignal): Promise<LayerInfo>;
   /**
-   * Opens a sink for a layer that is on its way. The ref is the digest, as for {@link FileStore.openExternalIngest}.
+   * Opens a sink for a layer that is on its way. The ref of the ingest is the layer's digest.
    *
-   * @throws ContentError `LOCKED` while somebody else takes the same blob in
+   * @param wait waits for somebody else who takes the same blob in, until this aborts
+   * @throws ContentError `LOCKED` without `wait`
    */
-  openSink(layer: Descriptor, diffId: Digest): Promise<LayerSink>;
+  openSink(layer: Descriptor, diffId: Digest, wait?: AbortSignal): Promise<LayerSink>;
   /**
    * Returns the layers of an image, base first, as they have to be stacked.
    *
@@ -94,16 +95,19 @@ export async function openLayerStore(directory: string, options: LayerStoreOptio
   const root = await realpath(directory);
   await mkdir(join(root, 'links'), { recursive: true });
   await mkdir(join(root, 'variants'), { recursive: true });
-  // Only a crashed process leaves something there; a thread is not started to remove nothing.
-  await mkdir(join(root, 'staging'), { recursive: true });
-  if ((await readdir(join(root, 'staging'))).length > 0) {
-    await options.pool.remove(join(root, 'staging'), never);
-    await mkdir(join(root, 'staging'));
-  }
-  const overlay = options.overlay ?? (await probeOverlay(root));
+  await clearStaging(join(root, 'staging'), options.pool);
+  const overlay = options.overlay ?? (await probeOverlay(root, join(root, 'staging')));
   const store = new DirectoryLayerStore(root, options, overlay);
   await store.dropUnsynced();
   return store;
+}
+
+/** Makes the staging directory, or empties it of what a crashed process left: a probe may still be mounted. */
+async function clearStaging(staging: string, pool: UnpackPool): Promise<void> {
+  await mkdir(staging, { recursive: true });
+  for (const point of (await mountPointsBelow(staging)).toReversed()) await run('umount', ['-l', point]);
+  // As a rule there is nothing, and then no thread is started.
+  for (const name of await readdir(staging)) await pool.remove(join(staging, name), never);
 }
 
 class DirectoryLayerStore implements LayerStore {
@@ -151,8 +155,8 @@ class DirectoryLayerStore implements LayerStore {
     });
   }
 
-  async openSink(layer: Descriptor, diffId: Digest): Promise<LayerSink> {
-    const ingest = await this.#content.openExternalIngest(layer.digest);
+  async openSink(layer: Descriptor, diffId: Digest, wait?: AbortSignal): Promise<LayerSink> {
+    const ingest = await this.#content.openExternalIngest(layer.digest, wait === undefined ? {} : { wait });
     let staging: string;
     let sink: UnpackSink;
     try {

@@ -20,13 +20,18 @@ export interface OverlaySupport {
 /** Longest that a probe may take before it counts as failed. */
 const PROBE_MS = 10_000;
 
-/** Tries in `directory`, an existing directory on the file system in question. */
-export async function probeOverlay(directory: string): Promise<OverlaySupport> {
+/**
+ * Tries.
+ *
+ * @param directory keeps the whiteout node
+ * @param scratch directory on the same file system for what is made and removed again
+ */
+export async function probeOverlay(directory: string, scratch: string): Promise<OverlaySupport> {
   const root = process.geteuid?.() === 0;
   const whiteoutNode = join(directory, 'whiteout');
   const marks: { whiteoutNode?: string; opaqueXattr?: string } = {};
   if (await makeWhiteoutNode(whiteoutNode)) marks.whiteoutNode = whiteoutNode;
-  const probe = await mkdtemp(join(directory, 'probe-'));
+  const probe = await mkdtemp(join(scratch, 'probe-'));
   try {
     for (const name of ['lower', 'lower/a', 'upper', 'work', 'merged']) await mkdir(join(probe, name));
     const opaqueXattr = root ? 'trusted.overlay.opaque' : 'user.overlay.opaque';

@@ -195,10 +195,10 @@ const stacks: [string, TarOfEntry[][], Record<string, RegExp | undefined>][] = [
 ];
 
 async function each(t: TestContext, mode: 'auto' | 'copy'): Promise<void> {
-  for (const [name, layers, expected] of stacks) {
-    await t.test(name, async (t) => {
-      const stores = await openStores(t, { mode });
-      const rootfs = await stores.rootfs.prepare('c', await stores.unpacked(...layers), never);
+  const stores = await openStores(t, { mode });
+  for (const [index, [name, layers, expected]] of stacks.entries()) {
+    await t.test(name, async () => {
+      const rootfs = await stores.rootfs.prepare(`c${index}`, await stores.unpacked(...layers), never);
       if (mode === 'copy') assert.equal(rootfs.kind, 'copy');
       const tree = show(rootfs);
       for (const [path, what] of Object.entries(expected)) {
