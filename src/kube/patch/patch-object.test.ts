@@ -90,20 +90,50 @@ const workload = (
     },
   });
 
+/** The volume that each recorded Pod had; the cluster's vendor puts its own certificates beside the usual three sources. */
+const tokenVolume = {
+  name: 'kube-api-access',
+  projected: {
+    sources: [
+      { serviceAccountToken: { expirationSeconds: 3607, path: 'token' } },
+      { configMap: { name: 'kube-root-ca.crt', items: [{ key: 'ca.crt', path: 'ca.crt' }] } },
+      {
+        downwardAPI: {
+          items: [{ path: 'namespace', fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.namespace' } }],
+        },
+      },
+      { configMap: { name: 'vendor-ca', items: [{ key: 'vendor.crt', path: 'vendor.crt' }] } },
+    ],
+  },
+};
+
+const pod = (name: string, more: object = {}): KubeObject =>
+  createObject({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name },
+    spec: {
+      volumes: [tokenVolume],
+      containers: [
+        {
+          ...container,
+          volumeMounts: [
+            {
+              name: 'kube-api-access',
+              readOnly: true,
+              mountPath: '/var/run/secrets/kubernetes.io/serviceaccount',
+            },
+          ],
+        },
+      ],
+      ...more,
+    },
+  });
+
 /** The objects that the recorded patches were sent to. */
 const targets: Record<string, KubeObject> = {
-  'pods/upd': createObject({
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: { name: 'upd' },
-    spec: { containers: [container] },
-  }),
-  'pods/t-running': createObject({
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: { name: 't-running' },
-    spec: { containers: [container] },
-  }),
+  'pods/upd': pod('upd'),
+  'pods/t-running': pod('t-running', { terminationGracePeriodSeconds: 0 }),
   'configmaps/c1': createObject({
     apiVersion: 'v1',
     kind: 'ConfigMap',

@@ -4,6 +4,7 @@ import { invalidValue, notSupported, required, type FieldError } from '../field-
 import { numberAt, objectAt, stringAt, stringMapAt, type JsonObject } from '../json/json-object.ts';
 import { labelSelectorOf } from '../selector/label-selector.ts';
 import { cronFault } from './cron.ts';
+import { goJson, internalPodTemplate } from './internal-form.ts';
 import { validateImmutable, validateLabelSelector, validateNonNegative } from './metadata.ts';
 import { validatePodTemplate } from './workloads.ts';
 
@@ -53,24 +54,32 @@ export function validateJobUpdate(job: JsonObject, old: JsonObject): FieldError[
 
 /** A suspended Job that never ran may still be told where to run. */
 function validateTemplateKept(spec: JsonObject, before: JsonObject): FieldError[] {
-  if (before['suspend'] === true) {
-    const placed = (template: JsonObject | undefined): JsonObject => {
-      const {
-        nodeSelector: _n,
-        affinity: _a,
-        tolerations: _t,
-        schedulingGates: _g,
-        ...rest
-      } = objectAt(template, 'spec') ?? {};
-      return rest;
-    };
-    return validateImmutable(
-      placed(objectAt(spec, 'template')),
-      placed(objectAt(before, 'template')),
-      'spec.template',
-    );
-  }
-  return validateImmutable(spec['template'], before['template'], 'spec.template');
+  const now = objectAt(spec, 'template') ?? {};
+  const old = objectAt(before, 'template') ?? {};
+  const compared = before['suspend'] === true ? placedAs(now, old) : now;
+  if (isDeepStrictEqual(compared, old)) return [];
+  const shown = goJson(internalPodTemplate(compared));
+  return [
+    {
+      type: 'FieldValueInvalid',
+      field: 'spec.template',
+      message: `Invalid value: ${shown}: field is immutable`,
+    },
+  ];
+}
+
+/** Takes over from `old` what says where the Pods run. */
+function placedAs(template: JsonObject, old: JsonObject): JsonObject {
+  const place = ['nodeSelector', 'affinity', 'tolerations', 'schedulingGates'];
+  const entries = (spec: JsonObject | undefined, placing: boolean): [string, unknown][] =>
+    Object.entries(spec ?? {}).filter(([key]) => place.includes(key) === placing);
+  return {
+    ...template,
+    spec: Object.fromEntries([
+      ...entries(objectAt(template, 'spec'), false),
+      ...entries(objectAt(old, 'spec'), true),
+    ]),
+  };
 }
 
 /** Checks a CronJob, less its metadata. */

@@ -2,6 +2,8 @@ import { isDeepStrictEqual } from 'node:util';
 
 import { forbiddenField, invalidValue, required, type FieldError } from '../field-error.ts';
 import { numberAt, objectAt, objectsAt, stringAt, type JsonObject } from '../json/json-object.ts';
+import { goJson, internalPodSpec } from './internal-form.ts';
+import { unifiedDiff } from './unified-diff.ts';
 import { validateImageSpace, validateImageSpaces, validatePodSpec } from './pod-spec.ts';
 
 const POD: { path: string; inPod: true } = { path: 'spec', inPod: true };
@@ -40,10 +42,10 @@ export function validatePodUpdate(pod: JsonObject, old: JsonObject): FieldError[
   errors.push(...validateDeadline(spec, before));
   errors.push(...validateAddedTolerations(spec, before));
   if (errors.length > 0) return errors;
-  if (!isDeepStrictEqual(withoutMutable(spec, before), withoutMutable(before, before))) {
-    errors.push(forbiddenField('spec', ALLOWED_CHANGES));
-  }
-  return errors;
+  const munged = withoutMutable(spec, before);
+  if (isDeepStrictEqual(munged, before)) return [];
+  const difference = unifiedDiff(goJson(internalPodSpec(before), 1), goJson(internalPodSpec(munged), 1));
+  return [forbiddenField('spec', `${ALLOWED_CHANGES}\n${difference}`)];
 }
 
 /** Checks containers added through the `ephemeralcontainers` path: only additions are allowed. */
@@ -122,21 +124,24 @@ function lasting({ tolerationSeconds: _seconds, ...rest }: JsonObject): JsonObje
 /** Takes over from `before` what may change, so that the rest can be compared. */
 function withoutMutable(spec: JsonObject, before: JsonObject): JsonObject {
   const result = structuredClone(spec);
+  const takeOver = (target: JsonObject, source: JsonObject | undefined, key: string): void => {
+    if (source?.[key] === undefined) delete target[key];
+    else target[key] = source[key];
+  };
   for (const list of ['containers', 'initContainers']) {
     const old = objectsAt(before, list);
-    objectsAt(result, list).forEach((container, index) => {
-      container['image'] = old[index]?.['image'];
-    });
+    objectsAt(result, list).forEach((container, index) => takeOver(container, old[index], 'image'));
   }
-  delete result['activeDeadlineSeconds'];
-  delete result['tolerations'];
+  takeOver(result, before, 'activeDeadlineSeconds');
+  takeOver(result, before, 'tolerations');
   const grace = numberAt(before, 'terminationGracePeriodSeconds') ?? 0;
-  if (grace < 0 && result['terminationGracePeriodSeconds'] === 1)
-    result['terminationGracePeriodSeconds'] = grace;
+  if (grace < 0 && result['terminationGracePeriodSeconds'] === 1) {
+    takeOver(result, before, 'terminationGracePeriodSeconds');
+  }
   // Gates may be lifted, never added.
   const gates = new Set(objectsAt(before, 'schedulingGates').map((gate) => stringAt(gate, 'name')));
   if (objectsAt(spec, 'schedulingGates').every((gate) => gates.has(stringAt(gate, 'name')))) {
-    delete result['schedulingGates'];
+    takeOver(result, before, 'schedulingGates');
   }
   return result;
 }
