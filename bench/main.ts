@@ -5,6 +5,9 @@ import type { Bench, Row } from './row.ts';
 
 const BENCHES: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
   start: () => import('./start.ts'),
+  names: () => import('./names.ts'),
+  explain: () => import('./explain.ts'),
+  credentials: () => import('./credentials.ts'),
 };
 
 const args = process.argv.slice(2);

@@ -2,9 +2,11 @@
 // The launcher: plain JavaScript that any Node since 18 can read. It answers --version by itself, finds the Node that
 // the package brings along when this one is too old, and then hands over to the program.
 import { existsSync, readFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const MINIMUM_MAJOR = 24;
+const PLUGINS = new Set(['ecr', 'gcr', 'acr']);
 const SERVERS = new Set(['up', 'registry', 'node']);
 const here = new URL('..', import.meta.url);
 const args = process.argv.slice(2);
@@ -13,6 +15,31 @@ if (args.length === 1 && (args[0] === '--version' || args[0] === '-V')) {
   const { version } = JSON.parse(readFileSync(new URL('package.json', here), 'utf8'));
   process.stdout.write(`dray ${version}\n`);
 } else if (Number.parseInt(process.versions.node, 10) >= MINIMUM_MAJOR) {
+  const plugin = await pluginAskedFor();
+  if (plugin !== undefined) await runPlugin(plugin.name, plugin.args);
+  else await runCommandLine();
+} else {
+  await runWithBundledNode();
+}
+
+// The kubelet calls a plug-in by a file name, which is then a link to this file; people write `credential-provider ecr`.
+async function pluginAskedFor() {
+  if (args[0] === 'credential-provider' && PLUGINS.has(args[1]))
+    return { name: args[1], args: args.slice(2) };
+  const program = basename(process.argv[1] ?? '');
+  if (program === 'dray' || program === 'dray.js') return undefined;
+  const { cloudPluginFor } = await load('credentials/cloud/plugin-names');
+  const name = cloudPluginFor(program);
+  return name === undefined ? undefined : { name, args };
+}
+
+// Without the compile cache: it lies where every user may write, and what runs here holds the node's cloud credentials.
+async function runPlugin(name, pluginArgs) {
+  const plugin = await load('cli/run-plugin');
+  process.exitCode = await plugin.runPlugin(name, pluginArgs);
+}
+
+async function runCommandLine() {
   const { enableCompileCache } = await import('node:module');
   enableCompileCache?.();
   if (SERVERS.has(args[0])) {
@@ -20,13 +47,14 @@ if (args.length === 1 && (args[0] === '--version' || args[0] === '-V')) {
     const { setFlagsFromString } = await import('node:v8');
     setFlagsFromString('--max-semi-space-size=2');
   }
-  // Sources run as they are in a checkout; a published package holds only their JavaScript.
-  const source = new URL('src/cli/main.ts', here);
-  const entry = existsSync(source) ? source : new URL('dist/cli/main.js', here);
-  const { main } = await import(entry.href);
+  const { main } = await load('cli/main');
   await main(args);
-} else {
-  await runWithBundledNode();
+}
+
+// Sources run as they are in a checkout; a published package holds only their JavaScript.
+function load(module) {
+  const source = new URL(`src/${module}.ts`, here);
+  return import(existsSync(source) ? source.href : new URL(`dist/${module}.js`, here).href);
 }
 
 async function runWithBundledNode() {
@@ -43,7 +71,9 @@ async function runWithBundledNode() {
     );
     process.exit(2);
   }
-  const child = spawn(binary, [fileURLToPath(import.meta.url), ...args], { stdio: 'inherit' });
+  const child = spawn(binary, [process.argv[1] ?? fileURLToPath(import.meta.url), ...args], {
+    stdio: 'inherit',
+  });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'])
     process.on(signal, () => child.kill(signal));
   child.on('exit', (code, signal) => {

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
-import type { CloudPlugin } from '../credentials/cloud/plugin-names.ts';
 import { EXIT, UsageError } from './exit.ts';
 import { interruptible } from './_options.ts';
+import { runPlugin } from './run-plugin.ts';
 
 /** The plug-ins' own arguments go through untouched. */
 export function command(): Command {
@@ -43,19 +43,6 @@ export function command(): Command {
       },
     );
   return plugins;
-}
-
-/** Runs one plug-in of this process; the launcher calls it directly for the plug-ins' own program names. */
-export async function runPlugin(plugin: CloudPlugin, args: readonly string[]): Promise<number> {
-  const { runCloudPlugin } = await import('../credentials/cloud/run-cloud-plugin.ts');
-  return runCloudPlugin(plugin, {
-    arguments: args,
-    environment: process.env,
-    stdin: process.stdin,
-    stdout: (text) => process.stdout.write(text),
-    stderr: (text) => process.stderr.write(text),
-    signal: interruptible(),
-  });
 }
 
 async function testPlugins(

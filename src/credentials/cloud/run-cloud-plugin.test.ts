@@ -130,7 +130,7 @@ test('a node runs the plug-in under the name that its configuration has and pull
   aws.authorization = { authorizationData: [{ authorizationToken, expiresAt: Date.now() / 1000 + 43_200 }] };
   const binDirectory = await mkdtemp(join(tmpdir(), 'drayage-node-'));
   t.after(() => rm(binDirectory, { recursive: true, force: true }));
-  const script = await publishedPlugin(binDirectory, 'ecr');
+  const script = await publishedPlugin(join(binDirectory, 'package'), 'ecr');
   const start = `#!/bin/sh\nexec '${process.execPath}' '${script}' "$@"\n`;
   await writeFile(join(binDirectory, 'ecr-credential-provider'), start, { mode: 0o755 });
   const configPath = join(binDirectory, 'config.yaml');
