@@ -10,6 +10,9 @@ const SILENCE_MS = 120_000;
 /** Longest time for request headers: real clients send them at once. */
 const HEADERS_MS = 30_000;
 
+/** How often connections that have become idle are closed while the registry closes. */
+const IDLE_LOOK_MS = 100;
+
 /** PEM of a certificate with its chain, and of its key. */
 export interface TlsPair {
   readonly cert: string | Buffer;
@@ -43,7 +46,10 @@ export async function listenRegistry(
     },
     close: async (graceMs) => {
       const cut = setTimeout(() => app.server.closeAllConnections(), graceMs);
+      // A connection whose request ends while we close would stay for the next one.
+      const sweep = setInterval(() => app.server.closeIdleConnections(), IDLE_LOOK_MS);
       await app.close();
+      clearInterval(sweep);
       clearTimeout(cut);
       await server.idle();
     },

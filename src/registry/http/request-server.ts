@@ -54,7 +54,8 @@ export class RequestServer {
       response.destroy();
     }
     const seconds = (performance.now() - started) / 1000;
-    const sent = Number(response.getHeader('content-length') ?? 0);
+    const hasBody = message.method !== 'HEAD' && status !== 304 && status !== 499;
+    const sent = hasBody ? Number(response.getHeader('content-length') ?? 0) : 0;
     const received = Number(message.headers['content-length'] ?? 0);
     metrics.end(trail.kind, status, seconds, { sent, received });
     const { id, method, path, account, kind } = trail;

@@ -159,6 +159,23 @@ describe('service-account tokens', () => {
     assert.equal((await registry.send('GET', '/v2/other/x/tags/list', { bearer })).status, 403);
   });
 
+  test('a cluster whose keys cannot be had makes it 503, and keys that were had before go on', async (t) => {
+    const { issuer, token } = await cluster();
+    let down = true;
+    const keys: TokenIssuer['keys'] = (signal) => {
+      if (down) throw new Error('connection refused');
+      return issuer.keys(signal);
+    };
+    const { served: registry, clock } = await served(t, { ...issuer, keys });
+    const basic = `x:${await token({ exp: START / 1000 + 86_400 })}`;
+    assert.equal(await scopeOf(registry, basic, ''), 503);
+    down = false;
+    assert.equal(await scopeOf(registry, basic, ''), '');
+    down = true;
+    await clock.advance(3_600_000);
+    assert.equal(await scopeOf(registry, basic, ''), '');
+  });
+
   test('invented key IDs do not make the registry fetch keys again and again', async (t) => {
     const { issuer, token, fetched } = await cluster();
     const { served: registry, clock } = await served(t, issuer);

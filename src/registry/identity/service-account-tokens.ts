@@ -9,6 +9,7 @@ import {
 } from 'jose';
 import type { Clock } from '../../base/clock.ts';
 import { SingleFlight } from '../../base/single-flight.ts';
+import { RegistryError } from '../registry-error.ts';
 import { globMatcher } from '../glob.ts';
 import type { Grant, Role } from './identity.ts';
 import type { AccountSource, KnownAccount } from './login.ts';
@@ -89,7 +90,11 @@ export class ServiceAccountTokens implements AccountSource {
     } catch (error) {
       // A token that is not good is a wrong password; keys that cannot be had are a fault to be seen.
       if (error instanceof errors.JOSEError) return undefined;
-      throw error;
+      throw new RegistryError('UNAVAILABLE', `keys of token issuer "${issuer.issuer}" cannot be had`, {
+        cause: error,
+        retryable: true,
+        headers: { 'Retry-After': '10' },
+      });
     }
   }
 }
