@@ -35,6 +35,13 @@ export type SyncOutcome =
   | { readonly kind: 'ended' }
   | { readonly kind: 'failed'; readonly error: string; readonly retryAt?: number };
 
+/** Why a Pod must go, or may not come. */
+export interface Eviction {
+  readonly reason: string;
+  readonly message: string;
+  readonly graceSeconds: number;
+}
+
 export interface PodSyncerOptions {
   readonly runtime: RuntimeService;
   readonly runtimeName: string;
@@ -90,13 +97,22 @@ export class PodSyncer {
   /** Ends whatever runs of a Pod and reports how it ended. */
   async terminate(given: Pod, graceSeconds: number | undefined, signal: AbortSignal): Promise<void> {
     const uid = podUid(given);
-    const pod = this.#withKnownStatus(given);
+    const pod = given.status?.phase === 'Failed' ? given : this.#withKnownStatus(given);
     let running = await readRuntimePod(this.#options.runtime, uid, signal);
     await this.#report(pod, running, {});
     this.#options.probes.keepOnly(uid, new Set());
     await this.#options.killer.killPod(pod, running, graceSeconds ?? graceOf(pod), signal);
     running = await readRuntimePod(this.#options.runtime, uid, signal);
-    await this.#report(this.#withKnownStatus(given), running, { ended: true });
+    await this.#report(this.#withKnownStatus(pod), running, { ended: true });
+  }
+
+  /** Ends a Pod for good: it has failed, for a reason that is not its own. */
+  async evict(given: Pod, eviction: Eviction, signal: AbortSignal): Promise<void> {
+    const { reason, message, graceSeconds } = eviction;
+    this.#options.statuses.track(given);
+    const pod = this.#withKnownStatus(given);
+    const status: PodStatus = { ...pod.status, phase: 'Failed', reason, message };
+    await this.terminate({ ...pod, status }, graceSeconds, signal);
   }
 
   /** Forgets a Pod that is gone from the API: containers, volumes, logs. */

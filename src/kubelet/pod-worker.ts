@@ -5,7 +5,7 @@ import { isApiError } from '../kube/client/kube-api-error.ts';
 import type { Pod } from '../kube/pod.ts';
 import type { Logger } from '../observe/logger.ts';
 import { podNamespace, podUid } from './pod-reference.ts';
-import type { PodSyncer, SyncOutcome } from './pod-syncer.ts';
+import type { Eviction, PodSyncer, SyncOutcome } from './pod-syncer.ts';
 import { PODS, type StatusManager } from './status-manager.ts';
 
 /** Time to the next look at a Pod that is fine, and at one that failed; each is stretched by up to half. The kubelet's values. */
@@ -37,14 +37,17 @@ export class PodWorker {
   #state: 'syncing' | 'ended' = 'syncing';
   #removed = false;
   #deletedFromApi = false;
+  #eviction: Eviction | undefined;
   #woken = false;
   #interrupt = new AbortController();
   #sleep = new AbortController();
   readonly #done: Promise<void>;
 
-  constructor(pod: Pod, options: PodWorkerOptions) {
+  /** @param refused ends the Pod before it begins */
+  constructor(pod: Pod, options: PodWorkerOptions, refused?: Eviction) {
     this.uid = podUid(pod);
     this.#pod = pod;
+    this.#eviction = refused;
     this.#options = options;
     this.#done = this.#run();
   }
@@ -71,6 +74,14 @@ export class PodWorker {
   /** The Pod is gone from the API: end and forget it. */
   deleted(): void {
     this.#deletedFromApi = true;
+    this.#interrupt.abort();
+    this.wake();
+  }
+
+  /** Ends the Pod for good; only the first call counts. */
+  evict(eviction: Eviction): void {
+    if (this.#eviction !== undefined || this.#state === 'ended') return;
+    this.#eviction = eviction;
     this.#interrupt.abort();
     this.wake();
   }
@@ -128,6 +139,11 @@ export class PodWorker {
       return BACKOFF_MS;
     }
     if (this.#state === 'ended') return RESYNC_MS;
+    if (this.#eviction !== undefined) {
+      await syncer.evict(this.#pod, this.#eviction, signal);
+      this.#state = 'ended';
+      return RESYNC_MS;
+    }
     const outcome = await syncer.sync(this.#pod, signal);
     if (outcome.kind === 'ended') {
       await syncer.terminate(this.#pod, undefined, signal);

@@ -2,15 +2,21 @@ import type { Informer } from '../kube/client/kube-client.ts';
 import type { Pod } from '../kube/pod.ts';
 import type { RuntimeService } from '../runtime/runtime-service.ts';
 import { podUid } from './pod-reference.ts';
+import type { Eviction } from './pod-syncer.ts';
 import { PodWorker, type PodWorkerOptions } from './pod-worker.ts';
+
+export interface PodWorkersOptions extends Omit<PodWorkerOptions, 'gone'> {
+  /** Says why a Pod that is new here may not run; undefined lets it. */
+  readonly refuse: (pod: Pod) => Eviction | undefined;
+}
 
 /** Gives each Pod of the node a worker and tells it what happens. */
 export class PodWorkers {
-  readonly #options: Omit<PodWorkerOptions, 'gone'>;
+  readonly #options: PodWorkersOptions;
   readonly #workers = new Map<string, PodWorker>();
   #stopped = false;
 
-  constructor(options: Omit<PodWorkerOptions, 'gone'>) {
+  constructor(options: PodWorkersOptions) {
     this.#options = options;
   }
 
@@ -39,6 +45,11 @@ export class PodWorkers {
     return this.#workers.has(uid);
   }
 
+  /** Ends a Pod for good. */
+  evict(uid: string, eviction: Eviction): void {
+    this.#workers.get(uid)?.evict(eviction);
+  }
+
   /** Returns the Pods that are worked on. */
   pods(): Pod[] {
     return [...this.#workers.values()].map((worker) => worker.pod);
@@ -50,12 +61,18 @@ export class PodWorkers {
   }
 
   #add(pod: Pod): void {
-    const worker = new PodWorker(pod, {
-      ...this.#options,
-      gone: (uid) => {
-        if (this.#workers.get(uid) === worker) this.#workers.delete(uid);
+    // One that has begun before is not new, although this agent may be.
+    const refused = pod.status?.startTime === undefined ? this.#options.refuse(pod) : undefined;
+    const worker = new PodWorker(
+      pod,
+      {
+        ...this.#options,
+        gone: (uid) => {
+          if (this.#workers.get(uid) === worker) this.#workers.delete(uid);
+        },
       },
-    });
+      refused,
+    );
     this.#workers.set(worker.uid, worker);
   }
 }

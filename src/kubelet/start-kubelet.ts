@@ -15,13 +15,21 @@ import type { EventRecorder, ImageManager } from './ensure-image.ts';
 import { HookRunner } from './lifecycle-hooks.ts';
 import { readMachineFacts } from './node/machine-facts.ts';
 import { NodeAgent } from './node/node-agent.ts';
-import { DEFAULT_MAX_IMAGES, nodeImages, type NodeImage } from './node/node-images.ts';
+import { imagesInUse } from './images-in-use.ts';
+import type { EvictionThreshold } from './images/eviction-thresholds.ts';
+import { ImageGarbageCollector } from './images/image-gc.ts';
+import type { ImageGcPolicy } from './images/image-gc-policy.ts';
+import { imageFilesystemStats } from './images/image-filesystem.ts';
+import { IMAGE_LIST_PERIOD, readNodeImages } from './images/read-node-images.ts';
+import { DEFAULT_MAX_IMAGES, type NodeImage } from './node/node-images.ts';
+import { NodePressure } from './node/node-pressure.ts';
+import { observeResources } from './node/observe-resources.ts';
 import type { NodeFacts } from './node/node-object.ts';
 import { apiObjects, type ObjectSource } from './object-source.ts';
 import { removeOrphans } from './orphans.ts';
 import { PodKiller } from './pod-killer.ts';
 import { PodPaths } from './pod-paths.ts';
-import { podUid } from './pod-reference.ts';
+import { podEventObject, podUid } from './pod-reference.ts';
 import { PodSyncer } from './pod-syncer.ts';
 import { PodWorkers } from './pod-workers.ts';
 import { ProbeManager } from './probes/probe-manager.ts';
@@ -34,8 +42,13 @@ import { TerminationMessages } from './termination-message.ts';
 import { ServiceAccountTokens } from './volumes/service-account-tokens.ts';
 import { VolumeManager } from './volumes/volume-manager.ts';
 
-/** How long the list of images in the node's status may be old (rule 13.1). */
-const IMAGES_MS = 30_000;
+/** Removes no image by itself (rule 11.6: 100 per cent and no age switch clean-up off). */
+const KEEP_IMAGES: ImageGcPolicy = {
+  highThresholdPercent: 100,
+  lowThresholdPercent: 100,
+  minAge: 120_000,
+  maxAge: 0,
+};
 
 export interface KubeletOptions {
   readonly client: KubeClient;
@@ -58,6 +71,14 @@ export interface KubeletOptions {
   readonly clusterEnv?: Readonly<Record<string, string>>;
   readonly maxNodeImages?: number;
   readonly objects?: ObjectSource;
+  /** Clean-up of images; absent: images stay until eviction needs their space. */
+  readonly imageGc?: {
+    readonly policy: ImageGcPolicy;
+    readonly afterSpacePass?: (present: ReadonlySet<string>, startedAt: number) => Promise<void>;
+  };
+  /** When the node counts as short of something (`parseEvictionThresholds`); absent: never, as befits a machine with other work too. */
+  readonly evictionThresholds?: readonly EvictionThreshold[];
+  readonly evictionTransitionPeriod?: number;
   readonly clock?: Clock;
   readonly logger?: Logger;
   readonly random?: () => number;
@@ -147,6 +168,48 @@ export async function startKubelet(options: KubeletOptions, signal: AbortSignal)
     clock,
     logger,
     random: options.random ?? Math.random,
+    refuse: (pod) => {
+      const refusal = pressure.refusal(pod);
+      if (refusal === undefined) return undefined;
+      recorder.event(podEventObject(pod), 'Warning', refusal.reason, refusal.message);
+      return { reason: refusal.reason, message: `Pod was rejected: ${refusal.message}`, graceSeconds: 0 };
+    },
+  });
+  const nodeObject = { apiVersion: 'v1', kind: 'Node', name: nodeName, uid: nodeName };
+  const collector = new ImageGarbageCollector({
+    imageService: options.images,
+    policy: options.imageGc?.policy ?? KEEP_IMAGES,
+    imagesInUse: (signal) => imagesInUse(runtime, signal),
+    space: (signal) => imageFilesystemStats(options.images, signal),
+    clock,
+    recorder,
+    node: nodeObject,
+    ...(options.imageGc?.afterSpacePass === undefined
+      ? {}
+      : { afterSpacePass: options.imageGc.afterSpacePass }),
+    log: (message) => logger.warn({}, message),
+  });
+  const pressure = new NodePressure({
+    thresholds: options.evictionThresholds ?? [],
+    ...(options.evictionTransitionPeriod === undefined
+      ? {}
+      : { transitionPeriod: options.evictionTransitionPeriod }),
+    observe: (signal) => observeResources(root, options.images, signal),
+    removeUnusedImages: (signal) => collector.deleteUnused(signal),
+    pods: () => workers.pods(),
+    evict: (pod, message, graceSeconds) => {
+      recorder.event(podEventObject(pod), 'Warning', 'Evicted', message);
+      workers.evict(podUid(pod), { reason: 'Evicted', message, graceSeconds });
+    },
+    recorder,
+    node: nodeObject,
+    clock,
+    logger,
+    changed: () => {
+      node.refresh(alive).catch((error: unknown) => {
+        if (!alive.aborted) logger.warn({ error: messageOf(error) }, 'cannot update node status');
+      });
+    },
   });
 
   const server =
@@ -166,7 +229,11 @@ export async function startKubelet(options: KubeletOptions, signal: AbortSignal)
       machine,
       runtimeVersion: `${runtimeName}://${runtimeVersion}`,
       images: await nodeImageCache(signal),
-      pressures: { memory: false, disk: false, pid: false },
+      pressures: {
+        memory: pressure.has('MemoryPressure'),
+        disk: pressure.has('DiskPressure'),
+        pid: pressure.has('PIDPressure'),
+      },
       now: clock.now(),
     }),
   });
@@ -194,6 +261,8 @@ export async function startKubelet(options: KubeletOptions, signal: AbortSignal)
     await pods.synced();
     workers.follow(pods);
     running.push(node.run(alive), rotation.run(alive), workers.followRuntime(runtime, alive));
+    running.push(collector.run(alive));
+    if ((options.evictionThresholds ?? []).length > 0) running.push(pressure.run(alive));
     const known = new Set(pods.values().map(podUid));
     running.push(
       removeOrphans(
@@ -219,15 +288,11 @@ function cachedImages(
   let listedAt = -Infinity;
   let images: readonly NodeImage[] = [];
   return async (signal) => {
-    if (clock.now() - listedAt < IMAGES_MS) return images;
-    try {
-      const list = await options.images.listImages(undefined, signal);
-      images = nodeImages(list, options.maxNodeImages ?? DEFAULT_MAX_IMAGES);
-    } catch (error) {
-      signal.throwIfAborted();
-      logger.warn({ error: messageOf(error) }, 'error getting image list');
-      images = [];
-    }
+    if (clock.now() - listedAt < IMAGE_LIST_PERIOD) return images;
+    const max = options.maxNodeImages ?? DEFAULT_MAX_IMAGES;
+    const result = await readNodeImages(options.images, max, signal);
+    if (result.error !== undefined) logger.warn({}, result.error);
+    images = result.images;
     listedAt = clock.now();
     return images;
   };

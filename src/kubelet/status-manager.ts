@@ -57,14 +57,15 @@ export class StatusManager {
     return this.#entries.get(uid)?.last;
   }
 
-  /** Takes a status; equal ones cost nothing. */
+  /** Remembers what the API server has of a Pod that is new here. */
+  track(pod: Pod): void {
+    this.#entryOf(pod);
+  }
+
+  /** Takes a status; equal ones cost nothing. A Pod that is new here is taken to be as the API server has it. */
   set(pod: Pod, status: PodStatus): void {
     const uid = podUid(pod);
-    let entry = this.#entries.get(uid);
-    if (entry === undefined) {
-      entry = { waiting: [], written: pod.status, last: pod.status ?? {}, running: undefined };
-      this.#entries.set(uid, entry);
-    }
+    const entry = this.#entryOf(pod);
     if (isDeepStrictEqual(plain(entry.last), plain(status))) return;
     entry.last = status;
     if (entry.waiting.length >= MAX_WAITING) entry.waiting.pop();
@@ -85,6 +86,16 @@ export class StatusManager {
     const entry = this.#entries.get(uid);
     if (entry !== undefined) entry.waiting.length = 0;
     this.#entries.delete(uid);
+  }
+
+  #entryOf(pod: Pod): Entry {
+    const uid = podUid(pod);
+    let entry = this.#entries.get(uid);
+    if (entry === undefined) {
+      entry = { waiting: [], written: pod.status, last: pod.status ?? {}, running: undefined };
+      this.#entries.set(uid, entry);
+    }
+    return entry;
   }
 
   async #drain(uid: string, entry: Entry): Promise<void> {

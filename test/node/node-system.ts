@@ -14,6 +14,7 @@ import type { Pod } from '../../src/kube/pod.ts';
 import { findKind } from '../../src/kube/resources.ts';
 import { createEventRecorder } from '../../src/kubelet/event-recorder.ts';
 import { NodeImageManager } from '../../src/kubelet/images/image-manager.ts';
+import { parseEvictionThresholds } from '../../src/kubelet/images/eviction-thresholds.ts';
 import { PulledImages } from '../../src/kubelet/images/pulled-images.ts';
 import { DEFAULT_IMAGE_SETTINGS } from '../../src/kubelet/images/settings.ts';
 import { apiObjects } from '../../src/kubelet/object-source.ts';
@@ -61,6 +62,7 @@ export interface NodeSystemOptions {
   readonly image?: ImageRunConfig;
   readonly clock?: Clock;
   readonly launcher?: 'runc' | 'unshare';
+  readonly evictionHard?: Readonly<Record<string, string>>;
 }
 
 /** Starts it, hands it to `use`, and takes everything away again. */
@@ -160,6 +162,9 @@ export async function withNodeSystem(
         objects,
         clock,
         random: () => 0,
+        ...(options.evictionHard === undefined
+          ? {}
+          : { evictionThresholds: parseEvictionThresholds({ evictionHard: options.evictionHard }) }),
         endpoint: { host: '127.0.0.1', port: 0, tls: { ...nodeCert, ca: pki.ca.cert } },
       },
       signal,
@@ -212,7 +217,7 @@ export async function withNodeSystem(
             apiVersion: 'v1',
             kind: 'Pod',
             metadata: { name, namespace: 'default' },
-            spec: { terminationGracePeriodSeconds: 1, nodeName: NODE, ...spec },
+            spec: { terminationGracePeriodSeconds: 1, ...spec },
           },
           signal,
         ),

@@ -1,0 +1,166 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Clock } from '../../base/clock.ts';
+import { messageOf } from '../../base/coded-error.ts';
+import type { Pod } from '../../kube/pod.ts';
+import type { Logger } from '../../observe/logger.ts';
+import type { EventObject, EventRecorder } from '../ensure-image.ts';
+import {
+  evictionMessage,
+  HARD_EVICTION_GRACE_SECONDS,
+  reclaimSteps,
+  refusalUnderPressure,
+  thresholdMetEvent,
+} from '../images/eviction-action.ts';
+import {
+  CALM,
+  evictionRound,
+  EVICTION_PERIOD,
+  metThresholds,
+  withContainerfs,
+  type EvictionState,
+  type NodePressure as Pressure,
+} from '../images/eviction-state.ts';
+import type { EvictionThreshold } from '../images/eviction-thresholds.ts';
+import type { ResourceReport } from './observe-resources.ts';
+
+/** Priority from which on a Pod is critical: it is never evicted or refused. @see Kubernetes, scheduling.SystemCriticalPriority */
+const CRITICAL_PRIORITY = 2_000_000_000;
+
+export interface NodePressureOptions {
+  readonly thresholds: readonly EvictionThreshold[];
+  readonly transitionPeriod?: number;
+  readonly observe: (signal: AbortSignal) => Promise<ResourceReport>;
+  /** Removes every unused image (rule 11.17). */
+  readonly removeUnusedImages: (signal: AbortSignal) => Promise<void>;
+  readonly pods: () => readonly Pod[];
+  /** Ends a Pod with phase Failed and this message. */
+  readonly evict: (pod: Pod, message: string, graceSeconds: number) => void;
+  readonly recorder: EventRecorder;
+  readonly node: EventObject;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Called when a condition came or went. */
+  readonly changed: () => void;
+}
+
+/** Watches what runs short on the node, and gives back images, then Pods, one a round (rules 11.19 to 11.31). */
+export class NodePressure {
+  readonly #options: NodePressureOptions;
+  #state: EvictionState = CALM;
+  #conditions: readonly Pressure[] = [];
+  #thresholds: readonly EvictionThreshold[];
+  #layout: ResourceReport['layout'] | undefined;
+
+  constructor(options: NodePressureOptions) {
+    this.#options = options;
+    this.#thresholds = options.thresholds;
+  }
+
+  has(condition: Pressure): boolean {
+    return this.#conditions.includes(condition);
+  }
+
+  /** Says why a Pod that comes now is refused; undefined lets it in (rule 11.31). */
+  refusal(pod: Pod): { readonly reason: string; readonly message: string } | undefined {
+    return refusalUnderPressure(this.#conditions, {
+      critical: isCritical(pod),
+      bestEffort: (pod.status?.qosClass ?? 'BestEffort') === 'BestEffort',
+    });
+  }
+
+  /** Looks every ten seconds until the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.round(signal).catch((error: unknown) => {
+        if (!signal.aborted)
+          this.#options.logger.warn({ error: messageOf(error) }, 'cannot judge the node’s resources');
+      });
+      await this.#options.clock.sleep(EVICTION_PERIOD, signal).catch(() => undefined);
+    }
+  }
+
+  /** Looks once and does what is due. */
+  async round(signal: AbortSignal): Promise<void> {
+    const { clock, recorder, node } = this.#options;
+    const report = await this.#options.observe(signal);
+    this.#adaptTo(report.layout);
+    const round = evictionRound(
+      this.#state,
+      this.#thresholds,
+      report.observations,
+      clock.now(),
+      this.#options.transitionPeriod,
+    );
+    this.#state = round.state;
+    if (!isDeepStrictEqual(this.#conditions, round.conditions)) {
+      this.#conditions = round.conditions;
+      this.#options.changed();
+    }
+    const threshold = round.actOn;
+    if (threshold === undefined) return;
+    const { reason, message } = thresholdMetEvent(threshold.signal);
+    recorder.event(node, 'Warning', reason, message);
+    if (await this.#reclaim(threshold, report, signal)) return;
+    this.#evictOne(threshold, report);
+  }
+
+  /** Values stay the same objects from round to round, because time is kept for each. */
+  #adaptTo(layout: ResourceReport['layout']): void {
+    if (layout === this.#layout) return;
+    this.#layout = layout;
+    this.#thresholds = withContainerfs(this.#options.thresholds, layout, (message) =>
+      this.#options.logger.warn({}, message),
+    );
+  }
+
+  /** Gives back what nobody needs; true when that was enough (rule 11.29). */
+  async #reclaim(
+    threshold: EvictionThreshold,
+    report: ResourceReport,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    // Ended containers are removed with each restart already: images are what can be given back.
+    if (!reclaimSteps(threshold.signal, report.layout).includes('unused-images')) return false;
+    await this.#options.removeUnusedImages(signal).catch((error: unknown) => {
+      signal.throwIfAborted();
+      this.#options.logger.warn({ error: messageOf(error) }, 'cannot remove unused images');
+    });
+    const { observations } = await this.#options.observe(signal);
+    return metThresholds([threshold], observations, true).length === 0;
+  }
+
+  #evictOne(threshold: EvictionThreshold, report: ResourceReport): void {
+    const victim = rank(this.#options.pods())[0];
+    const observed = report.observations.get(threshold.signal);
+    if (victim === undefined || observed === undefined) return;
+    const grace =
+      threshold.gracePeriod === 0
+        ? HARD_EVICTION_GRACE_SECONDS
+        : (victim.spec.terminationGracePeriodSeconds ?? 30);
+    this.#options.evict(victim, evictionMessage(threshold, observed), grace);
+  }
+}
+
+/** Orders Pods by who goes first: those that promise least about their needs, then the least important, then the newest. */
+function rank(pods: readonly Pod[]): Pod[] {
+  const qos = (pod: Pod): number =>
+    ['BestEffort', 'Burstable', 'Guaranteed'].indexOf(pod.status?.qosClass ?? 'BestEffort');
+  return pods
+    .filter(
+      (pod) =>
+        !isCritical(pod) &&
+        pod.metadata.deletionTimestamp === undefined &&
+        pod.status?.phase !== 'Succeeded' &&
+        pod.status?.phase !== 'Failed',
+    )
+    .sort(
+      (a, b) =>
+        qos(a) - qos(b) ||
+        (a.spec.priority ?? 0) - (b.spec.priority ?? 0) ||
+        (b.metadata.creationTimestamp ?? '').localeCompare(a.metadata.creationTimestamp ?? ''),
+    );
+}
+
+function isCritical(pod: Pod): boolean {
+  return (pod.spec.priority ?? 0) >= CRITICAL_PRIORITY;
+}
