@@ -265,15 +265,14 @@ export function unknownResource(): StatusError {
   return failure(404, 'NotFound', 'the server could not find the requested resource', {});
 }
 
-/** Makes the answer of a completed delete. */
-export function deleted(resource: GroupResource, name: string, uid: string): Status {
+/** Makes the answer of a completed delete; unlike other answers it carries no code. */
+export function deleted(resource: GroupResource, name: string, uid: string): Omit<Status, 'code'> {
   return {
     kind: 'Status',
     apiVersion: 'v1',
     metadata: {},
     status: 'Success',
     details: { ...resourceDetails(resource, name), uid },
-    code: 200,
   };
 }
 
