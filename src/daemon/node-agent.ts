@@ -88,7 +88,7 @@ export async function startNode(options: NodeOptions, signal: AbortSignal): Prom
         secrets: pullSecrets,
         nodeFiles: new NodeFiles({ rootDirectory: root, clock }),
       }),
-      records,
+      records: settings.verifyPulledImages ? records : undefined,
       recorder,
       clock,
       settings,

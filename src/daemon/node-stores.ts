@@ -54,12 +54,7 @@ export async function openNodeStores(options: NodeStoresOptions): Promise<NodeSt
     remote,
     content,
     images,
-    unpacker: {
-      isUnpacked: (diffId) => layers.isUnpacked(diffId),
-      unpack: async (layer, diffId, signal) => {
-        await layers.unpack(layer, diffId, signal);
-      },
-    },
+    unpacker: layers,
     records,
     ...(options.platform === undefined ? {} : { platform: options.platform }),
   });

@@ -55,6 +55,8 @@ const STRANGERS: readonly (readonly [string, string])[] = [
 /** The folders that may import a package. One folder a package, but for servers' frameworks, clients and formats. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   '@clack/prompts': ['cli'],
+  '@grpc/grpc-js': ['cri'],
+  '@grpc/proto-loader': ['cri'],
   bcryptjs: ['registry'],
   commander: ['cli'],
   fastify: ['registry', 'apiserver', 'kubelet'],

@@ -210,8 +210,8 @@ test('3.20 3.21 candidates are tried in order, stop at the first success and nev
   assert.deepEqual(
     b.runtime.pulls.map((pull) => pull.auth),
     [
-      { username: 'u', password: 'one' },
-      { username: 'u', password: 'two' },
+      { username: 'u', password: 'one', source: 'Secret demo/one' },
+      { username: 'u', password: 'two', source: 'Secret demo/two' },
     ],
   );
   b.runtime.pulls.length = 0;

@@ -18,7 +18,7 @@ export interface CandidateLookup {
 
 /** What goes to the runtime: user and password, nothing else (rule 6.22). */
 export function authOf(candidate: Candidate): AuthConfig {
-  return { username: candidate.username, password: candidate.password };
+  return { username: candidate.username, password: candidate.password, source: nameOf(candidate) };
 }
 
 export function nameOf(candidate: Candidate): string {
