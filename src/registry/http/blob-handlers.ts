@@ -1,6 +1,7 @@
 import { ContentError } from '../../content/content-error.ts';
 import type { Digest } from '../../oci/digest.ts';
 import { RegistryError } from '../registry-error.ts';
+import { blobUnknown } from '../unknown-content.ts';
 import type { Answer } from './answer.ts';
 import { contentAnswer, contentConditions, deleted } from './content-answer.ts';
 import type { Exchange, Service } from './exchange.ts';
@@ -55,11 +56,4 @@ export async function deleteBlob(
         detail: { digest },
       });
   }
-}
-
-/** Makes the 404 of a blob. */
-export function blobUnknown(digest: Digest, cause?: unknown): RegistryError {
-  const detail = { digest };
-  const options = cause === undefined ? { detail } : { detail, cause };
-  return new RegistryError('BLOB_UNKNOWN', 'blob unknown to registry', options);
 }

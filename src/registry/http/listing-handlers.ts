@@ -1,6 +1,6 @@
 import { jsonAnswer, type Answer } from './answer.ts';
 import type { Exchange, Service } from './exchange.ts';
-import { nameUnknown } from './manifest-handlers.ts';
+import { nameUnknown } from '../unknown-content.ts';
 import type { Page } from './request-target.ts';
 
 /** Names on one page at most, and when the client does not say: about 1 MiB of JSON. */

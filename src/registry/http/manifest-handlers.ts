@@ -3,6 +3,7 @@ import { digestOf, algorithmOf, type Digest } from '../../oci/digest.ts';
 import { reserveBlob } from '../commit-blob.ts';
 import { parseManifestDocument } from '../manifest-document.ts';
 import { tagProtection, type TagProtection } from '../policy.ts';
+import { nameUnknown } from '../unknown-content.ts';
 import { governingProject } from '../project-policies.ts';
 import { RegistryError } from '../registry-error.ts';
 import type { RegistryEvent } from '../webhooks/registry-event.ts';
@@ -143,13 +144,6 @@ async function manifestUnknown(
   if (!(await service.metadata.listing.hasRepository(repository))) return nameUnknown(repository);
   const detail = reference.by === 'tag' ? { tag: reference.tag } : { digest: reference.digest };
   return new RegistryError('MANIFEST_UNKNOWN', 'manifest unknown', { detail });
-}
-
-/** Makes the 404 of a repository. */
-export function nameUnknown(repository: string): RegistryError {
-  return new RegistryError('NAME_UNKNOWN', 'repository name not known to registry', {
-    detail: { name: repository },
-  });
 }
 
 function absentWarning(absent: number, children: number): string {

@@ -10,7 +10,7 @@ import { RemoteError } from '../../remote/remote-error.ts';
 import type { RepositorySession } from '../../remote/repository-session.ts';
 import { resolveReference } from '../../remote/resolve.ts';
 import { reserveBlob } from '../commit-blob.ts';
-import { blobUnknown } from '../http/blob-handlers.ts';
+import { blobUnknown } from '../unknown-content.ts';
 import type { RegistryMetrics } from '../http/registry-metrics.ts';
 import type { ManifestReference } from '../http/request-target.ts';
 import type { ManifestBytes } from '../manifest-bytes.ts';
