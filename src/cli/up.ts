@@ -1,8 +1,11 @@
+import { readFile } from 'node:fs/promises';
 import { Command, InvalidArgumentError } from 'commander';
-import { messageOf } from '../base/coded-error.ts';
+import { isSystemError, messageOf } from '../base/coded-error.ts';
+import { imageSettingsOf, parseKubeletConfiguration } from '../kubelet/images/configuration.ts';
+import type { ImageSettings } from '../kubelet/images/settings.ts';
 import { createLogger, type LogLevel } from '../observe/logger.ts';
 import { defaultRootPath, openStateRoot } from '../daemon/state-root.ts';
-import { startSystem, type System } from '../daemon/system.ts';
+import { startSystem, type System, type SystemOptions } from '../daemon/system.ts';
 import { EXIT, UsageError } from './exit.ts';
 import { Terminal } from './terminal.ts';
 
@@ -13,6 +16,9 @@ interface UpOptions {
   readonly apiPort?: number;
   readonly registryPort?: number;
   readonly enableAdmissionPlugins?: string;
+  readonly config?: string;
+  readonly imageCredentialProviderConfig?: string;
+  readonly imageCredentialProviderBinDir?: string;
   readonly logLevel: LogLevel;
 }
 
@@ -49,6 +55,15 @@ export function command(): Command {
       `admission plugins that are off by default, separated by commas: ${ADMISSION_PLUGINS.join(', ')}`,
     )
     .option(
+      '--config <file>',
+      'KubeletConfiguration whose fields about images the node follows: verification of credentials, rate, parallel pulls',
+    )
+    .option(
+      '--image-credential-provider-config <path>',
+      'configuration of credential-provider plug-ins, a file or a directory',
+    )
+    .option('--image-credential-provider-bin-dir <directory>', 'where the plug-ins’ programs lie')
+    .option(
       '--log-level <level>',
       `how much the servers tell on standard error: ${LOG_LEVELS.join(', ')}`,
       levelOf,
@@ -67,6 +82,7 @@ async function up(options: UpOptions): Promise<number> {
   }
   if (options.exit === true && options.tour !== true)
     throw new UsageError('--exit goes with --tour: without it there is nothing to end after');
+  const node = await nodeOptions(options);
   const started = performance.now();
   const terminal = new Terminal(process.stderr);
   const ending = new AbortController();
@@ -90,6 +106,7 @@ async function up(options: UpOptions): Promise<number> {
         ...(options.apiPort === undefined ? {} : { apiPort: options.apiPort }),
         ...(options.registryPort === undefined ? {} : { registryPort: options.registryPort }),
         admissionPlugins: pluginsOf(options.enableAdmissionPlugins),
+        node,
         logger: createLogger({ level: options.logLevel, name: 'dray' }),
         remark: (text) => terminal.line(`Note: ${text}`),
       },
@@ -119,6 +136,29 @@ async function up(options: UpOptions): Promise<number> {
     root.close();
     terminal.line('Stopped.');
   }
+}
+
+async function nodeOptions(options: UpOptions): Promise<NonNullable<SystemOptions['node']>> {
+  const { imageCredentialProviderConfig: configPath, imageCredentialProviderBinDir: binDirectory } = options;
+  if ((configPath === undefined) !== (binDirectory === undefined)) {
+    throw new UsageError(
+      '--image-credential-provider-config and --image-credential-provider-bin-dir go together',
+    );
+  }
+  return {
+    ...(options.config === undefined ? {} : { imageSettings: await readImageSettings(options.config) }),
+    ...(configPath === undefined || binDirectory === undefined
+      ? {}
+      : { credentialProviders: { configPath, binDirectory } }),
+  };
+}
+
+async function readImageSettings(file: string): Promise<ImageSettings> {
+  const text = await readFile(file, 'utf8').catch((error: unknown) => {
+    const reason = isSystemError(error, 'ENOENT') ? 'there is no such file' : messageOf(error);
+    throw new UsageError(`cannot read the kubelet configuration ${JSON.stringify(file)}: ${reason}`);
+  });
+  return imageSettingsOf(parseKubeletConfiguration(text));
 }
 
 /** Why everything ends: somebody asked for it. */

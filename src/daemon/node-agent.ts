@@ -3,11 +3,12 @@ import { systemClock } from '../base/clock.ts';
 import { messageOf } from '../base/coded-error.ts';
 import type { FileStore } from '../content/file-store.ts';
 import { NodeFiles } from '../credentials/node-files.ts';
+import { startCredentialProviders } from '../credentials/provider/start-credential-providers.ts';
 import type { KubeClient } from '../kube/client/kube-client.ts';
 import { createEventRecorder } from '../kubelet/event-recorder.ts';
 import { NodeImageManager } from '../kubelet/images/image-manager.ts';
 import { PulledImages } from '../kubelet/images/pulled-images.ts';
-import { DEFAULT_IMAGE_SETTINGS } from '../kubelet/images/settings.ts';
+import { DEFAULT_IMAGE_SETTINGS, type ImageSettings } from '../kubelet/images/settings.ts';
 import { apiObjects } from '../kubelet/object-source.ts';
 import { podCandidates, PodPullSecrets } from '../kubelet/pull-secrets-of-pod.ts';
 import { startKubelet } from '../kubelet/start-kubelet.ts';
@@ -16,6 +17,7 @@ import { hostPlatform } from '../oci/host-platform.ts';
 import { formatPlatform } from '../oci/platform.ts';
 import type { RemoteClient } from '../remote/remote-client.ts';
 import { createLocalRuntime, type LocalRuntime } from '../runtime/local-runtime.ts';
+import { apiServiceAccounts } from './api-service-accounts.ts';
 import { containerImageLookup } from './container-image-lookup.ts';
 import { openNodeStores } from './node-stores.ts';
 
@@ -28,8 +30,18 @@ export interface NodeOptions {
   readonly tls: { readonly cert: string; readonly key: string; readonly clientCa: string };
   /** Variables for every container: where the API is. */
   readonly clusterEnv: Readonly<Record<string, string>>;
+  /** How images are pulled, verified and kept; Kubernetes' defaults when absent. */
+  readonly imageSettings?: ImageSettings;
+  readonly credentialProviders?: CredentialProviderFiles;
   readonly logger: Logger;
   readonly remark: (text: string) => void;
+}
+
+/** Where the configuration and the programs of credential-provider plug-ins lie (rule 9.1). */
+export interface CredentialProviderFiles {
+  /** A file or a directory. */
+  readonly configPath: string;
+  readonly binDirectory: string;
 }
 
 /** A node of this machine, running. */
@@ -48,12 +60,22 @@ export async function startNode(options: NodeOptions, signal: AbortSignal): Prom
   const { root, logger, client, name } = options;
   const clock = systemClock;
   const platform = hostPlatform();
-  const settings = DEFAULT_IMAGE_SETTINGS;
+  const settings = options.imageSettings ?? DEFAULT_IMAGE_SETTINGS;
   const closers: (() => Promise<void>)[] = [];
   const close = async (): Promise<void> => {
     for (const each of closers.reverse().splice(0)) await each();
   };
   try {
+    const providers =
+      options.credentialProviders === undefined
+        ? undefined
+        : await startCredentialProviders({
+            ...options.credentialProviders,
+            clock,
+            serviceAccounts: apiServiceAccounts(client, clock),
+            observer: { failed: (provider, message) => logger.error({ provider }, message) },
+          });
+    if (providers !== undefined) closers.push(async () => providers.close());
     const stores = await openNodeStores({ root, logger });
     closers.push(() => stores.close());
     const runtime = await createLocalRuntime(
@@ -87,6 +109,7 @@ export async function startNode(options: NodeOptions, signal: AbortSignal): Prom
       candidates: podCandidates({
         secrets: pullSecrets,
         nodeFiles: new NodeFiles({ rootDirectory: root, clock }),
+        ...(providers === undefined ? {} : { providers }),
       }),
       records: settings.verifyPulledImages ? records : undefined,
       recorder,

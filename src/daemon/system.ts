@@ -7,7 +7,7 @@ import { HttpKubeClient } from '../kube/client/http-kube-client.ts';
 import type { Logger } from '../observe/logger.ts';
 import { writeKubeconfig } from './kubeconfig.ts';
 import { PortBook } from './listen-ports.ts';
-import { startNode, type NodeAgent } from './node-agent.ts';
+import { startNode, type NodeAgent, type NodeOptions } from './node-agent.ts';
 import { Pki } from './pki.ts';
 import { startRegistryService, trustRegistry, type RegistryService } from './registry-service.ts';
 import { openSigningKey } from './signing-key.ts';
@@ -26,6 +26,8 @@ export interface SystemOptions {
   readonly apiPort?: number;
   readonly registryPort?: number;
   readonly admissionPlugins: readonly PluginName[];
+  /** What a kubelet's configuration says of images and credential providers. */
+  readonly node?: Pick<NodeOptions, 'imageSettings' | 'credentialProviders'>;
   readonly logger: Logger;
   /** Told what the user should know: a port that was taken, a runtime that cannot be used. */
   readonly remark: (text: string) => void;
@@ -189,6 +191,7 @@ async function start(
   });
   const node = await startNode(
     {
+      ...options.node,
       name: machine,
       root: root.path,
       client: clientFor(identity, 'drayage-node'),
