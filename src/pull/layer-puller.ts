@@ -83,6 +83,20 @@ export class LayerPuller {
     }
   }
 
+  /**
+   * Makes sure that unpacked layers fit together, so that a hard link to nowhere fails the pull and not every container later.
+   *
+   * @throws PullError `UNPACK`
+   */
+  async fit(diffIds: readonly Digest[], signal: AbortSignal): Promise<void> {
+    try {
+      await this.#options.unpacker?.stack?.(diffIds, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      throw new PullError('UNPACK', `failed to extract layers: ${messageOf(error)}`, { cause: error });
+    }
+  }
+
   async #joinLayer(
     layer: Descriptor,
     diffId: Digest,

@@ -13,4 +13,10 @@ export interface LayerUnpacker {
   unpack(layer: Descriptor, diffId: Digest, signal: AbortSignal): Promise<unknown>;
   /** Unpacks a layer while it arrives, and commits its content; absent where that cannot be done. */
   openSink?(layer: Descriptor, diffId: Digest): Promise<LayerSink>;
+  /**
+   * Fits unpacked layers, base first, to each other; absent where they need not be.
+   *
+   * @throws when a layer needs a file below it that is not there
+   */
+  stack?(diffIds: readonly Digest[], signal: AbortSignal): Promise<unknown>;
 }

@@ -208,7 +208,9 @@ export class Puller {
     whole.enter('downloading');
     const config = parseImageConfig(await loadDocument(context, image.config, signal));
     checkLayers(config, image.layers.length);
-    for (const layer of image.layers) await lease.add(layer.digest);
+    // Leased before anybody looks whether they are there: a collection between that look and the record takes neither.
+    for (const { digest } of image.layers) await lease.add(digest);
+    for (const diffId of config.diffIds) await lease.add(diffId);
     // The first failure ends its siblings: nobody waits for layers of an image that cannot come to be.
     const stop = new AbortController();
     const work: LayerFlight = { ...flight, name, session, signal: AbortSignal.any([signal, stop.signal]) };
@@ -222,6 +224,7 @@ export class Puller {
           .toSorted((a, b) => b.layer.size - a.layer.size)
           .map(({ layer, diffId }) => this.#layers.bring(layer, diffId, work)),
       );
+      await this.#layers.fit(config.diffIds, work.signal);
       await images.put(
         {
           id: image.config.digest,
