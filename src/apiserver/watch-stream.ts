@@ -11,7 +11,6 @@ export class WatchStream implements WatchSink {
   readonly #response: ServerResponse;
   readonly #options: () => RepresentOptions;
   #sentColumns = false;
-  #isCorked = false;
 
   constructor(response: ServerResponse, options: () => RepresentOptions) {
     this.#response = response;
@@ -20,15 +19,6 @@ export class WatchStream implements WatchSink {
 
   send(frame: WatchFrame): boolean {
     if (this.#response.destroyed || this.#response.writableLength > MAX_WATCH_BUFFER) return false;
-    // Changes that were committed together leave together: one packet, and one encryption, for each watcher.
-    if (!this.#isCorked) {
-      this.#isCorked = true;
-      this.#response.cork();
-      queueMicrotask(() => {
-        this.#isCorked = false;
-        this.#response.uncork();
-      });
-    }
     this.#response.write(this.#line(frame));
     return true;
   }
