@@ -8,6 +8,7 @@ const BENCHES: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
   names: () => import('./names.ts'),
   explain: () => import('./explain.ts'),
   credentials: () => import('./credentials.ts'),
+  pull: () => import('./pull.ts'),
 };
 
 const args = process.argv.slice(2);
