@@ -8,7 +8,7 @@ export interface PullSecretFacts {
   readonly credentials: readonly { readonly registry: string; readonly hash: string }[];
 }
 
-export type SecretPracticeId = 'old-credential' | 'shared-credential' | 'plain-registry-key';
+export type SecretPracticeId = 'old-credential' | 'shared-credential' | 'plain-registry-key' | 'wildcard-key';
 
 export interface SecretFinding {
   readonly id: SecretPracticeId;
@@ -63,6 +63,15 @@ function judge(
         source,
         says: `the credential for ${registry} is also used in ${others.sort().join(', ')}`,
         fix: 'give each namespace a registry identity of its own',
+      });
+    }
+    if (/^[^/]*\*/.test(registry.replace(/^https?:\/\//i, ''))) {
+      findings.push({
+        id: 'wildcard-key',
+        severity: 'warning',
+        source,
+        says: `the credential under ${registry} is shown to every registry of that form`,
+        fix: 'name each registry that needs it',
       });
     }
     if (/^http:\/\//i.test(registry)) {

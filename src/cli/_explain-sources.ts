@@ -2,15 +2,25 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { NodeFiles } from '../credentials/node-files.ts';
 import { startCredentialProviders } from '../credentials/provider/start-credential-providers.ts';
-import type { ExplainSources } from '../doctor/explain-sources.ts';
+import { SourceError, type ExplainSources } from '../doctor/explain-sources.ts';
 import { HttpKubeClient } from '../kube/client/http-kube-client.ts';
 import { isApiError } from '../kube/client/kube-api-error.ts';
+import type { ListOptions } from '../kube/client/kube-client.ts';
 import { loadKubeconfig } from '../kube/client/kubeconfig.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { resources, type ResourceInfo } from '../kube/resources.ts';
 import type { Secret, ServiceAccount } from '../kube/secret.ts';
 import { ImageAllowlist } from '../kubelet/images/image-allowlist.ts';
 import { VERIFICATION_POLICIES } from '../kubelet/images/verification-policy.ts';
+import type { KnownTag } from '../admission/better-tag.ts';
+import { containersOf, findPodSpec } from '../admission/pod-template.ts';
+import type { Node } from '../kube/node.ts';
+import { parseNormalizedReference, ReferenceError, repositoryOf } from '../oci/reference.ts';
+import type { HostResolver, RegistryHost } from '../remote/host-config.ts';
+import { createHostResolver } from '../remote/hosts/create-host-resolver.ts';
+import { listTags } from '../remote/list-tags.ts';
+import { RemoteError } from '../remote/remote-error.ts';
+import { hostRoots, openRemote, userCredentials } from './_client-remote.ts';
 import { UsageError } from './exit.ts';
 
 export interface SourceOptions {
@@ -23,6 +33,7 @@ export interface SourceOptions {
   readonly imagePullCredentialsVerificationPolicy: string;
   readonly preloadedImagesVerificationAllowlist?: string;
   readonly enableAdmissionPlugins?: string;
+  readonly askRegistries?: boolean;
 }
 
 /** Facts for explanations, opened: dispose of them when done. */
@@ -56,11 +67,19 @@ export async function openExplainSources(
       '--image-credential-provider-config and --image-credential-provider-bin-dir go together',
     );
   }
-  const cluster =
-    options.context !== undefined || options.kubeconfig !== undefined ? await connect(options) : undefined;
+  const asked = options.context !== undefined || options.kubeconfig !== undefined;
+  const facts = asked ? await connect(options) : fromFiles(objects);
+  const registries = options.askRegistries === true ? askRegistries() : undefined;
   return {
-    ...(cluster ?? fromFiles(objects)),
-    ...(options.nodeFiles ? { nodeFiles: new NodeFiles({ rootDirectory: options.kubeletRootDir }) } : {}),
+    ...facts,
+    ...(registries === undefined ? {} : { tags: registries.tags }),
+    [Symbol.asyncDispose]: async () => {
+      await registries?.close();
+      await facts[Symbol.asyncDispose]();
+    },
+    ...(options.nodeFiles
+      ? { nodeFiles: new NodeFiles({ rootDirectory: options.kubeletRootDir }), hosts: rememberedHosts() }
+      : {}),
     ...(config === undefined || binDir === undefined
       ? {}
       : { providers: await startCredentialProviders({ configPath: config, binDirectory: binDir }) }),
@@ -71,8 +90,63 @@ export async function openExplainSources(
 
 type Facts = Pick<
   OpenSources,
-  'description' | 'namespace' | 'secret' | 'serviceAccount' | 'find' | typeof Symbol.asyncDispose
+  | 'description'
+  | 'namespace'
+  | 'secret'
+  | 'serviceAccount'
+  | 'knownSecrets'
+  | 'tags'
+  | 'find'
+  | typeof Symbol.asyncDispose
 >;
+
+/** Says how this machine reaches registries, reading the files once a registry: one answer is about one moment. */
+function rememberedHosts(): HostResolver {
+  const resolve = createHostResolver({ roots: hostRoots({}) });
+  const known = new Map<string, Promise<readonly RegistryHost[]>>();
+  return (registry) => {
+    const found = known.get(registry) ?? resolve(registry);
+    known.set(registry, found);
+    return found;
+  };
+}
+
+/** Lists tags at the registries, with the logins of whoever asks; one that refuses or is away has no tags to suggest. */
+function askRegistries(): { tags: NonNullable<ExplainSources['tags']>; close(): Promise<void> } {
+  const remote = openRemote({});
+  return {
+    tags: async (name, signal) => {
+      const { domain } = parseNormalizedReference(name);
+      const session = remote.repository(domain, name.slice(domain.length + 1), {
+        credentials: userCredentials({}, signal),
+      });
+      try {
+        return (await listTags(session, signal)).map((tag) => ({ name: tag }));
+      } catch (error) {
+        if (!(error instanceof RemoteError)) throw error;
+        process.stderr.write(`dray: no better tag is known: ${error.message}\n`);
+        return undefined;
+      }
+    },
+    close: () => remote.close(),
+  };
+}
+
+/** Reads the tags out of image names, by repository. */
+function tagsByRepository(images: Iterable<string>): ReadonlyMap<string, readonly KnownTag[]> {
+  const found = new Map<string, KnownTag[]>();
+  for (const image of images) {
+    try {
+      const reference = parseNormalizedReference(image);
+      if (reference.tag === undefined) continue;
+      const repository = repositoryOf(reference);
+      found.set(repository, [...(found.get(repository) ?? []), { name: reference.tag }]);
+    } catch (error) {
+      if (!(error instanceof ReferenceError)) throw error;
+    }
+  }
+  return found;
+}
 
 function fromFiles(objects: readonly KubeObject[]): Facts {
   const find = <T extends KubeObject>(kind: string, namespace: string, name: string): T | undefined =>
@@ -82,10 +156,21 @@ function fromFiles(objects: readonly KubeObject[]): Facts {
         object.metadata.name === name &&
         (object.metadata.namespace ?? namespace) === namespace,
     ) as T | undefined;
+  const secrets = objects
+    .filter((object): object is FileSecret => object.kind === 'Secret')
+    .map((secret) => withData(secret, secret.metadata.namespace ?? 'default'));
+  const images = objects.flatMap((object) => {
+    const spec = findPodSpec(object)?.spec;
+    return spec === undefined ? [] : containersOf(spec).map(({ container }) => container.image ?? '');
+  });
+  const tags = tagsByRepository(images);
   return {
     description: 'the files given',
     namespace: 'default',
-    secret: async (namespace, name) => withData(find<FileSecret>('Secret', namespace, name), namespace),
+    secret: async (namespace, name) =>
+      secrets.find(({ metadata }) => metadata.name === name && metadata.namespace === namespace),
+    knownSecrets: async () => secrets,
+    tags: async (repository) => tags.get(repository),
     serviceAccount: async (namespace, name) => find<ServiceAccount>('ServiceAccount', namespace, name),
     find: async () => undefined,
     [Symbol.asyncDispose]: async () => {},
@@ -95,8 +180,7 @@ function fromFiles(objects: readonly KubeObject[]): Facts {
 type FileSecret = Secret & { stringData?: Record<string, string> };
 
 /** A Secret in a file may carry plain values and no namespace, which the API would change and fill in. */
-function withData(secret: FileSecret | undefined, namespace: string): Secret | undefined {
-  if (secret === undefined) return undefined;
+function withData(secret: FileSecret, namespace: string): Secret {
   const encoded = Object.entries(secret.stringData ?? {}).map(([key, value]) => [
     key,
     Buffer.from(value).toString('base64'),
@@ -123,15 +207,54 @@ async function connect(options: SourceOptions): Promise<Facts> {
       return await client.get<T>(type, { namespace, name }, signal);
     } catch (error) {
       if (isApiError(error, 'NotFound')) return undefined;
+      if (
+        isApiError(error, 'Forbidden') &&
+        (type.resource === 'secrets' || type.resource === 'serviceaccounts')
+      )
+        throw new SourceError('FORBIDDEN', error.message, { cause: error });
       throw error;
     }
   };
+  /** What only warnings need: whoever may not list it gets fewer of them. */
+  const list = async <T extends KubeObject>(
+    type: ResourceInfo,
+    selection: ListOptions,
+    signal: AbortSignal,
+  ): Promise<readonly T[]> => {
+    try {
+      return (await client.list<T>(type, selection, signal)).items;
+    } catch (error) {
+      if (isApiError(error, 'Forbidden')) return [];
+      throw error;
+    }
+  };
+  const secrets = new Map<string, Promise<readonly Secret[]>>();
+  let tags: Promise<ReadonlyMap<string, readonly KnownTag[]>> | undefined;
   return {
     description: `the cluster at ${config.server}`,
     namespace: config.namespace ?? 'default',
     secret: (namespace, name, signal) => get<Secret>(resourceNamed('secrets'), namespace, name, signal),
     serviceAccount: (namespace, name, signal) =>
       get<ServiceAccount>(resourceNamed('serviceaccounts'), namespace, name, signal),
+    knownSecrets: (namespace, signal) => {
+      const listed =
+        secrets.get(namespace) ??
+        Promise.all(
+          ['kubernetes.io/dockerconfigjson', 'kubernetes.io/dockercfg'].map((type) =>
+            list<Secret>(resourceNamed('secrets'), { namespace, fieldSelector: `type=${type}` }, signal),
+          ),
+        ).then((lists) => lists.flat());
+      secrets.set(namespace, listed);
+      return listed;
+    },
+    tags: async (repository, signal) => {
+      tags ??= list<Node>(resourceNamed('nodes'), {}, signal).then((nodes) =>
+        tagsByRepository(
+          nodes.flatMap(({ status }) => (status?.images ?? []).flatMap(({ names }) => names ?? [])),
+        ),
+      );
+      return (await tags).get(repository);
+    },
     find: async (subject, namespace, signal) => {
       const [kind, name, more] = subject.split('/');
       if (kind === undefined || name === undefined || name === '' || more !== undefined) return undefined;

@@ -1,6 +1,8 @@
 import type { TraceStep } from '../base/trace.ts';
-import type { ImageExplanation } from '../doctor/explain-image.ts';
+import type { CaseDecision, ImageExplanation, ReferenceExplanation } from '../doctor/explain-image.ts';
 import type { ObjectExplanation } from '../doctor/explain-object.ts';
+import type { Warning } from '../doctor/explain-warnings.ts';
+import { renderDiagnosis } from '../oci/reference-diagnosis.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Prints explanations for people: a block for each image, each statement with the number of its rule. */
@@ -14,9 +16,13 @@ export function formatExplanations(
     if (lines.length > 0) lines.push('');
     if (explanation.kind !== '') {
       lines.push(terminal.style('bold', `${explanation.kind} ${explanation.namespace}/${explanation.name}`));
-      for (const step of explanation.trace) lines.push(`  ${statement(step, terminal)}`);
     }
+    if (explanation.kind !== '' || explanation.imagePullSecrets.length > 0 || verbose)
+      for (const step of explanation.trace) lines.push(`  ${statement(step, terminal)}`);
+    for (const problem of explanation.problems)
+      lines.push(`  ${'problem'.padEnd(15)}${terminal.style('red', problem)}`);
     for (const image of explanation.images) lines.push(...formatImage(image, terminal, verbose));
+    lines.push(...formatWarnings(explanation.warnings, terminal, (text) => `  ${text.padEnd(15)}`));
   }
   return `${lines.join('\n')}\n`;
 }
@@ -29,24 +35,61 @@ function formatImage(image: ImageExplanation, terminal: Terminal, verbose: boole
   ];
   const { reference } = image;
   if (reference.valid) lines.push(`${label('means')}${reference.normalized}  ${rule('1.10', terminal)}`);
-  else
-    lines.push(
-      `${label('means')}${terminal.style('red', `nothing: ${reference.error}`)}  ${rule('1.9', terminal)}`,
-    );
+  else lines.push(...formatRefusal(image.image, reference, terminal, label));
   lines.push(
     `${label('policy')}${image.policy.value}: ${image.policy.trace.map((step) => statement(step, terminal)).join('; ')}`,
   );
-  for (const [index, decision] of image.decisions.entries()) {
-    lines.push(
-      `${label(index === 0 ? 'decision' : '')}${decision.when} → ${terminal.style('bold', decision.outcome)}`,
-    );
-    for (const step of decision.trace) lines.push(`${label('')}  ${statement(step, terminal)}`);
-  }
+  lines.push(...formatDecisions(image.decisions, terminal, label));
   if (reference.valid) lines.push(...formatCredentials(image, terminal, verbose, label));
   for (const problem of image.problems) lines.push(`${label('problem')}${terminal.style('red', problem)}`);
-  for (const warning of image.warnings)
-    lines.push(`${label('warning')}${terminal.style('yellow', warning.says)} [${warning.id}]`);
+  lines.push(...formatWarnings(image.warnings, terminal, label));
   return lines;
+}
+
+/** Tells cases that are decided alike in one go. */
+function formatDecisions(
+  decisions: readonly CaseDecision[],
+  terminal: Terminal,
+  label: (text: string) => string,
+): string[] {
+  const lines: string[] = [];
+  for (const alike of Map.groupBy(decisions, ({ outcome, trace }) =>
+    JSON.stringify([outcome, trace]),
+  ).values()) {
+    for (const { when, outcome } of alike)
+      lines.push(
+        `${label(lines.length === 0 ? 'decision' : '')}${when} → ${terminal.style('bold', outcome)}`,
+      );
+    for (const step of alike[0]?.trace ?? []) lines.push(`${label('')}  ${statement(step, terminal)}`);
+  }
+  return lines;
+}
+
+/** Shows where a name goes wrong: the name once more, with carets under what is wrong in it. */
+function formatRefusal(
+  image: string,
+  { error, diagnosis }: Extract<ReferenceExplanation, { valid: false }>,
+  terminal: Terminal,
+  label: (text: string) => string,
+): string[] {
+  const lines = [`${label('means')}${terminal.style('red', `nothing: ${error}`)}  ${rule('1.9', terminal)}`];
+  if (diagnosis === undefined) return lines;
+  for (const line of renderDiagnosis(image, diagnosis).split('\n')) lines.push(`${label('')}${line}`);
+  if (diagnosis.suggestion !== undefined)
+    lines.push(`${label('')}perhaps ${terminal.style('bold', diagnosis.suggestion)} is meant`);
+  return lines;
+}
+
+function formatWarnings(
+  warnings: readonly Warning[],
+  terminal: Terminal,
+  label: (text: string) => string,
+): string[] {
+  return warnings.map(({ id, severity, about, says, fix }) => {
+    const where = about.startsWith('Secret ') ? `${about}: ` : '';
+    const text = severity === 'warning' ? terminal.style('yellow', `${where}${says}`) : `${where}${says}`;
+    return `${label(severity)}${text}: ${fix}  ${terminal.style('dim', `[${id}]`)}`;
+  });
 }
 
 function formatCredentials(

@@ -1,11 +1,12 @@
 import { Command } from 'commander';
 import { stringify } from 'yaml';
 import { explainObject, type ObjectExplanation } from '../doctor/explain-object.ts';
-import { explainImage } from '../doctor/explain-image.ts';
-import { explainPullPolicy } from '../admission/pull-policy.ts';
+import type { ExplainSources } from '../doctor/explain-sources.ts';
+import type { Pod } from '../kube/pod.ts';
 import { readManifestArguments } from './_manifest-arguments.ts';
 import { openExplainSources, type SourceOptions } from './_explain-sources.ts';
 import { formatExplanations } from './_explain-text.ts';
+import { interruptible } from './_options.ts';
 import { EXIT, UsageError } from './exit.ts';
 import { Terminal } from './terminal.ts';
 
@@ -49,7 +50,14 @@ export function command(): Command {
       'where the node looks for config.json first',
       '/var/lib/kubelet',
     )
-    .option('--no-node-files', 'leave the login files of this machine out')
+    .option(
+      '--no-node-files',
+      'leave out this machine: its login files and how it is configured to reach registries',
+    )
+    .option(
+      '--ask-registries',
+      'list tags at the registries, with your logins, to name a better one than latest',
+    )
     .option(
       '--image-credential-provider-config <path>',
       'credential providers of the node: their configuration, a file or a directory',
@@ -82,7 +90,7 @@ async function explain(subject: string | undefined, options: ExplainOptions): Pr
   const fromFiles = (options.filename?.length ?? 0) > 0 || options.kustomize !== undefined;
   if (fromFiles === (subject !== undefined))
     throw new UsageError('name an image or an object, or give manifests with -f or -k: one of them');
-  const signal = AbortSignal.any([]);
+  const signal = interruptible();
   const objects = fromFiles ? await readManifestArguments(options.filename ?? [], options.kustomize) : [];
   await using sources = await openExplainSources(options, objects);
   const namespace = options.namespace ?? sources.namespace;
@@ -105,35 +113,39 @@ async function explain(subject: string | undefined, options: ExplainOptions): Pr
     }
   }
   process.stdout.write(print(explanations, format, options.verbose === true));
-  const problems = explanations
-    .flatMap((each) => each.images)
-    .some((image) => image.problems.length > 0 || !image.reference.valid);
+  const problems = explanations.some(
+    (each) =>
+      each.problems.length > 0 ||
+      each.images.some((image) => image.problems.length > 0 || !image.reference.valid),
+  );
   return problems ? EXIT.failure : EXIT.ok;
 }
 
-/** An image alone stands for a Pod with that one image and nothing else. */
+/** An image alone stands for a Pod with that one image, of the namespace's default account. */
 async function explainName(
   image: string,
   namespace: string,
-  sources: Parameters<typeof explainImage>[2],
+  sources: ExplainSources,
   signal: AbortSignal,
 ): Promise<ObjectExplanation> {
-  const pod = { namespace, podName: '', serviceAccountName: 'default', imagePullSecrets: [] };
-  const explained = await explainImage(
-    { field: '', name: '', image, policy: explainPullPolicy(image), warnings: [] },
-    pod,
-    sources,
-    signal,
-  );
+  const pod: Pod = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: '' },
+    spec: { containers: [{ name: '', image }] },
+  };
+  const explained = await explainObject(pod, namespace, sources, signal);
+  if (explained === undefined) throw new TypeError('a Pod runs containers');
+  const field = /^spec\.containers\[0\]\.?/;
   return {
+    ...explained,
     apiVersion: '',
     kind: '',
-    namespace,
-    name: '',
-    serviceAccount: 'default',
-    imagePullSecrets: [],
-    trace: [],
-    images: [explained],
+    images: explained.images.map((each) => ({
+      ...each,
+      field: '',
+      warnings: each.warnings.map((warning) => ({ ...warning, about: warning.about.replace(field, '') })),
+    })),
   };
 }
 

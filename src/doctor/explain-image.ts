@@ -3,6 +3,8 @@ import { findCandidates, type PodIdentity } from '../credentials/candidates.ts';
 import { describeSource } from '../credentials/keyring.ts';
 import { MalformedSecretError, retrievePullSecrets } from '../credentials/pull-secrets.ts';
 import type { PullPolicy } from '../kube/pod.ts';
+import type { Secret } from '../kube/secret.ts';
+import { HostConfigError } from '../remote/hosts/host-config-error.ts';
 import { decideVerification } from '../kubelet/images/verification-decision.ts';
 import {
   familiarReference,
@@ -12,7 +14,9 @@ import {
   ReferenceError,
   repositoryOf,
 } from '../oci/reference.ts';
-import type { ExplainSources } from './explain-sources.ts';
+import { diagnoseReference, type ReferenceDiagnosis } from '../oci/reference-diagnosis.ts';
+import { SourceError, type ExplainSources } from './explain-sources.ts';
+import { registryWarnings, type Warning } from './explain-warnings.ts';
 
 /** What happens to one image of one Pod, and why. Holds names of credentials only. */
 export interface ImageExplanation {
@@ -42,19 +46,19 @@ export type ReferenceExplanation =
       readonly tag?: string;
       readonly digest?: string;
     }
-  | { readonly valid: false; readonly error: string };
+  | {
+      readonly valid: false;
+      /** The kubelet's words. */
+      readonly error: string;
+      /** Where it goes wrong, and what is probably meant. */
+      readonly diagnosis?: ReferenceDiagnosis;
+    };
 
 /** What the node would do in one case of what it holds. */
 export interface CaseDecision {
   readonly when: 'absent' | 'present, preloaded' | 'present, pulled by this node for another credential';
   readonly outcome: 'pull' | 'use' | 'ErrImageNeverPull' | 'InvalidImageName';
   readonly trace: readonly TraceStep[];
-}
-
-export interface Warning {
-  /** Id of the practice, as docs/behaviour names it. */
-  readonly id: string;
-  readonly says: string;
 }
 
 /** The Pod around an image, as far as pulling looks at it. */
@@ -83,6 +87,7 @@ export async function explainImage(
   const credentials = reference.valid
     ? await explainCredentials(reference.repository, pod, sources, signal)
     : { candidates: [], trace: [], problems: [] };
+  const registry = reference.valid ? await explainRegistry(reference.registry, sources) : NOTHING_SAID;
   return {
     field: subject.field,
     name: subject.name,
@@ -92,9 +97,26 @@ export async function explainImage(
     decisions: explainDecisions(subject.image, subject.policy.result, reference.valid, sources),
     candidates: credentials.candidates,
     credentialTrace: credentials.trace,
-    problems: credentials.problems,
-    warnings: subject.warnings,
+    problems: [...credentials.problems, ...registry.problems],
+    warnings: [...subject.warnings, ...registry.warnings],
   };
+}
+
+interface RegistryRemarks {
+  readonly problems: readonly string[];
+  readonly warnings: readonly Warning[];
+}
+
+const NOTHING_SAID: RegistryRemarks = { problems: [], warnings: [] };
+
+/** A registry whose configuration cannot be read fails each pull from it (rules 16.9, 16.11). */
+async function explainRegistry(registry: string, sources: ExplainSources): Promise<RegistryRemarks> {
+  try {
+    return { problems: [], warnings: await registryWarnings(registry, sources) };
+  } catch (error) {
+    if (!(error instanceof HostConfigError)) throw error;
+    return { problems: [error.message], warnings: [] };
+  }
 }
 
 /** Says what a name means on a node (rules 1.10, 1.15). */
@@ -113,8 +135,9 @@ export function explainReference(image: string): ReferenceExplanation {
       ...(digest === '' ? {} : { digest }),
     };
   } catch (error) {
-    if (error instanceof ReferenceError) return { valid: false, error: error.message };
-    throw error;
+    if (!(error instanceof ReferenceError)) throw error;
+    const diagnosis = diagnoseReference(image);
+    return { valid: false, error: error.message, ...(diagnosis === undefined ? {} : { diagnosis }) };
   }
 }
 
@@ -137,10 +160,9 @@ function explainDecisions(
         says: 'policy Always: the node does not look at what it has; the name is resolved at the registry, bytes already held are not fetched again',
       },
     ];
-    return [
-      { when: 'absent', outcome: 'pull', trace },
-      { when: 'present, preloaded', outcome: 'pull', trace },
-    ];
+    return (
+      ['absent', 'present, preloaded', 'present, pulled by this node for another credential'] as const
+    ).map((when) => ({ when, outcome: 'pull', trace }));
   }
   const absent: CaseDecision =
     policy === 'Never'
@@ -201,10 +223,31 @@ async function explainCredentials(
   sources: ExplainSources,
   signal: AbortSignal,
 ): Promise<{ candidates: { source: string; key: string }[]; trace: TraceStep[]; problems: string[] }> {
-  const retrieved = await retrievePullSecrets(pod.namespace, pod.imagePullSecrets, (namespace, name) =>
-    sources.secret(namespace, name, signal),
-  );
-  const problems = retrieved.warning === undefined ? [] : [retrieved.warning.message];
+  const forbidden: string[] = [];
+  const hidden: TraceStep[] = [];
+  const read = async (namespace: string, name: string): Promise<Secret | undefined> => {
+    try {
+      return await sources.secret(namespace, name, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof SourceError)) throw error;
+      const source = `Secret ${namespace}/${name}`;
+      hidden.push({ rule: '6.20', says: 'may not be read by you; the node may read it', source });
+      forbidden.push(
+        `${source} may not be read by you (${error.message}): whether it holds a login for this image is not known`,
+      );
+      return { apiVersion: 'v1', kind: 'Secret', metadata: { name, namespace } };
+    }
+  };
+  const named = await retrievePullSecrets(pod.namespace, pod.imagePullSecrets, read);
+  const hiddenNames = new Set(hidden.map(({ source }) => source));
+  const retrieved = {
+    secrets: named.secrets.filter(
+      ({ metadata }) => !hiddenNames.has(`Secret ${pod.namespace}/${metadata.name}`),
+    ),
+    trace: [...named.trace, ...hidden],
+  };
+  const problems = [...(named.warning === undefined ? [] : [named.warning.message]), ...forbidden];
   const identity: PodIdentity = {
     namespace: pod.namespace,
     name: pod.podName,

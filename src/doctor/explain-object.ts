@@ -3,8 +3,10 @@ import { containersOf, findPodSpec } from '../admission/pod-template.ts';
 import { explainPullPolicy } from '../admission/pull-policy.ts';
 import type { KubeObject } from '../kube/object.ts';
 import type { PodSpec, PullPolicy } from '../kube/pod.ts';
+import type { ServiceAccount } from '../kube/secret.ts';
 import { explainImage, type ImageExplanation, type PodContext } from './explain-image.ts';
-import type { ExplainSources } from './explain-sources.ts';
+import { SourceError, type ExplainSources } from './explain-sources.ts';
+import { findWarnings, type Warning } from './explain-warnings.ts';
 
 /** What happens to each image of one object. */
 export interface ObjectExplanation {
@@ -17,6 +19,10 @@ export interface ObjectExplanation {
   readonly imagePullSecrets: readonly string[];
   readonly trace: readonly TraceStep[];
   readonly images: readonly ImageExplanation[];
+  /** What concerns the object as a whole, such as what could not be looked up. */
+  readonly problems: readonly string[];
+  /** About its pull secrets; those about an image stand with it. */
+  readonly warnings: readonly Warning[];
 }
 
 /** Explains a Pod or anything with a Pod template; undefined for an object that runs nothing. */
@@ -29,20 +35,32 @@ export async function explainObject(
   const found = findPodSpec(object);
   if (found === undefined) return undefined;
   const serviceAccountName = found.spec.serviceAccountName ?? found.spec.serviceAccount ?? 'default';
-  const secrets = await pullSecretsOf(found.spec, namespace, serviceAccountName, sources, signal);
+  const account = await readAccount(namespace, serviceAccountName, sources, signal);
+  const secrets = pullSecretsOf(found.spec, namespace, serviceAccountName, account, sources);
   const pod: PodContext = {
     namespace,
     podName: object.metadata.name,
     serviceAccountName,
     imagePullSecrets: secrets.result,
   };
+  const pullSecrets = secrets.result.map((each) => each.name ?? '');
+  const context = { object, namespace, account: account.found, pullSecrets };
+  const warnings = await findWarnings(context, sources, signal);
+  const of = (field: string): readonly Warning[] =>
+    warnings.filter(({ about }) => about.startsWith(`${field}.`));
   const path = found.path.join('.');
   const images: ImageExplanation[] = [];
   for (const { container, kind, index } of containersOf(found.spec)) {
     const field = `${path}.${kind}[${index}]`;
     images.push(
       await explainOne(
-        { field, name: container.name, image: container.image ?? '', given: container.imagePullPolicy },
+        {
+          field,
+          name: container.name,
+          image: container.image ?? '',
+          given: container.imagePullPolicy,
+          warnings: of(field),
+        },
         pod,
         sources,
         signal,
@@ -54,7 +72,13 @@ export async function explainObject(
     const field = `${path}.volumes[${index}].image`;
     images.push(
       await explainOne(
-        { field, name: volume.name, image: volume.image.reference ?? '', given: volume.image.pullPolicy },
+        {
+          field,
+          name: volume.name,
+          image: volume.image.reference ?? '',
+          given: volume.image.pullPolicy,
+          warnings: of(field),
+        },
         pod,
         sources,
         signal,
@@ -67,20 +91,42 @@ export async function explainObject(
     namespace,
     name: object.metadata.name,
     serviceAccount: serviceAccountName,
-    imagePullSecrets: secrets.result.map((each) => each.name ?? ''),
+    imagePullSecrets: pullSecrets,
     trace: secrets.trace,
     images,
+    problems: account.problems,
+    warnings: warnings.filter(({ about }) => !images.some(({ field }) => about.startsWith(`${field}.`))),
   };
 }
 
+interface FoundAccount {
+  readonly found: ServiceAccount | undefined;
+  readonly problems: readonly string[];
+}
+
+async function readAccount(
+  namespace: string,
+  name: string,
+  sources: ExplainSources,
+  signal: AbortSignal,
+): Promise<FoundAccount> {
+  try {
+    return { found: await sources.serviceAccount(namespace, name, signal), problems: [] };
+  } catch (error) {
+    if (!(error instanceof SourceError)) throw error;
+    const says = `ServiceAccount ${namespace}/${name} may not be read by you (${error.message}): which pull secrets it names is not known`;
+    return { found: undefined, problems: [says] };
+  }
+}
+
 /** Pull secrets after ServiceAccount admission: the Pod's own list, or the account's where the Pod has none (8.3). */
-async function pullSecretsOf(
+function pullSecretsOf(
   spec: PodSpec,
   namespace: string,
   serviceAccountName: string,
+  { found: account, problems }: FoundAccount,
   sources: ExplainSources,
-  signal: AbortSignal,
-): Promise<Traced<readonly { readonly name?: string }[]>> {
+): Traced<readonly { readonly name?: string }[]> {
   const own = spec.imagePullSecrets ?? [];
   const source = `ServiceAccount ${namespace}/${serviceAccountName}`;
   if (own.length > 0) {
@@ -95,14 +141,16 @@ async function pullSecretsOf(
       ],
     };
   }
-  const account = await sources.serviceAccount(namespace, serviceAccountName, signal);
   if (account === undefined) {
     return {
       result: [],
       trace: [
         {
           rule: '8.3',
-          says: `the Pod names no pull secret, and the service account is not among ${sources.description}`,
+          says:
+            problems.length > 0
+              ? 'the Pod names no pull secret, and the service account may not be read by you'
+              : `the Pod names no pull secret, and the service account is not among ${sources.description}`,
           source,
         },
       ],
@@ -117,13 +165,19 @@ async function pullSecretsOf(
 }
 
 async function explainOne(
-  subject: { field: string; name: string; image: string; given: PullPolicy | undefined },
+  subject: {
+    field: string;
+    name: string;
+    image: string;
+    given: PullPolicy | undefined;
+    warnings: readonly Warning[];
+  },
   pod: PodContext,
   sources: ExplainSources,
   signal: AbortSignal,
 ): Promise<ImageExplanation> {
   const policy = policyOf(subject.image, subject.given, sources.alwaysPullImages);
-  return explainImage({ ...subject, policy, warnings: [] }, pod, sources, signal);
+  return explainImage({ ...subject, policy }, pod, sources, signal);
 }
 
 function policyOf(

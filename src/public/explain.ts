@@ -1,4 +1,5 @@
 /** What would happen to each image of an object, and why. */
 export * from '../doctor/explain-image.ts';
 export * from '../doctor/explain-object.ts';
-export type * from '../doctor/explain-sources.ts';
+export * from '../doctor/explain-sources.ts';
+export type { Warning } from '../doctor/explain-warnings.ts';
