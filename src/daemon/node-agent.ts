@@ -6,7 +6,11 @@ import { NodeFiles } from '../credentials/node-files.ts';
 import { startCredentialProviders } from '../credentials/provider/start-credential-providers.ts';
 import type { KubeClient } from '../kube/client/kube-client.ts';
 import { createEventRecorder } from '../kubelet/event-recorder.ts';
+import type { EvictionThreshold } from '../kubelet/images/eviction-thresholds.ts';
+import { imageGcPolicy } from '../kubelet/images/image-gc-policy.ts';
 import { NodeImageManager } from '../kubelet/images/image-manager.ts';
+import { instrumentedImageService } from '../kubelet/images/instrumented-image-service.ts';
+import { NodeMetrics } from '../kubelet/images/node-metrics.ts';
 import { PulledImages } from '../kubelet/images/pulled-images.ts';
 import { DEFAULT_IMAGE_SETTINGS, type ImageSettings } from '../kubelet/images/settings.ts';
 import { apiObjects } from '../kubelet/object-source.ts';
@@ -19,6 +23,7 @@ import type { RemoteClient } from '../remote/remote-client.ts';
 import { createLocalRuntime, type LocalRuntime } from '../runtime/local-runtime.ts';
 import { apiServiceAccounts } from './api-service-accounts.ts';
 import { containerImageLookup } from './container-image-lookup.ts';
+import { createSpaceReclaimer } from './node-maintenance.ts';
 import { openNodeStores } from './node-stores.ts';
 
 export interface NodeOptions {
@@ -33,8 +38,19 @@ export interface NodeOptions {
   /** How images are pulled, verified and kept; Kubernetes' defaults when absent. */
   readonly imageSettings?: ImageSettings;
   readonly credentialProviders?: CredentialProviderFiles;
+  /** When the node counts as short of something; absent: never, as it shares the machine with other work. */
+  readonly eviction?: NodeEviction;
+  /** Milliseconds without a new byte after which a pull is ended (rule 17.1); 0 is never. */
+  readonly progressTimeoutMs?: number;
   readonly logger: Logger;
   readonly remark: (text: string) => void;
+}
+
+/** What a KubeletConfiguration says of eviction. */
+export interface NodeEviction {
+  readonly thresholds: readonly EvictionThreshold[];
+  /** How long a condition stays after it was last seen, in milliseconds; Kubernetes' five minutes when absent. */
+  readonly transitionPeriod?: number | undefined;
 }
 
 /** Where the configuration and the programs of credential-provider plug-ins lie (rule 9.1). */
@@ -65,6 +81,9 @@ export async function startNode(options: NodeOptions, signal: AbortSignal): Prom
   const close = async (): Promise<void> => {
     for (const each of closers.reverse().splice(0)) await each();
   };
+  const metrics = new NodeMetrics();
+  const stopping = new AbortController();
+  const alive = AbortSignal.any([signal, stopping.signal]);
   try {
     const providers =
       options.credentialProviders === undefined
@@ -73,11 +92,21 @@ export async function startNode(options: NodeOptions, signal: AbortSignal): Prom
             ...options.credentialProviders,
             clock,
             serviceAccounts: apiServiceAccounts(client, clock),
-            observer: { failed: (provider, message) => logger.error({ provider }, message) },
+            observer: {
+              failed: (provider, message) => logger.error({ provider }, message),
+              executed: (provider, seconds, failed) => metrics.providerExecuted(provider, seconds, failed),
+              configured: (hash) => metrics.providersConfigured(hash),
+            },
           });
     if (providers !== undefined) closers.push(async () => providers.close());
-    const stores = await openNodeStores({ root, logger });
+    const stores = await openNodeStores({
+      root,
+      logger,
+      ...(options.progressTimeoutMs === undefined ? {} : { progressTimeoutMs: options.progressTimeoutMs }),
+    });
     closers.push(() => stores.close());
+    const reclaimer = createSpaceReclaimer(stores, logger, alive);
+    const imageService = instrumentedImageService(stores.imageService, metrics, clock);
     const runtime = await createLocalRuntime(
       {
         root: join(root, 'run'),
@@ -103,9 +132,9 @@ export async function startNode(options: NodeOptions, signal: AbortSignal): Prom
       report: (message, error) => logger.warn({ error: messageOf(error) }, message),
     });
     await records.reconcile(await stores.imageService.listImages(undefined, signal));
-    const stopping = new AbortController();
+    metrics.watchRecords(() => records.statistics());
     const imageManager = new NodeImageManager({
-      imageService: stores.imageService,
+      imageService,
       candidates: podCandidates({
         secrets: pullSecrets,
         nodeFiles: new NodeFiles({ rootDirectory: root, clock }),
@@ -115,7 +144,8 @@ export async function startNode(options: NodeOptions, signal: AbortSignal): Prom
       recorder,
       clock,
       settings,
-      signal: AbortSignal.any([signal, stopping.signal]),
+      metrics: metrics.imageManager,
+      signal: alive,
       onDecision: (request, trace) =>
         logger.debug({ image: request.image, pod: request.pod.metadata.name, trace }, 'image decision'),
     });
@@ -125,7 +155,7 @@ export async function startNode(options: NodeOptions, signal: AbortSignal): Prom
         nodeName: name,
         platform,
         root: join(root, 'kubelet'),
-        images: stores.imageService,
+        images: imageService,
         imageManager,
         runtime,
         recorder,
@@ -137,6 +167,20 @@ export async function startNode(options: NodeOptions, signal: AbortSignal): Prom
         },
         clusterEnv: options.clusterEnv,
         maxNodeImages: settings.nodeStatusMaxImages,
+        imageGc: {
+          policy: imageGcPolicy(settings),
+          afterSpacePass: (present, startedAt) => records.prune(present, startedAt),
+          reclaim: () => reclaimer.reclaim(),
+        },
+        metrics,
+        ...(options.eviction === undefined
+          ? {}
+          : {
+              evictionThresholds: options.eviction.thresholds,
+              ...(options.eviction.transitionPeriod === undefined
+                ? {}
+                : { evictionTransitionPeriod: options.eviction.transitionPeriod }),
+            }),
         clock,
         logger,
       },

@@ -32,6 +32,8 @@ export interface NodeStoresOptions {
   /** Directories that say how to reach registries; the root's own and the system's when absent. */
   readonly hostRoots?: readonly string[];
   readonly insecureRegistries?: readonly string[];
+  /** Milliseconds without a new byte after which a pull is ended; 0 is never, absent five minutes (rule 17.1). */
+  readonly progressTimeoutMs?: number;
   readonly logger: Logger;
 }
 
@@ -56,6 +58,7 @@ export async function openNodeStores(options: NodeStoresOptions): Promise<NodeSt
     images,
     unpacker: layers,
     records,
+    ...(options.progressTimeoutMs === undefined ? {} : { progressTimeoutMs: options.progressTimeoutMs }),
     ...(options.platform === undefined ? {} : { platform: options.platform }),
   });
   return {

@@ -26,8 +26,11 @@ export interface SystemOptions {
   readonly apiPort?: number;
   readonly registryPort?: number;
   readonly admissionPlugins: readonly PluginName[];
-  /** What a kubelet's configuration says of images and credential providers. */
-  readonly node?: Pick<NodeOptions, 'imageSettings' | 'credentialProviders'>;
+  /** What a kubelet's configuration says of images, eviction and credential providers. */
+  readonly node?: Pick<
+    NodeOptions,
+    'imageSettings' | 'credentialProviders' | 'eviction' | 'progressTimeoutMs'
+  >;
   readonly logger: Logger;
   /** Told what the user should know: a port that was taken, a runtime that cannot be used. */
   readonly remark: (text: string) => void;

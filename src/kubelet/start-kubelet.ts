@@ -20,6 +20,7 @@ import type { EvictionThreshold } from './images/eviction-thresholds.ts';
 import { ImageGarbageCollector } from './images/image-gc.ts';
 import type { ImageGcPolicy } from './images/image-gc-policy.ts';
 import { imageFilesystemStats } from './images/image-filesystem.ts';
+import type { NodeMetrics } from './images/node-metrics.ts';
 import { IMAGE_LIST_PERIOD, readNodeImages } from './images/read-node-images.ts';
 import { DEFAULT_MAX_IMAGES, type NodeImage } from './node/node-images.ts';
 import { NodePressure } from './node/node-pressure.ts';
@@ -75,7 +76,11 @@ export interface KubeletOptions {
   readonly imageGc?: {
     readonly policy: ImageGcPolicy;
     readonly afterSpacePass?: (present: ReadonlySet<string>, startedAt: number) => Promise<void>;
+    /** Frees content and layers that removed images leave behind. */
+    readonly reclaim?: (signal: AbortSignal) => Promise<void>;
   };
+  /** What the agent's endpoint answers at `/metrics`, and where clean-up and eviction are counted (section 14). */
+  readonly metrics?: NodeMetrics;
   /** When the node counts as short of something (`parseEvictionThresholds`); absent: never, as befits a machine with other work too. */
   readonly evictionThresholds?: readonly EvictionThreshold[];
   readonly evictionTransitionPeriod?: number;
@@ -187,6 +192,8 @@ export async function startKubelet(options: KubeletOptions, signal: AbortSignal)
     ...(options.imageGc?.afterSpacePass === undefined
       ? {}
       : { afterSpacePass: options.imageGc.afterSpacePass }),
+    ...(options.imageGc?.reclaim === undefined ? {} : { reclaim: options.imageGc.reclaim }),
+    onRemoved: (_image, reason) => options.metrics?.imageCollected(reason),
     log: (message) => logger.warn({}, message),
   });
   const pressure = new NodePressure({
@@ -197,7 +204,8 @@ export async function startKubelet(options: KubeletOptions, signal: AbortSignal)
     observe: (signal) => observeResources(root, options.images, signal),
     removeUnusedImages: (signal) => collector.deleteUnused(signal),
     pods: () => workers.pods(),
-    evict: (pod, message, graceSeconds) => {
+    evict: (pod, message, graceSeconds, evictionSignal) => {
+      options.metrics?.podEvicted(evictionSignal);
       recorder.event(podEventObject(pod), 'Warning', 'Evicted', message);
       workers.evict(podUid(pod), { reason: 'Evicted', message, graceSeconds });
     },
@@ -215,7 +223,15 @@ export async function startKubelet(options: KubeletOptions, signal: AbortSignal)
   const server =
     options.endpoint === undefined
       ? undefined
-      : await startKubeletServer({ ...options.endpoint, workers, statuses, runtime, runtimeName, logger });
+      : await startKubeletServer({
+          ...options.endpoint,
+          workers,
+          statuses,
+          runtime,
+          runtimeName,
+          logger,
+          ...(options.metrics === undefined ? {} : { metrics: options.metrics }),
+        });
   const nodeImageCache = cachedImages(options, clock, logger);
   const node = new NodeAgent({
     client,

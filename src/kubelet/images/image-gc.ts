@@ -38,6 +38,8 @@ export interface ImageGcOptions {
   /** Told after a pass that freed space: references of all images that are left, and when the run began (rule 11.13). */
   readonly afterSpacePass?: (present: ReadonlySet<string>, startedAt: number) => Promise<void>;
   readonly onRemoved?: (image: TrackedImage, reason: GcReason) => void;
+  /** Frees what removed images leave behind, such as content and layers that nothing names any more; awaited after each pass that removed something. */
+  readonly reclaim?: (signal: AbortSignal) => Promise<void>;
   readonly log?: (message: string) => void;
 }
 
@@ -124,10 +126,13 @@ export class ImageGarbageCollector {
     // Right after a start nothing is known of former use.
     if (policy.maxAge === 0 || startedAt - this.#startedAt <= policy.maxAge) return;
     const errors: string[] = [];
+    let removed = 0;
     for (const image of candidates.filter((candidate) => isOverage(candidate, policy, startedAt))) {
       const error = await this.#remove(image, 'age', signal);
       if (error !== undefined) errors.push(error);
+      else removed++;
     }
+    if (removed > 0) await this.#reclaim(signal, errors);
     if (errors.length > 0) {
       throw new ImageGcError(
         'DELETION',
@@ -152,6 +157,7 @@ export class ImageGarbageCollector {
         gone.add(image.id);
       } else errors.push(error);
     }
+    if (gone.size > 0) await this.#reclaim(signal, errors);
     if (errors.length > 0) {
       const wanted = Number.isFinite(target) ? target : Number.MAX_SAFE_INTEGER;
       throw new ImageGcError(
@@ -179,6 +185,15 @@ export class ImageGarbageCollector {
     }
     this.#options.onRemoved?.(image, reason);
     return undefined;
+  }
+
+  async #reclaim(signal: AbortSignal, errors: string[]): Promise<void> {
+    try {
+      await this.#options.reclaim?.(signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      errors.push(messageOf(error));
+    }
   }
 
   async #space(signal: AbortSignal): Promise<FilesystemSpace> {

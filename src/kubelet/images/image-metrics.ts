@@ -28,6 +28,9 @@ export interface MetricSink {
 
 const PULL_BUCKETS = [1, 5, 10, 20, 30, 60, 120, 180, 240, 300, 360, 480, 600, 900, 1200, 1800, 2700, 3600];
 
+/** From 5 ms, each two and a half times the one before. */
+const OPERATION_BUCKETS = Array.from({ length: 14 }, (_, index) => 0.005 * 2.5 ** index);
+
 /** The kubelet's metrics of images, under its names (section 14). */
 export const IMAGE_METRICS = {
   pullDuration: {
@@ -78,6 +81,49 @@ export const IMAGE_METRICS = {
     help: 'Images removed by clean-up, by reason.',
     type: 'counter',
     labels: ['reason'],
+  },
+  evictions: {
+    name: 'kubelet_evictions',
+    help: 'Pods evicted, by the signal that ran short.',
+    type: 'counter',
+    labels: ['eviction_signal'],
+  },
+  pluginErrors: {
+    name: 'kubelet_credential_provider_plugin_errors_total',
+    help: 'Failed runs of credential-provider plug-ins.',
+    type: 'counter',
+    labels: ['plugin_name'],
+  },
+  pluginDuration: {
+    name: 'kubelet_credential_provider_plugin_duration',
+    help: 'Duration in seconds of runs of credential-provider plug-ins.',
+    type: 'histogram',
+    labels: ['plugin_name'],
+  },
+  pluginConfiguration: {
+    name: 'kubelet_credential_provider_config_info',
+    help: 'Hash of the configuration of credential-provider plug-ins.',
+    type: 'gauge',
+    labels: ['hash'],
+  },
+  runtimeOperations: {
+    name: 'kubelet_runtime_operations_total',
+    help: 'Calls to the runtime, by operation.',
+    type: 'counter',
+    labels: ['operation_type'],
+  },
+  runtimeErrors: {
+    name: 'kubelet_runtime_operations_errors_total',
+    help: 'Calls to the runtime that failed, by operation.',
+    type: 'counter',
+    labels: ['operation_type'],
+  },
+  runtimeDuration: {
+    name: 'kubelet_runtime_operations_duration_seconds',
+    help: 'Duration in seconds of calls to the runtime, by operation.',
+    type: 'histogram',
+    labels: ['operation_type'],
+    buckets: OPERATION_BUCKETS,
   },
 } as const satisfies Readonly<Record<string, MetricDefinition>>;
 

@@ -34,7 +34,12 @@ export interface NodePressureOptions {
   readonly removeUnusedImages: (signal: AbortSignal) => Promise<void>;
   readonly pods: () => readonly Pod[];
   /** Ends a Pod with phase Failed and this message. */
-  readonly evict: (pod: Pod, message: string, graceSeconds: number) => void;
+  readonly evict: (
+    pod: Pod,
+    message: string,
+    graceSeconds: number,
+    signal: EvictionThreshold['signal'],
+  ) => void;
   readonly recorder: EventRecorder;
   readonly node: EventObject;
   readonly clock: Clock;
@@ -137,7 +142,7 @@ export class NodePressure {
       threshold.gracePeriod === 0
         ? HARD_EVICTION_GRACE_SECONDS
         : (victim.spec.terminationGracePeriodSeconds ?? 30);
-    this.#options.evict(victim, evictionMessage(threshold, observed), grace);
+    this.#options.evict(victim, evictionMessage(threshold, observed), grace, threshold.signal);
   }
 }
 

@@ -28,6 +28,8 @@ export interface KubeletServerOptions {
   readonly statuses: StatusManager;
   readonly runtime: RuntimeService & { syncContainerLog?(id: string): Promise<void> };
   readonly runtimeName: string;
+  /** What `/metrics` answers, in Prometheus' text format. */
+  readonly metrics?: { readonly contentType: string; text(): Promise<string> };
   readonly logger: Logger;
 }
 
@@ -54,6 +56,12 @@ export async function startKubeletServer(
   app.get('/healthz', async (_request, reply) => {
     await reply.type('text/plain').send('ok');
   });
+  const { metrics } = options;
+  if (metrics !== undefined) {
+    app.get('/metrics', async (_request, reply) => {
+      await reply.type(metrics.contentType).send(await metrics.text());
+    });
+  }
   app.get('/pods', async (_request, reply) => {
     const items = options.workers
       .pods()
