@@ -66,7 +66,8 @@ function programRow(text: string): Row {
       });
       times.push(performance.now() - before);
       // The pull secrets are not in the file, which is a problem to be told, and so exit code 1.
-      if (ended.status !== 1) throw new Error(`Cannot measure: ended with ${ended.status}: ${ended.stderr}`);
+      if (ended.status !== 1)
+        throw new Error(`Cannot measure: ended with ${ended.status}: ${ended.stderr.toString()}`);
     }
     return {
       what: `dray explain -f with the same ${DOCUMENTS} documents, the process from start to end`,

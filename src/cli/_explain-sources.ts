@@ -149,13 +149,6 @@ function tagsByRepository(images: Iterable<string>): ReadonlyMap<string, readonl
 }
 
 function fromFiles(objects: readonly KubeObject[]): Facts {
-  const find = <T extends KubeObject>(kind: string, namespace: string, name: string): T | undefined =>
-    objects.find(
-      (object) =>
-        object.kind === kind &&
-        object.metadata.name === name &&
-        (object.metadata.namespace ?? namespace) === namespace,
-    ) as T | undefined;
   const secrets = objects
     .filter((object): object is FileSecret => object.kind === 'Secret')
     .map((secret) => withData(secret, secret.metadata.namespace ?? 'default'));
@@ -171,7 +164,13 @@ function fromFiles(objects: readonly KubeObject[]): Facts {
       secrets.find(({ metadata }) => metadata.name === name && metadata.namespace === namespace),
     knownSecrets: async () => secrets,
     tags: async (repository) => tags.get(repository),
-    serviceAccount: async (namespace, name) => find<ServiceAccount>('ServiceAccount', namespace, name),
+    serviceAccount: async (namespace, name) =>
+      objects.find(
+        (object): object is ServiceAccount =>
+          object.kind === 'ServiceAccount' &&
+          object.metadata.name === name &&
+          (object.metadata.namespace ?? namespace) === namespace,
+      ),
     find: async () => undefined,
     [Symbol.asyncDispose]: async () => {},
   };

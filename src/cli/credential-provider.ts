@@ -63,7 +63,7 @@ async function testPlugins(
   if (options.output === 'json') {
     process.stdout.write(`${JSON.stringify(report, undefined, 2)}\n`);
   } else {
-    const lines = [`${report.image}`];
+    const lines = [report.image];
     for (const each of report.providers) {
       lines.push(`  ${each.provider}`, `    match    ${each.matched ?? 'none: not asked'}`);
       if (each.matched === undefined) continue;

@@ -92,7 +92,7 @@ async function passwordOf(options: LoginOptions): Promise<string> {
 }
 
 async function ask(what: string, hidden: boolean): Promise<string> {
-  if (process.stdin.isTTY !== true)
+  if (!process.stdin.isTTY)
     throw new UsageError(
       `there is no terminal to ask for the ${what.toLowerCase()}: use --username and --password-stdin`,
     );

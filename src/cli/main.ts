@@ -29,7 +29,7 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
 /** Node tells about features that are not final; users of this program need not hear it at every start. */
 function hideExperimentalWarnings(): void {
   const emit = process.emitWarning.bind(process) as (...args: unknown[]) => void;
-  process.emitWarning = ((warning: string | Error, ...rest: unknown[]) => {
+  process.emitWarning = (warning: string | Error, ...rest: unknown[]) => {
     const first = rest[0];
     const type = typeof first === 'object' && first !== null ? (first as { type?: string }).type : first;
     if (
@@ -38,7 +38,7 @@ function hideExperimentalWarnings(): void {
     )
       return;
     emit(warning, ...rest);
-  }) as typeof process.emitWarning;
+  };
 }
 
 /**

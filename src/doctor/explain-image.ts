@@ -109,7 +109,7 @@ interface RegistryRemarks {
 
 const NOTHING_SAID: RegistryRemarks = { problems: [], warnings: [] };
 
-/** A registry whose configuration cannot be read fails each pull from it (rules 16.9, 16.11). */
+/** A registry whose configuration cannot be read fails each pull from it (rule 16.11). */
 async function explainRegistry(registry: string, sources: ExplainSources): Promise<RegistryRemarks> {
   try {
     return { problems: [], warnings: await registryWarnings(registry, sources) };
