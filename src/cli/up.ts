@@ -1,8 +1,15 @@
 import { readFile } from 'node:fs/promises';
 import { Command, InvalidArgumentError } from 'commander';
 import { isSystemError, messageOf } from '../base/coded-error.ts';
-import { imageSettingsOf, parseKubeletConfiguration } from '../kubelet/images/configuration.ts';
-import type { ImageSettings } from '../kubelet/images/settings.ts';
+import {
+  evictionFieldsOf,
+  evictionTransitionPeriodOf,
+  imageSettingsOf,
+  parseKubeletConfiguration,
+  type KubeletConfigurationDocument,
+} from '../kubelet/images/configuration.ts';
+import { parseEvictionThresholds } from '../kubelet/images/eviction-thresholds.ts';
+import { KUBELET_FLAGS, withKubeletFlags } from '../kubelet/images/kubelet-flags.ts';
 import { createLogger, type LogLevel } from '../observe/logger.ts';
 import { defaultRootPath, openStateRoot } from '../daemon/state-root.ts';
 import { startSystem, type System, type SystemOptions } from '../daemon/system.ts';
@@ -27,7 +34,7 @@ const ADMISSION_PLUGINS = ['AlwaysPullImages'] as const;
 const LOG_LEVELS: readonly string[] = ['debug', 'info', 'warn', 'error', 'silent'];
 
 export function command(): Command {
-  return new Command()
+  const command = new Command()
     .description(
       'Runs the whole system on this machine: Kubernetes API, node and private registry, until Ctrl-C.',
     )
@@ -56,7 +63,7 @@ export function command(): Command {
     )
     .option(
       '--config <file>',
-      'KubeletConfiguration whose fields about images the node follows: verification of credentials, rate, parallel pulls',
+      'KubeletConfiguration whose fields about images and eviction the node follows: verification of credentials, rate, clean-up',
     )
     .option(
       '--image-credential-provider-config <path>',
@@ -70,11 +77,23 @@ export function command(): Command {
       'error',
     )
     .action(async (options: UpOptions) => {
-      process.exitCode = await up(options);
+      process.exitCode = await up(options, kubeletFlags(command));
     });
+  for (const flag of KUBELET_FLAGS) command.option(`--${flag.name} <${flag.value}>`, flag.description);
+  return command;
 }
 
-async function up(options: UpOptions): Promise<number> {
+/** Collects the kubelet's own flags that were given, by name. */
+function kubeletFlags(command: Command): ReadonlyMap<string, string> {
+  const values = command.opts<Record<string, unknown>>();
+  const given = command.options.flatMap((option): [string, string][] => {
+    const value = values[option.attributeName()];
+    return typeof value === 'string' ? [[option.long?.slice(2) ?? '', value]] : [];
+  });
+  return new Map(given);
+}
+
+async function up(options: UpOptions, flags: ReadonlyMap<string, string>): Promise<number> {
   if (process.platform !== 'linux') {
     throw new UsageError(
       `cannot run containers on ${process.platform}: dray up needs Linux, in a virtual machine if need be`,
@@ -82,9 +101,10 @@ async function up(options: UpOptions): Promise<number> {
   }
   if (options.exit === true && options.tour !== true)
     throw new UsageError('--exit goes with --tour: without it there is nothing to end after');
-  const node = await nodeOptions(options);
+  const { node, remarks } = await nodeOptions(options, flags);
   const started = performance.now();
   const terminal = new Terminal(process.stderr);
+  for (const remark of remarks) terminal.line(`Note: ${remark}`);
   const ending = new AbortController();
   let stops = 0;
   const stop = (): void => {
@@ -138,27 +158,45 @@ async function up(options: UpOptions): Promise<number> {
   }
 }
 
-async function nodeOptions(options: UpOptions): Promise<NonNullable<SystemOptions['node']>> {
+async function nodeOptions(
+  options: UpOptions,
+  flags: ReadonlyMap<string, string>,
+): Promise<{ node: NonNullable<SystemOptions['node']>; remarks: readonly string[] }> {
   const { imageCredentialProviderConfig: configPath, imageCredentialProviderBinDir: binDirectory } = options;
   if ((configPath === undefined) !== (binDirectory === undefined)) {
     throw new UsageError(
       '--image-credential-provider-config and --image-credential-provider-bin-dir go together',
     );
   }
-  return {
-    ...(options.config === undefined ? {} : { imageSettings: await readImageSettings(options.config) }),
+  const written = options.config === undefined ? {} : await readConfiguration(options.config);
+  const { document, progressTimeoutMs, remarks } = withKubeletFlags(written, flags);
+  // Without a word about it the node does not evict: it shares the machine, and its disk, with other work.
+  const evicts =
+    options.config !== undefined || Object.keys(document).some((name) => name.startsWith('eviction'));
+  const node = {
+    imageSettings: imageSettingsOf(document),
+    ...(progressTimeoutMs === undefined ? {} : { progressTimeoutMs }),
+    ...(evicts
+      ? {
+          eviction: {
+            thresholds: parseEvictionThresholds(evictionFieldsOf(document)),
+            transitionPeriod: evictionTransitionPeriodOf(document),
+          },
+        }
+      : {}),
     ...(configPath === undefined || binDirectory === undefined
       ? {}
       : { credentialProviders: { configPath, binDirectory } }),
   };
+  return { node, remarks };
 }
 
-async function readImageSettings(file: string): Promise<ImageSettings> {
+async function readConfiguration(file: string): Promise<KubeletConfigurationDocument> {
   const text = await readFile(file, 'utf8').catch((error: unknown) => {
     const reason = isSystemError(error, 'ENOENT') ? 'there is no such file' : messageOf(error);
     throw new UsageError(`cannot read the kubelet configuration ${JSON.stringify(file)}: ${reason}`);
   });
-  return imageSettingsOf(parseKubeletConfiguration(text));
+  return parseKubeletConfiguration(text);
 }
 
 /** Why everything ends: somebody asked for it. */

@@ -1,6 +1,7 @@
 import { parse as parseYaml } from 'yaml';
 import { CodedError, messageOf } from '../../base/coded-error.ts';
 import { formatGoDuration, parseGoDuration } from '../../base/go-duration.ts';
+import { DEFAULT_TRANSITION_PERIOD } from './eviction-state.ts';
 import type { EvictionFields } from './eviction-thresholds.ts';
 import { AllowlistError, ImageAllowlist } from './image-allowlist.ts';
 import { DEFAULT_IMAGE_SETTINGS, type ImageSettings } from './settings.ts';
@@ -101,6 +102,15 @@ export function evictionFieldsOf(document: KubeletConfigurationDocument): Evicti
     evictionMinimumReclaim: given.texts('evictionMinimumReclaim'),
     mergeDefaultEvictionSettings: given.boolean('mergeDefaultEvictionSettings'),
   };
+}
+
+/**
+ * Takes out how long a pressure condition stays after it was last seen, in milliseconds; five minutes by default (rule 11.27).
+ *
+ * @throws ConfigurationError
+ */
+export function evictionTransitionPeriodOf(document: KubeletConfigurationDocument): number {
+  return new Fields(document).duration('evictionPressureTransitionPeriod') || DEFAULT_TRANSITION_PERIOD;
 }
 
 /** Says what Kubernetes would refuse, in its words, without the prefix `invalid configuration: ` (section 0). */
