@@ -172,7 +172,11 @@ async function start(
   };
   startControllers(
     clientFor(manager, 'drayage-controllers'),
-    { rootCa: pki.ca.cert, logger: logger.child({ part: 'controllers' }) },
+    {
+      rootCa: pki.ca.cert,
+      volumesDirectory: join(root.path, 'volumes'),
+      logger: logger.child({ part: 'controllers' }),
+    },
     signal,
   );
 

@@ -88,3 +88,17 @@ for (const [name, containers, expected] of [
     assert.equal(qosClassOf({ containers }), expected);
   });
 }
+
+test('being bound to a node is not a new generation of a Pod', () => {
+  const pod = createObject({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'p' },
+    spec: { containers: [{ name: 'c', image: 'x:1' }] },
+  }) as KubeObject & { spec: { nodeName?: string } };
+  assert.equal(pod.metadata.generation, 1);
+  const bound = structuredClone(pod);
+  bound.spec.nodeName = 'a';
+  prepareForUpdate(bound, pod, resourceOf(pod), 'binding');
+  assert.equal(bound.metadata.generation, 1);
+});

@@ -81,7 +81,8 @@ export function prepareForUpdate(
   }
   if (resource.kind === 'DaemonSet') countTemplateGeneration(object, old, json, before);
   if (!COUNTS_GENERATION.has(resource.kind)) return;
-  const changed = !isDeepStrictEqual(json['spec'], before['spec']);
+  // Being placed on a node is no wish of the author's, so it does not count.
+  const changed = subresource !== 'binding' && !isDeepStrictEqual(json['spec'], before['spec']);
   object.metadata.generation = (old.metadata.generation ?? 0) + (changed ? 1 : 0);
 }
 
