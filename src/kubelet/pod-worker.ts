@@ -56,6 +56,11 @@ export class PodWorker {
     return this.#pod;
   }
 
+  /** The API knows it no more; what is left of it is being cleared away. */
+  get isDeletedFromApi(): boolean {
+    return this.#deletedFromApi;
+  }
+
   /** Takes the newest version of the Pod. */
   update(pod: Pod): void {
     const wasDeleting = this.#pod.metadata.deletionTimestamp !== undefined;

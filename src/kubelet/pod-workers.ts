@@ -1,7 +1,7 @@
 import type { Informer } from '../kube/client/kube-client.ts';
 import type { Pod } from '../kube/pod.ts';
 import type { RuntimeService } from '../runtime/runtime-service.ts';
-import { podUid } from './pod-reference.ts';
+import { podNamespace, podUid } from './pod-reference.ts';
 import type { Eviction } from './pod-syncer.ts';
 import { PodWorker, type PodWorkerOptions } from './pod-worker.ts';
 
@@ -53,6 +53,15 @@ export class PodWorkers {
   /** Returns the Pods that are worked on. */
   pods(): Pod[] {
     return [...this.#workers.values()].map((worker) => worker.pod);
+  }
+
+  /** Returns the Pod that has a name now; one deleted before may still be here, and is not it. */
+  named(namespace: string, name: string): Pod | undefined {
+    for (const { pod, isDeletedFromApi } of this.#workers.values()) {
+      if (isDeletedFromApi || pod.metadata.name !== name || podNamespace(pod) !== namespace) continue;
+      return pod;
+    }
+    return undefined;
   }
 
   async stop(): Promise<void> {

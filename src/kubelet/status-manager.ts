@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { messageOf } from '../base/coded-error.ts';
 import type { Clock } from '../base/clock.ts';
+import { isApiError } from '../kube/client/kube-api-error.ts';
 import type { KubeClient, ResourceType } from '../kube/client/kube-client.ts';
 import type { Pod, PodCondition, PodStatus } from '../kube/pod.ts';
 import type { Logger } from '../observe/logger.ts';
@@ -123,7 +124,7 @@ export class StatusManager {
       return true;
     } catch (error) {
       const code = error instanceof Error && 'code' in error ? error.code : undefined;
-      if (code === 'NotFound' || code === 'Conflict') {
+      if (code === 'NotFound' || code === 'Conflict' || isOtherUid(error)) {
         // Gone, or replaced by another Pod of the same name: nobody is left to tell.
         entry.waiting.length = 1;
         return true;
@@ -134,6 +135,12 @@ export class StatusManager {
       return code === 'Invalid' || code === 'BadRequest';
     }
   }
+}
+
+/** The server refuses to change a UID: a Pod of the same name has taken the place. */
+function isOtherUid(error: unknown): boolean {
+  if (!isApiError(error, 'Invalid')) return false;
+  return error.status?.details?.causes?.some(({ field }) => field === 'metadata.uid') ?? false;
 }
 
 /**

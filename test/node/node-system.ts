@@ -22,6 +22,7 @@ import { podCandidates, PodPullSecrets } from '../../src/kubelet/pull-secrets-of
 import { startKubelet, type Kubelet } from '../../src/kubelet/start-kubelet.ts';
 import { EVENTS } from '../../src/kubelet/event-recorder.ts';
 import { PODS } from '../../src/kubelet/status-manager.ts';
+import { silentLogger, type Logger } from '../../src/observe/logger.ts';
 import { createLocalRuntime, type LocalRuntime } from '../../src/runtime/local-runtime.ts';
 import { CopyRootfs, makeTinyRoot, oneImage } from '../../src/runtime/_tiny-root.ts';
 import type { ImageRunConfig } from '../../src/runtime/container-image.ts';
@@ -40,6 +41,8 @@ export interface NodeSystem {
   readonly root: string;
   readonly runtime: () => LocalRuntime;
   readonly kubelet: () => Kubelet;
+  /** What the agent has warned of. */
+  readonly warnings: readonly string[];
   readonly signal: AbortSignal;
   create<T extends KubeObject>(object: Partial<T> & { kind: string }): Promise<T>;
   createPod(
@@ -114,6 +117,11 @@ export async function withNodeSystem(
   images.onPull = async (spec) => Promise.resolve(tinyImage(spec.image));
   const rootfs = new CopyRootfs(tiny, join(root, 'rootfs'));
 
+  const warnings: string[] = [];
+  const warn = (fields: object, message: string): void =>
+    void warnings.push(`${message} ${JSON.stringify(fields)}`);
+  const logger: Logger = { ...silentLogger, warn, error: warn };
+
   let runtime: LocalRuntime | undefined;
   let kubelet: Kubelet | undefined;
   let recorder: ReturnType<typeof createEventRecorder> | undefined;
@@ -162,6 +170,7 @@ export async function withNodeSystem(
         objects,
         clock,
         random: () => 0,
+        logger,
         ...(options.evictionHard === undefined
           ? {}
           : { evictionThresholds: parseEvictionThresholds({ evictionHard: options.evictionHard }) }),
@@ -200,6 +209,7 @@ export async function withNodeSystem(
       images,
       root,
       signal,
+      warnings,
       runtime: () => must(runtime),
       kubelet: () => must(kubelet),
       create: async <T extends KubeObject>(object: Partial<T> & { kind: string }): Promise<T> => {

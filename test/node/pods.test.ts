@@ -413,6 +413,45 @@ test('a Pod deleted with grace 0 disappears at once and its container is killed'
   });
 });
 
+test('a Pod of the same name as one that is still being ended is a Pod of its own: status, log, and no warning', async () => {
+  await withNodeSystem({}, async (system) => {
+    const stubborn = 'trap "" TERM; echo old; while :; do sleep 0.05; done';
+    await system.createPod('p', { terminationGracePeriodSeconds: 5, containers: [sh(stubborn)] });
+    const old = await system.until('p', 'ready', ready);
+    await logged(system, 'p', 'old');
+    await system.client.delete(typeOfPod, { namespace: 'default', name: 'p' }, system.signal, {
+      gracePeriodSeconds: 0,
+    });
+    await system.createPod('p', { restartPolicy: 'Never', containers: [sh('echo new')] });
+    await system.until('p', 'succeeded', phase('Succeeded'));
+    assert.deepEqual(await system.logs('p'), { status: 200, text: 'new\n' });
+    const podUid = old?.metadata.uid ?? '';
+    const [container] = await system.runtime().listContainers({ podUid }, system.signal);
+    assert.equal(container?.state, 'running', 'the old Pod should still be there');
+    await nothingLeft(system, podUid);
+    assert.equal((await system.pod('p'))?.status?.phase, 'Succeeded');
+    assert.deepEqual(await system.logs('p'), { status: 200, text: 'new\n' });
+    assert.deepEqual(system.warnings, []);
+  });
+});
+
+test('4.15 a Pod that has no status yet has no log either', async () => {
+  await withNodeSystem({}, async (system) => {
+    const pulled = Promise.withResolvers<void>();
+    const { onPull } = system.images;
+    system.images.onPull = async (...args) => {
+      await pulled.promise;
+      return await onPull(...args);
+    };
+    await system.createPod('p', { containers: [sh(FOREVER)] });
+    await system.until('p', 'creating', waiting('ContainerCreating'));
+    const { status, text } = await system.logs('p');
+    assert.equal(status, 400);
+    assert.match(text, /container \\"a\\" in pod \\"p\\" is waiting to start: ContainerCreating/);
+    pulled.resolve();
+  });
+});
+
 test('containers outlive the agent: the next one finds them, restarts nothing, and removes what was deleted meanwhile', async () => {
   await withNodeSystem({}, async (system) => {
     await system.createPod('stays', { containers: [sh(FOREVER)] });

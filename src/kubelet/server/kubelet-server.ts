@@ -4,7 +4,7 @@ import fastify, { type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Pod } from '../../kube/pod.ts';
 import type { Logger } from '../../observe/logger.ts';
 import type { RuntimeService } from '../../runtime/runtime-service.ts';
-import { findContainer, podNamespace, podUid } from '../pod-reference.ts';
+import { findContainer, podUid } from '../pod-reference.ts';
 import type { StatusManager } from '../status-manager.ts';
 import { parseLogOptions } from './log-options.ts';
 import { logTarget } from './log-target.ts';
@@ -24,7 +24,7 @@ export interface KubeletServerOptions {
   readonly host: string;
   readonly port: number;
   readonly tls: KubeletServerTls;
-  readonly workers: { pods(): Pod[] };
+  readonly workers: { pods(): Pod[]; named(namespace: string, name: string): Pod | undefined };
   readonly statuses: StatusManager;
   readonly runtime: RuntimeService & { syncContainerLog?(id: string): Promise<void> };
   readonly runtimeName: string;
@@ -105,11 +105,7 @@ async function sendLog(
   const plain = async (status: number, message: string): Promise<void> => {
     await reply.code(status).type('text/plain').send(message);
   };
-  const pod = options.workers
-    .pods()
-    .find(
-      (candidate) => candidate.metadata.name === names.pod && podNamespace(candidate) === names.namespace,
-    );
+  const pod = options.workers.named(names.namespace, names.pod);
   if (pod === undefined) return await plain(404, `pod "${names.pod}" does not exist`);
   if (findContainer(pod, names.container) === undefined) {
     return await plain(404, `container "${names.container}" not found in pod "${names.pod}"`);
@@ -128,7 +124,7 @@ async function sendLog(
   await options.runtime.syncContainerLog?.(id);
   const container = await options.runtime.containerStatus(id, signal);
   if (container === undefined) {
-    return await plain(400, `container "${names.container}" in pod "${names.pod}" is not available`);
+    return await plain(400, `unable to retrieve container logs for ${target.containerId}`);
   }
   const isRunning = async (): Promise<boolean> =>
     (await options.runtime.containerStatus(id, signal))?.state === 'running';

@@ -3,7 +3,7 @@ import type { PodContainerStatus, PodStatus } from '../../kube/pod.ts';
 /** Which container's log to read, or why there is none (rule 4.15). */
 export type LogTarget =
   | { readonly containerId: string }
-  | { readonly status: 400 | 404; readonly message: string };
+  | { readonly status: 400; readonly message: string };
 
 /** Chooses the container whose log answers a request, by the Pod's status. IDs keep their runtime prefix. */
 export function logTarget(
@@ -18,7 +18,7 @@ export function logTarget(
     ...(status?.ephemeralContainerStatuses ?? []),
   ].find(({ name }) => name === container);
   if (found === undefined) {
-    return { status: 404, message: `container "${container}" in pod "${podName}" is not available` };
+    return { status: 400, message: `container "${container}" in pod "${podName}" is not available` };
   }
   const last = found.lastState?.terminated?.containerID ?? '';
   if (previous) {

@@ -106,3 +106,10 @@ for (const [reason, words] of waiting) {
     });
   });
 }
+
+test('a container that the status does not know yet has no log, which is no missing page', () => {
+  assert.deepEqual(logTarget('p', { phase: 'Pending' }, 'a', false), {
+    status: 400,
+    message: 'container "a" in pod "p" is not available',
+  });
+});
