@@ -4,6 +4,7 @@ import { checkLogin } from '../remote/check-login.ts';
 import { RemoteError } from '../remote/remote-error.ts';
 import { openRemote, type RemoteOptions } from './_client-remote.ts';
 import { interruptible, withRemoteOptions } from './_options.ts';
+import { registryAdvice } from './_registry-advice.ts';
 import { EXIT, UsageError } from './exit.ts';
 
 interface LoginOptions extends RemoteOptions {
@@ -33,6 +34,8 @@ export function command(): Command {
 async function login(server: string, options: LoginOptions): Promise<number> {
   const registry = hostOf(server);
   const signal = interruptible();
+  if (options.passwordStdin === true && options.username === undefined)
+    throw new UsageError('--password-stdin needs --username');
   const username = options.username ?? (await ask('Username', false));
   if (username === '') throw new UsageError('a user name is needed: name it with -u');
   const password = await passwordOf(options);
@@ -42,9 +45,13 @@ async function login(server: string, options: LoginOptions): Promise<number> {
     await checkLogin(remote, registry, { name: `user ${username}`, username, password }, signal);
   } catch (error) {
     if (!(error instanceof RemoteError)) throw error;
-    process.stderr.write(
-      `dray: Cannot log in to ${JSON.stringify(registry)} as ${JSON.stringify(username)}: ${error.message}; nothing was saved\n`,
-    );
+    const refused = error.code === 'UNAUTHORIZED' || error.code === 'DENIED';
+    const what = refused ? 'the registry refuses this user name with this password' : error.message;
+    const lines = [
+      `Cannot log in to ${JSON.stringify(registry)} as ${JSON.stringify(username)}: ${what}; nothing was saved`,
+      refused ? `its answer was: ${error.message.replaceAll('\n', ', ')}` : registryAdvice(error, registry),
+    ];
+    for (const line of lines) if (line !== undefined) process.stderr.write(`dray: ${line}\n`);
     return EXIT.failure;
   } finally {
     await remote.close();
@@ -80,7 +87,6 @@ async function passwordOf(options: LoginOptions): Promise<string> {
   if (options.passwordStdin === true) {
     if (options.password !== undefined)
       throw new UsageError('--password and --password-stdin exclude each other');
-    if (options.username === undefined) throw new UsageError('--password-stdin needs --username');
     const chunks: Buffer[] = [];
     for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
     // What `echo` or an editor adds at the end is not part of a password.

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { CodedError, messageOf } from '../base/coded-error.ts';
 import { nearest } from '../base/nearest.ts';
-import { EXIT, UsageError } from './exit.ts';
+import { AdvisedError, EXIT, UsageError } from './exit.ts';
 
 /** One command: loaded only when it is called, so that a small question gets a quick answer. */
 interface CommandEntry {
@@ -98,6 +98,10 @@ function report(error: unknown): number {
   if (error instanceof UsageError) {
     process.stderr.write(`dray: ${error.message}\n`);
     return EXIT.usage;
+  }
+  if (error instanceof AdvisedError) {
+    process.stderr.write(`dray: ${error.message}\ndray: ${error.advice}\n`);
+    return EXIT.failure;
   }
   if (error instanceof CodedError) {
     process.stderr.write(`dray: ${error.message}\n`);

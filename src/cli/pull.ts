@@ -2,10 +2,12 @@ import { Command } from 'commander';
 import { openNodeStores } from '../daemon/node-stores.ts';
 import { defaultRootPath, openStateRoot } from '../daemon/state-root.ts';
 import { silentLogger } from '../observe/logger.ts';
+import { parseDockerReference } from '../oci/reference.ts';
 import { parsePlatform } from '../oci/platform-specifier.ts';
 import type { PullProgress } from '../pull/progress.ts';
 import { hostRoots, userCredentials, type RemoteOptions } from './_client-remote.ts';
 import { interruptible, withRemoteOptions } from './_options.ts';
+import { advising } from './_registry-advice.ts';
 import { EXIT } from './exit.ts';
 import { Terminal } from './terminal.ts';
 
@@ -38,13 +40,15 @@ async function pull(image: string, options: PullOptions): Promise<number> {
       logger: silentLogger,
     });
     try {
-      const pulled = await stores.puller.pull({
-        reference: image,
-        ...(options.platform === undefined ? {} : { platform: parsePlatform(options.platform) }),
-        credentials: userCredentials(options, signal),
-        onProgress: options.quiet === true ? undefined : (progress) => show(progress, terminal),
-        signal,
-      });
+      const pulled = await advising(parseDockerReference(image).domain, () =>
+        stores.puller.pull({
+          reference: image,
+          ...(options.platform === undefined ? {} : { platform: parsePlatform(options.platform) }),
+          credentials: userCredentials(options, signal),
+          onProgress: options.quiet === true ? undefined : (progress) => show(progress, terminal),
+          signal,
+        }),
+      );
       if (options.quiet !== true)
         terminal.line(`${pulled.name}@${pulled.target.digest}: ${pulled.fetchedBytes} bytes fetched`);
       process.stdout.write(`${pulled.imageId}\n`);

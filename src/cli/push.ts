@@ -6,6 +6,7 @@ import { formatReference, parseDockerReference } from '../oci/reference.ts';
 import { pushImage } from '../pull/push-image.ts';
 import { hostRoots, userCredentials, type RemoteOptions } from './_client-remote.ts';
 import { interruptible, withRemoteOptions } from './_options.ts';
+import { advising } from './_registry-advice.ts';
 import { EXIT, UsageError } from './exit.ts';
 import { Terminal } from './terminal.ts';
 
@@ -38,18 +39,20 @@ async function push(image: string, destination: string, options: RemoteOptions):
         names.find((each) => each.name === name)?.target ?? (await stores.images.find(image))?.manifest;
       if (target === undefined)
         throw new UsageError(`there is no image ${JSON.stringify(name)} in the store; pull it first`);
-      const pushed = await pushImage({
-        remote: stores.remote,
-        content: stores.content,
-        reference: destination,
-        target,
-        credentials: userCredentials(options, signal),
-        onProgress: (progress) =>
-          terminal.progress(
-            `${progress.digest.slice(7, 19)}  ${progress.phase}  ${progress.bytes}/${progress.total}`,
-          ),
-        signal,
-      });
+      const pushed = await advising(parseDockerReference(destination).domain, () =>
+        pushImage({
+          remote: stores.remote,
+          content: stores.content,
+          reference: destination,
+          target,
+          credentials: userCredentials(options, signal),
+          onProgress: (progress) =>
+            terminal.progress(
+              `${progress.digest.slice(7, 19)}  ${progress.phase}  ${progress.bytes}/${progress.total}`,
+            ),
+          signal,
+        }),
+      );
       process.stdout.write(`${pushed.name}@${pushed.digest}\n`);
       return EXIT.ok;
     } finally {
