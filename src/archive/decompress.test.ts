@@ -14,7 +14,8 @@ async function* pieces(bytes: Buffer, size: number): AsyncGenerator<Buffer> {
 
 async function undo(bytes: Buffer, size = 1 << 20, options?: DecompressOptions): Promise<Buffer> {
   const chunks: Buffer[] = [];
-  for await (const chunk of decompress(pieces(bytes, size), never, options)) chunks.push(chunk);
+  // A chunk is only lent.
+  for await (const chunk of decompress(pieces(bytes, size), never, options)) chunks.push(Buffer.from(chunk));
   return Buffer.concat(chunks);
 }
 

@@ -25,6 +25,7 @@ export interface DecompressOptions {
 /**
  * Undoes gzip (also of several members) and zstd (also of several or skippable frames); other bytes pass as they are.
  * What it is shows in its first bytes, not in the media type: builders get that wrong, and runtimes never looked.
+ * A chunk is only lent: its memory is gone when the next one is asked for.
  *
  * @throws ArchiveError `BAD_ARCHIVE`; `UNSUPPORTED` for bzip2 and xz; `LIMIT` when it expands beyond reason
  */
@@ -96,12 +97,23 @@ async function* inflate(source: AsyncIterable<Uint8Array>, compression: Compress
   };
   void feed();
   try {
-    for await (const chunk of stage) yield chunk as Buffer;
+    for await (const chunk of stage as AsyncIterable<Buffer<ArrayBuffer>>) {
+      yield chunk;
+      giveBack(chunk);
+    }
   } catch (error) {
     throw archiveError(error);
   } finally {
     stage.destroy();
   }
+}
+
+/**
+ * Frees the memory of a chunk that was used up. Waiting for the collector instead would keep some 60 MB a thread, and have every
+ * chunk inflated into memory that no cache holds. A stage goes on filling a chunk's memory until it is full, so only full ones go.
+ */
+function giveBack({ buffer, byteOffset, length }: Buffer<ArrayBuffer>): void {
+  if (buffer.byteLength === OUTPUT_CHUNK && byteOffset + length === OUTPUT_CHUNK) buffer.transfer(0);
 }
 
 /** Resolves when the stage has taken all of the piece in, so that its memory may be used again. */
