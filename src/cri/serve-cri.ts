@@ -1,0 +1,255 @@
+import { chmod, lstat, unlink } from 'node:fs/promises';
+import { Buffer } from 'node:buffer';
+import {
+  Server,
+  ServerCredentials,
+  type sendUnaryData,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+  type UntypedServiceImplementation,
+} from '@grpc/grpc-js';
+import { isSystemError, messageOf } from '../base/coded-error.ts';
+import type { Logger } from '../observe/logger.ts';
+import type { Image, ImageService } from '../pull/image-service.ts';
+import { CriError } from './cri-error.ts';
+import { loadService, MESSAGE_LIMITS, type CriVersion } from './load-definition.ts';
+import { wireStatus } from './status-table.ts';
+import { authFromWire, imageToWire, specFromWire, usageToWire, type WireImageSpec } from './wire-messages.ts';
+
+/** The kernel's limit of a socket's path, the final zero byte left out. @see unix(7), sun_path */
+const MAX_SOCKET_PATH_BYTES = 107;
+/** Images in one message of a stream: small enough for a message of 16 MiB whatever their names. */
+const STREAM_CHUNK = 500;
+/** How long calls may go on when the server stops, in milliseconds; then they are cut. */
+const SHUTDOWN_GRACE_MS = 2_000;
+
+export interface ServeCriOptions {
+  /** Path of the unix socket; what lies there of a former run is replaced. */
+  readonly socketPath: string;
+  readonly imageService: ImageService;
+  /** What `verbose` shows of an image beside its status, as JSON under `info`. */
+  readonly describeImage?: (image: Image, signal: AbortSignal) => Promise<unknown>;
+  /** Answers `Version` as a runtime. */
+  readonly version: { readonly runtimeName: string; readonly runtimeVersion: string };
+  readonly logger: Logger;
+}
+
+export interface CriServer {
+  /** `unix:///var/lib/drayage/cri.sock` */
+  readonly endpoint: string;
+  /** Stops taking calls and ends those that go on after a moment. */
+  close(): Promise<void>;
+}
+
+/**
+ * Serves CRI's image service on a unix socket that only its owner may use, as `runtime.v1` and, for older clients,
+ * `runtime.v1alpha2` (rules 12.1 to 12.6).
+ *
+ * @throws CriError `BAD_ENDPOINT`, `IN_USE`
+ */
+export async function serveCri(options: ServeCriOptions): Promise<CriServer> {
+  const { socketPath } = options;
+  if (Buffer.byteLength(socketPath) > MAX_SOCKET_PATH_BYTES) {
+    throw new CriError(
+      'BAD_ENDPOINT',
+      `Cannot listen on ${JSON.stringify(socketPath)}: a socket’s path has at most ${MAX_SOCKET_PATH_BYTES} bytes`,
+    );
+  }
+  await removeStale(socketPath);
+  const server = new Server(MESSAGE_LIMITS);
+  const closing = new AbortController();
+  for (const version of ['v1', 'v1alpha2'] as const) {
+    const { StreamImages, ...older } = loadService('ImageService', version);
+    server.addService(
+      version === 'v1' && StreamImages !== undefined ? { StreamImages, ...older } : older,
+      imageHandlers(options, closing.signal),
+    );
+    const { Version } = loadService('RuntimeService', version);
+    if (Version !== undefined)
+      server.addService({ Version }, versionHandler(options, version, closing.signal));
+  }
+  await new Promise<void>((resolve, reject) => {
+    server.bindAsync(`unix:${socketPath}`, ServerCredentials.createInsecure(), (error) => {
+      if (error === null) resolve();
+      else {
+        const text = `Cannot listen on ${JSON.stringify(socketPath)}: ${messageOf(error)}`;
+        reject(new CriError('BAD_ENDPOINT', text, { cause: error }));
+      }
+    });
+  });
+  await chmod(socketPath, 0o600);
+  return {
+    endpoint: `unix://${socketPath}`,
+    close: async () => {
+      closing.abort(new CriError('UNAVAILABLE', 'the server stops'));
+      await new Promise<void>((resolve) => {
+        const late = setTimeout(() => server.forceShutdown(), SHUTDOWN_GRACE_MS);
+        server.tryShutdown(() => {
+          clearTimeout(late);
+          resolve();
+        });
+      });
+      await unlink(socketPath).catch((error: unknown) => {
+        if (!isSystemError(error, 'ENOENT')) throw error;
+      });
+    },
+  };
+}
+
+/** Removes a socket that a killed server left; anything else is somebody's file. */
+async function removeStale(socketPath: string): Promise<void> {
+  const found = await lstat(socketPath).catch((error: unknown) => {
+    if (isSystemError(error, 'ENOENT')) return undefined;
+    throw error;
+  });
+  if (found === undefined) return;
+  if (!found.isSocket())
+    throw new CriError(
+      'IN_USE',
+      `Cannot listen on ${JSON.stringify(socketPath)}: there is a file that is no socket`,
+    );
+  await unlink(socketPath);
+}
+
+function imageHandlers(options: ServeCriOptions, closing: AbortSignal): UntypedServiceImplementation {
+  const { imageService, describeImage } = options;
+  const unary = <Q>(name: string, answer: (request: Q, signal: AbortSignal) => Promise<object>) =>
+    unaryHandler(name, options, closing, answer);
+  return {
+    ListImages: unary(
+      'ListImages',
+      async (request: { filter: { image: WireImageSpec | null } | null }, signal) => {
+        const images = await imageService.listImages(filterOf(request), signal);
+        return { images: images.map(imageToWire) };
+      },
+    ),
+    StreamImages: async (
+      call: ServerWritableStream<{ filter: { image: WireImageSpec | null } | null }, object>,
+    ) => {
+      const signal = signalOf(call, closing);
+      try {
+        const images = await imageService.listImages(filterOf(call.request), signal);
+        for (let at = 0; at < images.length; at += STREAM_CHUNK) {
+          const more = call.write({ images: images.slice(at, at + STREAM_CHUNK).map(imageToWire) });
+          if (!more) await drained(call, signal);
+        }
+        call.end();
+      } catch (error) {
+        call.emit('error', reported('StreamImages', error, options));
+      }
+    },
+    ImageStatus: unary(
+      'ImageStatus',
+      async (request: { image: WireImageSpec | null; verbose: boolean }, signal) => {
+        const image = await imageService.imageStatus(specFromWire(request.image), signal);
+        if (image === undefined) return {};
+        const info =
+          request.verbose && describeImage !== undefined
+            ? { info: JSON.stringify(await describeImage(image, signal)) }
+            : {};
+        return { image: imageToWire(image), info };
+      },
+    ),
+    PullImage: unary(
+      'PullImage',
+      async (
+        request: { image: WireImageSpec | null; auth: Readonly<Record<string, string>> | null },
+        signal,
+      ) => ({
+        imageRef: await imageService.pullImage(
+          specFromWire(request.image),
+          authFromWire(request.auth),
+          signal,
+        ),
+      }),
+    ),
+    RemoveImage: unary('RemoveImage', async (request: { image: WireImageSpec | null }, signal) => {
+      await imageService.removeImage(specFromWire(request.image), signal);
+      return {};
+    }),
+    ImageFsInfo: unary('ImageFsInfo', async (_request: object, signal) => {
+      const info = await imageService.imageFsInfo(signal);
+      return {
+        imageFilesystems: info.imageFilesystems.map(usageToWire),
+        containerFilesystems: info.containerFilesystems.map(usageToWire),
+      };
+    }),
+  };
+}
+
+function versionHandler(
+  options: ServeCriOptions,
+  version: CriVersion,
+  closing: AbortSignal,
+): UntypedServiceImplementation {
+  return {
+    Version: unaryHandler('Version', options, closing, () =>
+      Promise.resolve({ version: '0.1.0', ...options.version, runtimeApiVersion: version }),
+    ),
+  };
+}
+
+function unaryHandler<Q>(
+  name: string,
+  options: ServeCriOptions,
+  closing: AbortSignal,
+  answer: (request: Q, signal: AbortSignal) => Promise<object>,
+) {
+  return (call: ServerUnaryCall<Q, object>, done: sendUnaryData<object>): void => {
+    answer(call.request, signalOf(call, closing)).then(
+      (response) => done(null, response),
+      (error: unknown) => done(reported(name, error, options)),
+    );
+  };
+}
+
+/** Requests are not logged: they can hold credentials. */
+function reported(
+  name: string,
+  error: unknown,
+  { logger }: ServeCriOptions,
+): ReturnType<typeof wireStatus> & Error {
+  const { code, details } = wireStatus(error);
+  logger.debug({ call: name, code }, details);
+  return Object.assign(new Error(details), { code, details });
+}
+
+function filterOf(request: {
+  filter: { image: WireImageSpec | null } | null;
+}): { image?: string } | undefined {
+  const image = request.filter?.image?.image ?? '';
+  return image === '' ? undefined : { image };
+}
+
+/** Aborts when the client goes or its time is over, and when the server stops. */
+function signalOf(
+  call: { readonly cancelled: boolean; on(event: 'cancelled', listener: () => void): unknown },
+  closing: AbortSignal,
+): AbortSignal {
+  const gone = new AbortController();
+  call.on('cancelled', () => gone.abort());
+  if (call.cancelled) gone.abort();
+  return AbortSignal.any([gone.signal, closing]);
+}
+
+function drained(call: ServerWritableStream<unknown, unknown>, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const leave = (): void => {
+      call.off('drain', go);
+      signal.removeEventListener('abort', stop);
+    };
+    const go = (): void => {
+      leave();
+      resolve();
+    };
+    const stop = (): void => {
+      leave();
+      reject(
+        signal.reason instanceof Error ? signal.reason : new CriError('UNAVAILABLE', 'the client is gone'),
+      );
+    };
+    call.once('drain', go);
+    signal.addEventListener('abort', stop, { once: true });
+    if (signal.aborted) stop();
+  });
+}
