@@ -15,15 +15,12 @@ export function registryAdvice(error: unknown, registry: string): string | undef
   if (spokePlainHttp) {
     return `${registry} speaks plain http: serve it over TLS, or, where nobody else is on the way, name it with --insecure-registry ${registry}`;
   }
-  switch (failure.code) {
-    case 'TLS':
-      return `the certificate of ${registry} is not trusted here: put that of its authority at ~/.docker/certs.d/${registry}/ca.crt, or name another directory of that form with --cert-dir`;
-    case 'UNAUTHORIZED':
-    case 'DENIED':
-      return `a login that may do this is needed: dray login ${registry}`;
-    default:
-      return undefined;
+  if (failure.code === 'TLS') {
+    return `the certificate of ${registry} is not trusted here: put that of its authority at ~/.docker/certs.d/${registry}/ca.crt, or name another directory of that form with --cert-dir`;
   }
+  if (failure.code === 'UNAUTHORIZED' || failure.code === 'DENIED')
+    return `a login that may do this is needed: dray login ${registry}`;
+  return undefined;
 }
 
 /**

