@@ -5,6 +5,10 @@ import type { FileStore } from '../content/file-store.ts';
 import { NodeFiles } from '../credentials/node-files.ts';
 import { startCredentialProviders } from '../credentials/provider/start-credential-providers.ts';
 import type { KubeClient } from '../kube/client/kube-client.ts';
+import { CriError } from '../cri/cri-error.ts';
+import { serveCri, type CriServer, type ServeCriOptions } from '../cri/serve-cri.ts';
+import { readVerified } from '../content/verified-reader.ts';
+import { parseImageConfig } from '../oci/image-config.ts';
 import { createEventRecorder } from '../kubelet/event-recorder.ts';
 import type { EvictionThreshold } from '../kubelet/images/eviction-thresholds.ts';
 import { imageGcPolicy } from '../kubelet/images/image-gc-policy.ts';
@@ -23,8 +27,8 @@ import type { RemoteClient } from '../remote/remote-client.ts';
 import { createLocalRuntime, type LocalRuntime } from '../runtime/local-runtime.ts';
 import { apiServiceAccounts } from './api-service-accounts.ts';
 import { containerImageLookup } from './container-image-lookup.ts';
-import { createSpaceReclaimer } from './node-maintenance.ts';
-import { openNodeStores } from './node-stores.ts';
+import { createSpaceReclaimer, reclaimingImageService, type SpaceReclaimer } from './node-maintenance.ts';
+import { openNodeStores, type NodeStores } from './node-stores.ts';
 
 export interface NodeOptions {
   readonly name: string;
@@ -67,6 +71,8 @@ export interface NodeAgent {
   readonly description: string;
   readonly content: FileStore;
   readonly remote: RemoteClient;
+  /** Where kubelets and crictl reach its image service: `unix:///var/lib/drayage/cri.sock`; absent when it has none. */
+  readonly criEndpoint: string | undefined;
   /** Stops the agent; containers go on. */
   close(): Promise<void>;
 }
@@ -190,8 +196,11 @@ export async function startNode(options: NodeOptions, signal: AbortSignal): Prom
       stopping.abort(new Error('the node stops'));
       await kubelet.stop();
     });
+    const cri = await startCri(options, stores, reclaimer, await runtime.version());
+    if (cri !== undefined) closers.push(() => cri.close());
     return {
       name,
+      criEndpoint: cri?.endpoint,
       description: `${formatPlatform(platform)}, ${launcher}`,
       content: stores.content,
       remote: stores.remote,
@@ -200,6 +209,33 @@ export async function startNode(options: NodeOptions, signal: AbortSignal): Prom
   } catch (error) {
     await close();
     throw error;
+  }
+}
+
+/** Serves the node's images to others; a root whose path is too long for a socket goes without, and says so. */
+async function startCri(
+  { root, logger, remark }: NodeOptions,
+  stores: NodeStores,
+  reclaimer: SpaceReclaimer,
+  version: ServeCriOptions['version'],
+): Promise<CriServer | undefined> {
+  try {
+    return await serveCri({
+      socketPath: join(root, 'cri.sock'),
+      imageService: reclaimingImageService(stores.imageService, reclaimer),
+      describeImage: async ({ id }, signal) => {
+        const image = await stores.images.find(id);
+        if (image === undefined) return {};
+        const config = await readVerified(stores.content, image.config, signal);
+        return { imageSpec: parseImageConfig(config).document };
+      },
+      version,
+      logger,
+    });
+  } catch (error) {
+    if (!(error instanceof CriError)) throw error;
+    remark(`no CRI endpoint: ${error.message}`);
+    return undefined;
   }
 }
 
