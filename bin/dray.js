@@ -2,7 +2,7 @@
 // The launcher: plain JavaScript that any Node since 18 can read. It answers --version by itself, finds the Node that
 // the package brings along when this one is too old, and then hands over to the program.
 import { existsSync, readFileSync } from 'node:fs';
-import { basename } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const MINIMUM_MAJOR = 24;
@@ -33,7 +33,7 @@ async function pluginAskedFor() {
   return name === undefined ? undefined : { name, args };
 }
 
-// Without the compile cache: it lies where every user may write, and what runs here holds the node's cloud credentials.
+// Without the compile cache: a plug-in starts in an environment of the kubelet's making, often without a home.
 async function runPlugin(name, pluginArgs) {
   const plugin = await load('cli/run-plugin');
   process.exitCode = await plugin.runPlugin(name, pluginArgs);
@@ -41,7 +41,8 @@ async function runPlugin(name, pluginArgs) {
 
 async function runCommandLine() {
   const { enableCompileCache } = await import('node:module');
-  enableCompileCache?.();
+  const cache = compileCacheDirectory();
+  if (cache !== undefined) enableCompileCache?.(cache);
   if (SERVERS.has(args[0])) {
     // Servers live long and mostly wait: a small nursery costs them little time and saves tens of megabytes.
     const { setFlagsFromString } = await import('node:v8');
@@ -49,6 +50,14 @@ async function runCommandLine() {
   }
   const { main } = await load('cli/main');
   await main(args);
+}
+
+// Compiled code is code: it is kept where only this user writes, not in the shared directory that Node would take.
+function compileCacheDirectory() {
+  const { XDG_CACHE_HOME, HOME, NODE_COMPILE_CACHE } = process.env;
+  if (NODE_COMPILE_CACHE) return NODE_COMPILE_CACHE;
+  const base = XDG_CACHE_HOME || (HOME ? join(HOME, '.cache') : undefined);
+  return base === undefined ? undefined : join(base, 'drayage', 'compiled');
 }
 
 // Sources run as they are in a checkout; a published package holds only their JavaScript.
