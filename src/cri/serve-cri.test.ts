@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { before, after, test, type TestContext } from 'node:test';
 import { promisify } from 'node:util';
-import { Client, credentials, loadPackageDefinition, type ServiceClientConstructor } from '@grpc/grpc-js';
+import { credentials, loadPackageDefinition, type Client, type ServiceClientConstructor } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import { FaultRegistry, type FaultRegistryOptions } from '../../test/support/fault-registry.ts';
 import { layerOf, pullNode } from '../../test/support/pull-node.ts';
@@ -170,16 +170,14 @@ test('12.1 12.5 an image that was pulled is listed, streamed and found under the
   const [listed] = (await client.call('ListImages'))['images'] as Answer[];
   assert.equal(listed?.['id'], id);
   assert.deepEqual(listed?.['tags'], [image]);
-  assert.match(
-    String((listed?.['digests'] as string[])[0]),
-    /^127\.0\.0\.1:\d+\/test\/app@sha256:[0-9a-f]{64}$/,
-  );
+  const digests = (listed?.['digests'] ?? []) as string[];
+  assert.match(String(digests[0]), /^127\.0\.0\.1:\d+\/test\/app@sha256:[0-9a-f]{64}$/);
   assert.ok(Number(listed?.['size']) > 2000);
   assert.deepEqual(
     (await client.stream('StreamImages')).flatMap((chunk) => chunk['images']),
     [listed],
   );
-  for (const name of [image, id, id.slice(7, 19), (listed?.['digests'] as string[])[0]]) {
+  for (const name of [image, id, id.slice(7, 19), digests[0]]) {
     assert.deepEqual((await client.call('ImageStatus', { image: { image: name } }))['image'], listed, name);
   }
   assert.ok(registry.requests.length > 0);

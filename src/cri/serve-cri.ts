@@ -111,32 +111,21 @@ async function removeStale(socketPath: string): Promise<void> {
   await unlink(socketPath);
 }
 
+interface FilteredRequest {
+  readonly filter: { readonly image: WireImageSpec | null } | null;
+}
+
 function imageHandlers(options: ServeCriOptions, closing: AbortSignal): UntypedServiceImplementation {
   const { imageService, describeImage } = options;
   const unary = <Q>(name: string, answer: (request: Q, signal: AbortSignal) => Promise<object>) =>
     unaryHandler(name, options, closing, answer);
   return {
-    ListImages: unary(
-      'ListImages',
-      async (request: { filter: { image: WireImageSpec | null } | null }, signal) => {
-        const images = await imageService.listImages(filterOf(request), signal);
-        return { images: images.map(imageToWire) };
-      },
-    ),
-    StreamImages: async (
-      call: ServerWritableStream<{ filter: { image: WireImageSpec | null } | null }, object>,
-    ) => {
-      const signal = signalOf(call, closing);
-      try {
-        const images = await imageService.listImages(filterOf(call.request), signal);
-        for (let at = 0; at < images.length; at += STREAM_CHUNK) {
-          const more = call.write({ images: images.slice(at, at + STREAM_CHUNK).map(imageToWire) });
-          if (!more) await drained(call, signal);
-        }
-        call.end();
-      } catch (error) {
-        call.emit('error', reported('StreamImages', error, options));
-      }
+    ListImages: unary('ListImages', async (request: FilteredRequest, signal) => {
+      const images = await imageService.listImages(filterOf(request), signal);
+      return { images: images.map(imageToWire) };
+    }),
+    StreamImages: (call: ServerWritableStream<FilteredRequest, object>) => {
+      void streamImages(call, options, closing);
     },
     ImageStatus: unary(
       'ImageStatus',
@@ -177,6 +166,24 @@ function imageHandlers(options: ServeCriOptions, closing: AbortSignal): UntypedS
   };
 }
 
+async function streamImages(
+  call: ServerWritableStream<FilteredRequest, object>,
+  options: ServeCriOptions,
+  closing: AbortSignal,
+): Promise<void> {
+  const signal = signalOf(call, closing);
+  try {
+    const images = await options.imageService.listImages(filterOf(call.request), signal);
+    for (let at = 0; at < images.length; at += STREAM_CHUNK) {
+      const more = call.write({ images: images.slice(at, at + STREAM_CHUNK).map(imageToWire) });
+      if (!more) await drained(call, signal);
+    }
+    call.end();
+  } catch (error) {
+    call.emit('error', reported('StreamImages', error, options));
+  }
+}
+
 function versionHandler(
   options: ServeCriOptions,
   version: CriVersion,
@@ -195,11 +202,18 @@ function unaryHandler<Q>(
   closing: AbortSignal,
   answer: (request: Q, signal: AbortSignal) => Promise<object>,
 ) {
+  const respond = async (call: ServerUnaryCall<Q, object>, done: sendUnaryData<object>): Promise<void> => {
+    let response: object;
+    try {
+      response = await answer(call.request, signalOf(call, closing));
+    } catch (error) {
+      done(reported(name, error, options));
+      return;
+    }
+    done(null, response);
+  };
   return (call: ServerUnaryCall<Q, object>, done: sendUnaryData<object>): void => {
-    answer(call.request, signalOf(call, closing)).then(
-      (response) => done(null, response),
-      (error: unknown) => done(reported(name, error, options)),
-    );
+    void respond(call, done);
   };
 }
 
@@ -214,9 +228,7 @@ function reported(
   return Object.assign(new Error(details), { code, details });
 }
 
-function filterOf(request: {
-  filter: { image: WireImageSpec | null } | null;
-}): { image?: string } | undefined {
+function filterOf(request: FilteredRequest): { image?: string } | undefined {
   const image = request.filter?.image?.image ?? '';
   return image === '' ? undefined : { image };
 }

@@ -196,7 +196,7 @@ export async function startNode(options: NodeOptions, signal: AbortSignal): Prom
       stopping.abort(new Error('the node stops'));
       await kubelet.stop();
     });
-    const cri = await startCri(options, stores, reclaimer, await runtime.version());
+    const cri = await startCri(options, stores, reclaimer, await runtime.version(signal));
     if (cri !== undefined) closers.push(() => cri.close());
     return {
       name,
