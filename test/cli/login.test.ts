@@ -12,6 +12,7 @@ import { pushImage } from '../../src/pull/push-image.ts';
 import { createHostResolver } from '../../src/remote/hosts/create-host-resolver.ts';
 import { createRemoteClient } from '../../src/remote/remote-client.ts';
 import { makeCertificates } from '../support/certificates.ts';
+import { startDockerRegistry } from '../support/docker-registry.ts';
 import { clientDirectory, type ClientDirectory } from '../support/registry-clients.ts';
 import { runDray, type Outcome } from '../support/run-dray.ts';
 import { serveRegistry, type ServedRegistry } from '../support/serve-registry.ts';
@@ -398,3 +399,33 @@ describe('the command line and Debian’s clients', { skip: skipWithout('skopeo'
     );
   }
 });
+
+test(
+  'an image goes from this program’s registry to Debian’s docker-registry and back, with one login each',
+  { skip: skipWithout('docker-registry') },
+  async (t) => {
+    const { served, image, digest } = await registry(t);
+    const host = await startDockerRegistry(t, { name: 'alice', password: PASSWORD });
+    const alice = user(t);
+    const copy = `${host}/copies/echo:v1`;
+    await alice.login(served.host);
+    assert.equal((await alice.dray(['pull', '-q', image])).code, 0);
+    const before = await alice.dray(['push', image, copy]);
+    assert.equal(before.code, 1);
+    assert.match(before.stderr, new RegExp(`a login that may do this is needed: dray login ${host}`));
+    const wrong = await alice.dray(['login', '-u', 'alice', '--password-stdin', host], 'wrong');
+    assert.equal(wrong.code, 1);
+    assert.match(wrong.stderr, /the registry refuses this user name with this password; nothing was saved/);
+    const login = await alice.login(host);
+    assert.equal(login.code, 0, login.stderr);
+    const pushed = await alice.dray(['push', image, copy]);
+    assert.deepEqual([pushed.code, pushed.stdout], [0, `${copy}@${digest}\n`], pushed.stderr);
+    const other = user(t);
+    await other.login(host);
+    assert.equal((await other.dray(['pull', '-q', copy])).code, 0);
+    assert.deepEqual(
+      Object.keys(alice.read('.docker/config.json').auths ?? {}).sort(),
+      [host, served.host].sort(),
+    );
+  },
+);
