@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { createApiServer, type ApiServer } from '../../src/apiserver/api-server.ts';
 import { systemClock, type Clock } from '../../src/base/clock.ts';
 import { startControllers } from '../../src/controllers/start-controllers.ts';
+import { containerImageLookup } from '../../src/daemon/container-image-lookup.ts';
+import { openNodeStores, type NodeStores } from '../../src/daemon/node-stores.ts';
 import { Pki } from '../../src/daemon/pki.ts';
 import { openSigningKey } from '../../src/daemon/signing-key.ts';
 import { HttpKubeClient } from '../../src/kube/client/http-kube-client.ts';
@@ -12,24 +14,19 @@ import type { ResourceType } from '../../src/kube/client/kube-client.ts';
 import type { KubeObject } from '../../src/kube/object.ts';
 import type { Pod } from '../../src/kube/pod.ts';
 import { findKind } from '../../src/kube/resources.ts';
-import { createEventRecorder } from '../../src/kubelet/event-recorder.ts';
-import { NodeImageManager } from '../../src/kubelet/images/image-manager.ts';
-import { parseEvictionThresholds } from '../../src/kubelet/images/eviction-thresholds.ts';
-import { PulledImages } from '../../src/kubelet/images/pulled-images.ts';
-import { DEFAULT_IMAGE_SETTINGS } from '../../src/kubelet/images/settings.ts';
-import { apiObjects } from '../../src/kubelet/object-source.ts';
-import { podCandidates, PodPullSecrets } from '../../src/kubelet/pull-secrets-of-pod.ts';
-import { startKubelet, type Kubelet } from '../../src/kubelet/start-kubelet.ts';
+import type { Kubelet } from '../../src/kubelet/start-kubelet.ts';
 import { EVENTS } from '../../src/kubelet/event-recorder.ts';
 import { PODS } from '../../src/kubelet/status-manager.ts';
 import { silentLogger, type Logger } from '../../src/observe/logger.ts';
-import { createLocalRuntime, type LocalRuntime } from '../../src/runtime/local-runtime.ts';
+import type { LocalRuntime } from '../../src/runtime/local-runtime.ts';
 import { CopyRootfs, makeTinyRoot, oneImage } from '../../src/runtime/_tiny-root.ts';
 import type { ImageRunConfig } from '../../src/runtime/container-image.ts';
 import { MemoryRuntime } from '../../src/kubelet/images/_manager-fixture.ts';
 import type { Image } from '../../src/pull/image-service.ts';
+import { hostPlatform } from '../../src/oci/host-platform.ts';
+import { startAgent, type TestAgent } from './agent.ts';
 
-/* A whole cluster in one process: real API server, controllers and node agent, real containers; only images are made up. */
+/* A whole cluster in one process: real API server, controllers and node agent, real containers; images are made up unless asked for. */
 
 export const NODE = 'n1';
 const ADMIN = 'admin-token';
@@ -37,7 +34,10 @@ const ADMIN = 'admin-token';
 export interface NodeSystem {
   readonly client: HttpKubeClient;
   readonly api: ApiServer;
+  /** The image service of made-up images. */
   readonly images: MemoryRuntime;
+  /** The stores of real images; only with `realImages`. */
+  readonly stores: () => NodeStores;
   readonly root: string;
   readonly runtime: () => LocalRuntime;
   readonly kubelet: () => Kubelet;
@@ -62,6 +62,8 @@ export interface NodeSystem {
 }
 
 export interface NodeSystemOptions {
+  /** Pulls, unpacks and mounts images from registries instead of making them up. */
+  readonly realImages?: boolean;
   readonly image?: ImageRunConfig;
   readonly clock?: Clock;
   readonly launcher?: 'runc' | 'unshare';
@@ -115,79 +117,42 @@ export async function withNodeSystem(
   const clock = options.clock ?? systemClock;
   const images = new MemoryRuntime();
   images.onPull = async (spec) => Promise.resolve(tinyImage(spec.image));
-  const rootfs = new CopyRootfs(tiny, join(root, 'rootfs'));
-
+  const stores =
+    options.realImages === true
+      ? await openNodeStores({ root: join(root, 'stores'), hostRoots: [], logger: silentLogger })
+      : undefined;
+  const nodeTls = { ...nodeCert, ca: pki.ca.cert };
   const warnings: string[] = [];
   const warn = (fields: object, message: string): void =>
     void warnings.push(`${message} ${JSON.stringify(fields)}`);
   const logger: Logger = { ...silentLogger, warn, error: warn };
 
-  let runtime: LocalRuntime | undefined;
-  let kubelet: Kubelet | undefined;
-  let recorder: ReturnType<typeof createEventRecorder> | undefined;
+  let agent: TestAgent | undefined;
   const startKubeletHere = async (): Promise<void> => {
-    runtime = await createLocalRuntime(
+    agent = await startAgent(
       {
-        root: join(root, 'runtime'),
-        rootfs,
-        images: oneImage(options.image ?? {}),
-        ...(options.launcher === undefined ? {} : { launcher: options.launcher }),
-      },
-      signal,
-    );
-    recorder = createEventRecorder({ client: nodeClient, component: 'kubelet', host: NODE, clock });
-    const objects = apiObjects(nodeClient);
-    const pullSecrets = new PodPullSecrets({ objects, recorder });
-    const settings = { ...DEFAULT_IMAGE_SETTINGS, registryPullQps: 0 };
-    const records = await PulledImages.open({
-      root,
-      policy: settings.verificationPolicy,
-      allowlist: settings.verificationAllowlist,
-      maxPods: settings.maxPods,
-      maxParallelImagePulls: settings.maxParallelImagePulls,
-      clock,
-      report: () => undefined,
-    });
-    kubelet = await startKubelet(
-      {
+        name: NODE,
+        root,
+        platform: hostPlatform(),
         client: nodeClient,
-        nodeName: NODE,
-        platform: { os: 'linux', architecture: 'amd64' },
-        root: join(root, 'kubelet'),
-        images,
-        imageManager: new NodeImageManager({
-          imageService: images,
-          candidates: podCandidates({ secrets: pullSecrets }),
-          records,
-          recorder,
-          clock,
-          settings,
-          signal,
-        }),
-        runtime,
-        recorder,
-        pullSecrets,
-        objects,
+        tls: nodeTls,
+        images: stores?.imageService ?? images,
+        rootfs: stores?.rootfs ?? new CopyRootfs(tiny, join(root, 'rootfs')),
+        lookup:
+          stores === undefined
+            ? oneImage(options.image ?? {})
+            : containerImageLookup(stores.images, stores.content),
         clock,
-        random: () => 0,
         logger,
-        ...(options.evictionHard === undefined
-          ? {}
-          : { evictionThresholds: parseEvictionThresholds({ evictionHard: options.evictionHard }) }),
-        endpoint: { host: '127.0.0.1', port: 0, tls: { ...nodeCert, ca: pki.ca.cert } },
+        ...(options.launcher === undefined ? {} : { launcher: options.launcher }),
+        ...(options.evictionHard === undefined ? {} : { evictionHard: options.evictionHard }),
       },
       signal,
     );
-  };
-  const stopAgent = async (): Promise<void> => {
-    await kubelet?.stop();
-    await recorder?.close();
-    kubelet = undefined;
   };
   const stopKubelet = async (): Promise<void> => {
-    await stopAgent();
-    await runtime?.close();
-    runtime = undefined;
+    await agent?.stop();
+    agent = undefined;
   };
 
   const history: Pod[] = [];
@@ -210,8 +175,9 @@ export async function withNodeSystem(
       root,
       signal,
       warnings,
-      runtime: () => must(runtime),
-      kubelet: () => must(kubelet),
+      stores: () => must(stores, 'there are no real images'),
+      runtime: () => must(agent).runtime,
+      kubelet: () => must(agent).kubelet,
       create: async <T extends KubeObject>(object: Partial<T> & { kind: string }): Promise<T> => {
         const full = {
           apiVersion: 'v1',
@@ -256,7 +222,7 @@ export async function withNodeSystem(
       },
       statuses: (name) => history.filter((pod) => pod.metadata.name === name),
       events: async (name) => {
-        await recorder?.flush();
+        await agent?.recorder.flush();
         const list = await client.list<KubeObject & Record<string, unknown>>(
           EVENTS,
           { namespace: 'default', fieldSelector: `involvedObject.name=${name}` },
@@ -283,13 +249,9 @@ export async function withNodeSystem(
     };
     await use(system);
   } finally {
-    // First the agent, which would otherwise start everything again.
-    await stopAgent();
-    for (const box of (await runtime?.listPodSandboxes(signal).catch(() => [])) ?? []) {
-      await runtime?.removePodSandbox(box.id, AbortSignal.timeout(20_000)).catch(() => undefined);
-    }
-    await stopKubelet();
+    await agent?.destroy();
     ending.abort();
+    await stores?.close();
     await nodeClient.close();
     await client.close();
     await api.close();
@@ -348,7 +310,7 @@ async function serviceAccountIsThere(client: HttpKubeClient, signal: AbortSignal
   });
 }
 
-function must<T>(value: T | undefined): T {
-  if (value === undefined) throw new Error('the node agent is not running');
+function must<T>(value: T | undefined, otherwise = 'the node agent is not running'): T {
+  if (value === undefined) throw new Error(otherwise);
   return value;
 }
