@@ -5,7 +5,8 @@ import { MalformedSecretError, retrievePullSecrets } from '../credentials/pull-s
 import type { PullPolicy } from '../kube/pod.ts';
 import type { Secret } from '../kube/secret.ts';
 import { HostConfigError } from '../remote/hosts/host-config-error.ts';
-import { decideVerification } from '../kubelet/images/verification-decision.ts';
+import { NO_CREDENTIALS, type PulledRecord } from '../kubelet/images/pull-record.ts';
+import { decideVerification, matchCredentials } from '../kubelet/images/verification-decision.ts';
 import {
   familiarReference,
   formatReference,
@@ -13,6 +14,7 @@ import {
   parseNormalizedReference,
   ReferenceError,
   repositoryOf,
+  trimTagAndDigest,
 } from '../oci/reference.ts';
 import { diagnoseReference, type ReferenceDiagnosis } from '../oci/reference-diagnosis.ts';
 import { SourceError, type ExplainSources } from './explain-sources.ts';
@@ -188,17 +190,21 @@ function explainDecisions(
       imageRef: 'sha256:present',
       policy: verification,
       allowlist,
-      record: pulledByNode ? FOREIGN_RECORD : undefined,
+      record: pulledByNode ? foreignRecord(image) : undefined,
       intent: false,
     });
-    if (!('pull' in verdict.result) || !verdict.result.pull)
-      return { when, outcome: 'use', trace: verdict.trace };
-    if (policy !== 'Never') return { when, outcome: 'pull', trace: verdict.trace };
+    const compared =
+      'compareWith' in verdict.result
+        ? matchCredentials(verdict.result.compareWith, { secrets: [], serviceAccount: undefined })
+        : { result: verdict.result, trace: [] };
+    const trace = [...verdict.trace, ...compared.trace];
+    if (!compared.result.pull) return { when, outcome: 'use', trace };
+    if (policy !== 'Never') return { when, outcome: 'pull', trace };
     return {
       when,
       outcome: 'ErrImageNeverPull',
       trace: [
-        ...verdict.trace,
+        ...trace,
         { rule: '3.7', says: 'policy Never: an image that the Pod may not use counts as absent' },
       ],
     };
@@ -210,12 +216,18 @@ function explainDecisions(
   ];
 }
 
-/** A record that names nothing the Pod could show: the case in which the Pod must prove its right. */
-const FOREIGN_RECORD = {
-  lastUpdatedTime: '1970-01-01T00:00:00Z',
-  imageRef: 'sha256:present',
-  credentialMapping: new Map(),
-};
+/** A record that names a credential which the Pod cannot show: the case in which it must prove its right. */
+function foreignRecord(image: string): PulledRecord {
+  const credentials = {
+    ...NO_CREDENTIALS,
+    kubernetesSecrets: [{ uid: '-', namespace: '-', name: '-', credentialHash: '-' }],
+  };
+  return {
+    lastUpdatedTime: '1970-01-01T00:00:00Z',
+    imageRef: 'sha256:present',
+    credentialMapping: new Map([[trimTagAndDigest(image), credentials]]),
+  };
+}
 
 async function explainCredentials(
   repository: string,

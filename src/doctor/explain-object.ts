@@ -160,7 +160,7 @@ function pullSecretsOf(
   const says =
     inherited.length === 0
       ? 'neither the Pod nor its service account names a pull secret'
-      : `the Pod names no pull secret and gets the ${inherited.length} of its service account`;
+      : `the Pod names no pull secret and gets ${inherited.length === 1 ? 'the one' : `the ${inherited.length}`} of its service account`;
   return { result: inherited, trace: [{ rule: '8.3', says, source }] };
 }
 

@@ -54,7 +54,10 @@ export async function findWarnings(
   const ofImages = findImagePractices(context.object, {
     tags: (repository) => tags.get(repository),
     ...(context.account === undefined ? {} : { serviceAccount: context.account }),
-  }).map(({ path, ...finding }) => ({ ...finding, about: path }));
+  })
+    // A name that is none has its own diagnosis.
+    .filter(({ id }) => id !== 'invalid-name')
+    .map(({ path, ...finding }) => ({ ...finding, about: path }));
   const ofSecrets = secretWarnings(context, known, sources.now ?? systemClock.now());
   return [...ofImages, ...unnamedSecrets(context, spec, known), ...ofSecrets];
 }

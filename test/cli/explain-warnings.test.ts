@@ -159,6 +159,7 @@ test('A2 a name that is none is shown with carets under what is wrong, and with 
   const caret = lines[shown + 1] ?? '';
   assert.equal(caret.indexOf('^') - (lines[shown] ?? '').indexOf('registry'), 'registry.example/'.length);
   assert.match(caret, /\^ a repository is written in lower case$/);
+  assert.doesNotMatch(outcome.stdout, /warning/, 'once is enough');
   assert.match(outcome.stdout, /perhaps registry\.example\/team\/app:v1 is meant/);
 });
 

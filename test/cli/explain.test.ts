@@ -66,6 +66,9 @@ test('A3 B1 B2 D7: each image of a workload is explained with name, policy, deci
       ['present, pulled by this node for another credential', 'pull'],
     ],
   );
+  assert.ok(
+    app?.decisions[2]?.trace.some((step) => /no credential of the Pod is recorded: pull/.test(step.says)),
+  );
   assert.ok(app?.credentialTrace.some((step) => /key "quay.io" does not match/.test(step.says)));
   assert.ok(!stdout.includes(PASSWORD));
 });
