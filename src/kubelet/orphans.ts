@@ -4,6 +4,7 @@ import { isSystemError, messageOf } from '../base/coded-error.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { RuntimeService } from '../runtime/runtime-service.ts';
 import type { PodPaths } from './pod-paths.ts';
+import { removePodDirectory } from './volumes/volume-manager.ts';
 import { recordedGrace } from './pod-killer.ts';
 
 /**
@@ -36,7 +37,7 @@ export async function removeOrphans(
   for (const uid of await names(paths.pods)) {
     if (known(uid)) continue;
     orphans.add(uid);
-    await rm(join(paths.pods, uid), { recursive: true, force: true });
+    await removePodDirectory(paths, uid);
   }
   for (const name of await names(paths.logs)) {
     const uid = name.slice(name.lastIndexOf('_') + 1);

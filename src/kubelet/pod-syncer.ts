@@ -1,4 +1,5 @@
 import { rm } from 'node:fs/promises';
+import { activeDeadline, DEADLINE_MESSAGE, DEADLINE_REASON } from './active-deadline.ts';
 import type { Clock } from '../base/clock.ts';
 import { messageOf } from '../base/coded-error.ts';
 import type { Container, Pod, PodStatus } from '../kube/pod.ts';
@@ -30,7 +31,7 @@ import { VolumeError } from './volumes/volume-error.ts';
 
 /** What a sync came to. Times are milliseconds. */
 export type SyncOutcome =
-  | { readonly kind: 'fine' }
+  | { readonly kind: 'fine'; readonly lookAt?: number }
   /** The Pod has ended: nothing may start again. */
   | { readonly kind: 'ended' }
   | { readonly kind: 'failed'; readonly error: string; readonly retryAt?: number };
@@ -75,7 +76,17 @@ export class PodSyncer {
     const running = await readRuntimePod(this.#options.runtime, uid, signal);
     const status = await this.#report(pod, running, {});
     if (status.phase === 'Succeeded' || status.phase === 'Failed') return { kind: 'ended' };
+    const deadline = activeDeadline({ ...pod, status });
+    if (deadline !== undefined && deadline <= this.#options.clock.now()) {
+      this.#options.recorder.event(podEventObject(pod), 'Normal', DEADLINE_REASON, DEADLINE_MESSAGE);
+      const graceSeconds = graceOf(pod);
+      await this.evict(given, { reason: DEADLINE_REASON, message: DEADLINE_MESSAGE, graceSeconds }, signal);
+      return { kind: 'ended' };
+    }
+    return before(await this.#advance(pod, running, signal), deadline);
+  }
 
+  async #advance(pod: Pod, running: RuntimePod, signal: AbortSignal): Promise<SyncOutcome> {
     let volumes;
     try {
       volumes = await this.#options.volumes.prepare(pod, signal);
@@ -295,6 +306,15 @@ export class PodSyncer {
     await this.#options.runtime.removeContainer(status.id, signal);
     await rm(status.logPath, { force: true });
   }
+}
+
+/** A Pod with a deadline is looked at again by then. */
+function before(outcome: SyncOutcome, deadline: number | undefined): SyncOutcome {
+  if (deadline === undefined || outcome.kind === 'ended') return outcome;
+  if (outcome.kind === 'fine') return { kind: 'fine', lookAt: deadline };
+  return outcome.retryAt === undefined
+    ? outcome
+    : { ...outcome, retryAt: Math.min(outcome.retryAt, deadline) };
 }
 
 /** A Pod is tried again when the shortest pause of its containers is over, or after the usual time when one failed otherwise. */

@@ -158,9 +158,10 @@ export class PodWorker {
   }
 
   #pauseAfter(outcome: SyncOutcome): number {
-    if (outcome.kind !== 'failed') return RESYNC_MS;
-    if (outcome.retryAt === undefined) return BACKOFF_MS;
-    return Math.min(Math.max(outcome.retryAt - this.#options.clock.now(), 0), RESYNC_MS);
+    if (outcome.kind === 'ended') return RESYNC_MS;
+    const at = outcome.kind === 'fine' ? outcome.lookAt : outcome.retryAt;
+    if (at === undefined) return outcome.kind === 'fine' ? RESYNC_MS : BACKOFF_MS;
+    return Math.min(Math.max(at - this.#options.clock.now(), 0), RESYNC_MS);
   }
 
   async #rest(pause: number): Promise<void> {

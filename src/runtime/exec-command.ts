@@ -1,4 +1,6 @@
 import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { isSystemError } from '../base/coded-error.ts';
 import type { Command } from './launcher.ts';
 import { RuntimeError } from './runtime-error.ts';
@@ -28,6 +30,8 @@ export async function execCommand(
   const stderr = collect(child.stderr);
   let timedOut = false;
   const kill = (): void => {
+    // First what runs inside: it leads a session of its own, and nothing reaches it once its number cannot be learnt any more.
+    killGroup(pidIn(command.pidFile));
     killGroup(child.pid);
     // What runs inside may have left the group and still hold the pipes.
     child.stdout.destroy();
@@ -54,6 +58,18 @@ export async function execCommand(
   } finally {
     clearTimeout(timer);
     signal.removeEventListener('abort', kill);
+    if (command.pidFile !== undefined) await rm(command.pidFile, { force: true });
+  }
+}
+
+function pidIn(file: string | undefined): number | undefined {
+  if (file === undefined) return undefined;
+  try {
+    const pid = Number(readFileSync(file, 'utf8').trim());
+    return Number.isInteger(pid) && pid > 1 ? pid : undefined;
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT')) return undefined;
+    throw error;
   }
 }
 

@@ -35,6 +35,8 @@ export interface Command {
   readonly file: string;
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
+  /** File in which the program writes the number of the process that it runs; absent: that one is in the program's own group. */
+  readonly pidFile?: string;
 }
 
 /** A container whose process runs. */

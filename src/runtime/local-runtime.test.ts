@@ -298,6 +298,26 @@ for (const launcher of ['runc', 'unshare'] as const) {
       });
     });
 
+    test('a command that takes too long is killed inside, not only given up', async () => {
+      await withRuntime(launcher, IMAGE, async ({ runtime, sandbox, container }) => {
+        const id = await container(await sandbox(), sh('while :; do sleep 1; done'));
+        await runtime.startContainer(id, signal);
+        const mark = `4${process.pid}.0625`;
+        await assert.rejects(
+          runtime.execSync(id, ['/bin/sleep', mark], 1000, signal),
+          (error) => error instanceof RuntimeError && error.code === 'TIMEOUT',
+        );
+        const look = ['/bin/sh', '-c', 'cat /proc/[0-9]*/cmdline'];
+        for (let tries = 0; ; tries++) {
+          const { stdout } = await runtime.execSync(id, look, 10_000, signal);
+          // The kernel takes a moment to clear a killed process away.
+          if (!stdout.includes(mark)) break;
+          assert.ok(tries < 50, 'the command still runs');
+        }
+        assert.equal((await runtime.containerStatus(id, signal))?.state, 'running');
+      });
+    });
+
     test('mounts of files and directories appear, read-only ones cannot be written', async () => {
       await withRuntime(launcher, IMAGE, async ({ root, run }) => {
         const data = join(root, 'data');

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -69,6 +70,7 @@ export class RuncLauncher implements Launcher {
 
   exec(container: LaunchedContainer, process: ProcessSpec): Command {
     const { args, env, cwd, user } = process;
+    const pidFile = join(container.directory, `exec-${randomUUID()}.pid`);
     const groups = user.supplementalGroups.flatMap((gid) => ['--additional-gids', String(gid)]);
     return {
       file: this.#program,
@@ -76,6 +78,8 @@ export class RuncLauncher implements Launcher {
         '--root',
         this.#state,
         'exec',
+        '--pid-file',
+        pidFile,
         '--cwd',
         cwd,
         '--user',
@@ -86,6 +90,7 @@ export class RuncLauncher implements Launcher {
         ...args,
       ],
       env: RUNTIME_ENV,
+      pidFile,
     };
   }
 

@@ -551,6 +551,67 @@ test('3.37 3.38 an image volume is mounted read-only; one that cannot be had fai
   });
 });
 
+test('a Pod that is active for longer than it may be is ended, and says so in the kubelet’s words', async () => {
+  await withNodeSystem({}, async (system) => {
+    const began = Date.now();
+    await system.createPod('p', { activeDeadlineSeconds: 2, containers: [sh(FOREVER)] });
+    await system.until('p', 'running', phase('Running'));
+    const pod = await system.until('p', 'failed', phase('Failed'));
+    assert.ok(Date.now() - began >= 1000);
+    assert.equal(pod?.status?.reason, 'DeadlineExceeded');
+    const message = 'Pod was active on the node longer than the specified deadline';
+    assert.equal(pod?.status?.message, message);
+    const last = await system.until(
+      'p',
+      'ended',
+      (now) => now?.status?.containerStatuses?.[0]?.state?.terminated !== undefined,
+    );
+    assert.equal(last?.status?.phase, 'Failed');
+    const lines = await eventLines(system, 'p');
+    assert.equal(lines.filter((line) => line === `Normal DeadlineExceeded ${message}`).length, 1);
+  });
+});
+
+test('an emptyDir in memory is a tmpfs of its size and belongs to the fsGroup; it goes with its Pod', async (t) => {
+  if (process.getuid?.() !== 0) {
+    t.skip('only root may mount and give files to a group');
+    return;
+  }
+  await withNodeSystem({}, async (system) => {
+    const pod = await system.createPod('p', {
+      restartPolicy: 'Never',
+      securityContext: { fsGroup: 2002 },
+      volumes: [
+        { name: 'memory', emptyDir: { medium: 'Memory', sizeLimit: '1Mi' } },
+        { name: 'disk', emptyDir: {} },
+      ],
+      containers: [
+        sh(
+          'touch /memory/x; ls -ldn /memory /disk /memory/x; grep " /memory " /proc/mounts; ' +
+            'head -c 2000000 /dev/zero > /memory/y || echo full',
+          {
+            volumeMounts: [
+              { name: 'memory', mountPath: '/memory' },
+              { name: 'disk', mountPath: '/disk' },
+            ],
+          },
+        ),
+      ],
+    });
+    await system.until('p', 'succeeded', phase('Succeeded'));
+    const { text } = await system.logs('p');
+    assert.match(text, /^drwxrwsrwx\S* +\d+ +0 +2002 .* \/memory$/m);
+    assert.match(text, /^drwxrwsrwx\S* +\d+ +0 +2002 .* \/disk$/m);
+    assert.match(text, /^-\S+ +1 +0 +2002 .* \/memory\/x$/m);
+    assert.match(text, /^tmpfs \/memory tmpfs \S*size=1024k/m);
+    assert.match(text, /^full$/m);
+    await system.client.delete(typeOfPod, { namespace: 'default', name: 'p' }, system.signal);
+    await system.until('p', 'gone', (now) => now === undefined);
+    await nothingLeft(system, pod.metadata.uid ?? '');
+    assert.ok(!(await readFile('/proc/mounts', 'utf8')).includes(pod.metadata.uid ?? 'none'));
+  });
+});
+
 test('a log is followed until the container ends, and cut to what is asked for', async () => {
   await withNodeSystem({}, async (system) => {
     await system.createPod('p', {

@@ -1,9 +1,10 @@
-import { chmod, lstat, mkdir, open, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { chmod, lstat, mkdir, open, readdir, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { isSystemError, messageOf } from '../../base/coded-error.ts';
 import type { Pod, Volume } from '../../kube/pod.ts';
 import type { PodPaths } from '../pod-paths.ts';
 import { podNamespace, podUid } from '../pod-reference.ts';
+import { makeEmptyDir, unmountEmptyDir } from './empty-dir.ts';
 import { writePayload } from './payload-writer.ts';
 import { VolumeError } from './volume-error.ts';
 import { volumePayload, type PayloadSources } from './volume-payload.ts';
@@ -56,7 +57,7 @@ export class VolumeManager {
 
   /** Removes everything that was made for a Pod; claims and host paths stay. */
   async remove(uid: string): Promise<void> {
-    await rm(this.#paths.pod(uid), { recursive: true, force: true });
+    await removePodDirectory(this.#paths, uid);
   }
 
   async #prepareOne(pod: Pod, volume: Volume, signal: AbortSignal): Promise<MountedVolume> {
@@ -70,9 +71,7 @@ export class VolumeManager {
     }
     if (volume.emptyDir !== undefined) {
       const path = this.#paths.volume(uid, 'empty-dir', volume.name);
-      await mkdir(path, { recursive: true });
-      // Any user of the container may write there.
-      await chmod(path, 0o777);
+      await makeEmptyDir(path, volume.emptyDir, pod);
       return { path, readonly: false };
     }
     if (volume.hostPath !== undefined) {
@@ -89,6 +88,22 @@ export class VolumeManager {
     if (volume.image !== undefined) return { image: volume.image.reference ?? '' };
     const kind = Object.keys(volume).find((key) => key !== 'name') ?? 'unknown';
     throw new VolumeError(`no volume plugin matched: ${kind}`);
+  }
+}
+
+/** Removes a Pod's directory with all volumes, those in memory too. */
+export async function removePodDirectory(paths: PodPaths, uid: string): Promise<void> {
+  const emptyDirs = dirname(paths.volume(uid, 'empty-dir', 'any'));
+  for (const name of await readdirOrNone(emptyDirs)) await unmountEmptyDir(join(emptyDirs, name));
+  await rm(paths.pod(uid), { recursive: true, force: true });
+}
+
+async function readdirOrNone(path: string): Promise<string[]> {
+  try {
+    return await readdir(path);
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT')) return [];
+    throw error;
   }
 }
 
