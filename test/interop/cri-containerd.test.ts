@@ -1,0 +1,251 @@
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, test, type TestContext } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { gzipSync } from 'node:zlib';
+import { CriError } from '../../src/cri/cri-error.ts';
+import { criImageService, type CriImageService } from '../../src/cri/cri-image-service.ts';
+import { criRuntimeService } from '../../src/cri/cri-runtime-service.ts';
+import { hostPlatform } from '../../src/oci/host-platform.ts';
+import { PullError } from '../../src/pull/pull-error.ts';
+import type { RuntimeEvent } from '../../src/runtime/runtime-service.ts';
+import { makeTinyRoot } from '../../src/runtime/_tiny-root.ts';
+import { FaultRegistry, sha256 } from '../support/fault-registry.ts';
+import { skipUnlessRoot, skipWithout } from '../support/tools.ts';
+
+/* The CRI client against containerd as Debian has it, with a state of its own; images come from a registry of this process. */
+
+const skip = skipWithout('containerd', 'runc', 'tar') || skipUnlessRoot();
+/** A busy machine takes its time to start a daemon. */
+const START_TRIES = 150;
+
+interface Bench {
+  readonly endpoint: string;
+  readonly registry: FaultRegistry;
+  readonly images: CriImageService;
+  readonly image: string;
+  readonly config: string;
+  readonly directory: string;
+  readonly signal: AbortSignal;
+}
+
+async function bench(t: TestContext): Promise<Bench> {
+  const signal = AbortSignal.timeout(120_000);
+  const directory = mkdtempSync(join(tmpdir(), 'dray-ctrd-'));
+  const registry = await FaultRegistry.start({
+    auth: { kind: 'basic', users: { u: 'p' }, open: ['test/pause', 'test/app'] },
+  });
+  const root = await makeTinyRoot();
+  const tar = execFileSync('tar', ['-C', root, '-cf', '-', '.'], { maxBuffer: 256 * 1024 * 1024 });
+  rmSync(root, { recursive: true });
+  const layer = { bytes: gzipSync(tar, { level: 1 }), diffId: sha256(tar) };
+  const platform = hostPlatform();
+  registry.putImage('test/pause', '1', [layer], platform, { Entrypoint: ['/bin/sleep', 'infinity'] });
+  registry.putImage('test/private', 'v1', [layer], platform, { User: 'alice:staff' });
+  const { config } = registry.putImage('test/app', 'v1', [layer], platform, {
+    User: '1000',
+    Entrypoint: ['/bin/sh', '-c'],
+  });
+  const socket = join(directory, 'c.sock');
+  mkdirSync(join(directory, 'certs.d', registry.host), { recursive: true });
+  writeFileSync(
+    join(directory, 'certs.d', registry.host, 'hosts.toml'),
+    `server = "http://${registry.host}"\n[host."http://${registry.host}"]\ncapabilities = ["pull", "resolve"]\n`,
+  );
+  writeFileSync(
+    join(directory, 'config.toml'),
+    `version = 2
+root = "${directory}/root"
+state = "${directory}/state"
+[grpc]
+address = "${socket}"
+[plugins."io.containerd.grpc.v1.cri"]
+restrict_oom_score_adj = true
+sandbox_image = "${registry.host}/test/pause:1"
+[plugins."io.containerd.grpc.v1.cri".containerd]
+snapshotter = "native"
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+runtime_type = "io.containerd.runc.v2"
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+BinaryName = "runc"
+[plugins."io.containerd.grpc.v1.cri".registry]
+config_path = "${directory}/certs.d"
+`,
+  );
+  const daemon = spawn('containerd', ['--config', join(directory, 'config.toml')], { stdio: 'ignore' });
+  const ended = once(daemon, 'exit');
+  t.after(async () => {
+    daemon.kill('SIGTERM');
+    await ended;
+    await registry.close();
+    rmSync(directory, { recursive: true, force: true });
+  });
+  const endpoint = `unix://${socket}`;
+  const images = await connected(endpoint, () => daemon.exitCode !== null, signal);
+  t.after(() => images.close());
+  return {
+    endpoint,
+    registry,
+    images,
+    image: `${registry.host}/test/app:v1`,
+    config: config.digest,
+    directory,
+    signal,
+  };
+}
+
+async function connected(
+  endpoint: string,
+  hasEnded: () => boolean,
+  signal: AbortSignal,
+): Promise<CriImageService> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await criImageService(endpoint, signal);
+    } catch (error) {
+      if (!(error instanceof CriError) || hasEnded() || tries === START_TRIES) throw error;
+      await delay(100);
+    }
+  }
+}
+
+describe('containerd over CRI', { skip }, () => {
+  test('12.1 12.13 12.18 pulls, describes, lists and removes images', async (t) => {
+    const { images, image, config, registry, directory, signal } = await bench(t);
+    assert.equal(await images.imageStatus({ image }, signal), undefined);
+    assert.equal(
+      await images.pullImage({ image }, undefined, signal),
+      config,
+      'the ID is the config’s digest',
+    );
+    const status = await images.imageStatus({ image }, signal);
+    assert.equal(status?.id, config);
+    assert.deepEqual(status?.repoTags, [image]);
+    assert.match(status?.repoDigests[0] ?? '', /\/test\/app@sha256:[0-9a-f]{64}$/);
+    assert.equal(status?.uid, 1000);
+    assert.equal(status?.username, undefined);
+    assert.ok((status?.size ?? 0) > 0);
+    const [info] = (await images.imageFsInfo(signal)).imageFilesystems;
+    assert.ok(info?.mountpoint.startsWith(directory), info?.mountpoint);
+
+    const spec = { image: `${registry.host}/test/private:v1` };
+    await assert.rejects(images.pullImage(spec, undefined, signal), (error) => {
+      assert.ok(error instanceof PullError);
+      assert.match(error.message, /^(rpc error: code = \w+ desc = )?failed to pull and unpack image /);
+      return true;
+    });
+    await images.pullImage(spec, { username: 'u', password: 'p', source: 'Secret demo/regcred' }, signal);
+    assert.equal((await images.imageStatus(spec, signal))?.username, 'alice');
+    const ids = (await images.listImages(undefined, signal)).map(({ id }) => id);
+    assert.ok(ids.includes(config));
+    await images.removeImage({ image: config }, signal);
+    await images.removeImage({ image: config }, signal);
+    assert.equal(await images.imageStatus({ image }, signal), undefined);
+  });
+
+  test('runs a container on the machine’s network, tells how it ended and takes it away', async (t) => {
+    const { images, image, config, endpoint, directory, signal } = await bench(t);
+    const runtime = await criRuntimeService(endpoint, signal);
+    t.after(() => runtime.close());
+    assert.equal((await runtime.version(signal)).runtimeName, 'containerd');
+    await images.pullImage({ image }, undefined, signal);
+    const logDirectory = join(directory, 'logs');
+    mkdirSync(logDirectory);
+    const labels = { 'io.kubernetes.pod.uid': 'uid-1' };
+    const sandbox = await runtime.runPodSandbox(
+      {
+        name: 'p',
+        uid: 'uid-1',
+        namespace: 'demo',
+        attempt: 0,
+        hostname: 'p',
+        logDirectory,
+        labels,
+        annotations: { note: 'kept' },
+      },
+      signal,
+    );
+    // Before the daemon is stopped, which would leave the sandbox behind.
+    try {
+      await runOne();
+    } finally {
+      await runtime.stopPodSandbox(sandbox, AbortSignal.timeout(30_000));
+      await runtime.removePodSandbox(sandbox, AbortSignal.timeout(30_000));
+    }
+    assert.deepEqual(await runtime.listPodSandboxes(signal), []);
+    await runtime.removePodSandbox(sandbox, signal);
+
+    async function runOne(): Promise<void> {
+      const [listed] = await runtime.listPodSandboxes(signal);
+      assert.equal(listed?.state, 'ready');
+      assert.deepEqual(listed?.config.annotations, { note: 'kept' });
+      assert.equal(listed?.config.logDirectory, logDirectory);
+
+      const watching = new AbortController();
+      const seen: RuntimeEvent[] = [];
+      const stopped = (async (): Promise<void> => {
+        for await (const event of runtime.events(watching.signal)) {
+          seen.push(event);
+          if (event.kind === 'stopped') return;
+        }
+      })();
+      const container = await runtime.createContainer(
+        sandbox,
+        {
+          name: 'c',
+          attempt: 2,
+          userSpecifiedImage: image,
+          imageRef: config,
+          command: [],
+          args: ['echo "$GREETING from $(id -u)"; while [ ! -e /tmp/go ]; do sleep 0.1; done; exit 3'],
+          workingDir: '/',
+          env: [{ key: 'GREETING', value: 'hello' }],
+          mounts: [],
+          labels,
+          annotations: {},
+          logPath: 'c.log',
+          stdin: false,
+          tty: false,
+          user: { uid: 0, gid: 0 },
+        },
+        signal,
+      );
+      await runtime.startContainer(container, signal);
+      const running = await runtime.containerStatus(container, signal);
+      assert.equal(running?.state, 'running');
+      assert.equal(running?.imageId, config);
+      assert.equal(running?.attempt, 2);
+      assert.equal(running?.sandboxId, sandbox);
+      const result = await runtime.execSync(
+        container,
+        ['sh', '-c', 'touch /tmp/go; echo done; exit 4'],
+        10_000,
+        signal,
+      );
+      assert.equal(result.stdout.toString(), 'done\n');
+      assert.equal(result.exitCode, 4);
+      await stopped;
+      watching.abort();
+      assert.deepEqual(seen.at(-1), {
+        kind: 'stopped',
+        containerId: container,
+        sandboxId: sandbox,
+        podUid: 'uid-1',
+      });
+      const [ended] = await runtime.listContainers({ podUid: 'uid-1' }, signal);
+      assert.equal(ended?.state, 'exited');
+      assert.equal(ended?.exitCode, 3);
+      assert.equal(ended?.reason, 'Error');
+      assert.ok((ended?.finishedAt ?? 0) >= (ended?.startedAt ?? Infinity));
+      assert.match(readFileSync(ended?.logPath ?? '', 'utf8'), / stdout F hello from 0\n/);
+      await runtime.removeContainer(container, signal);
+      await runtime.removeContainer(container, signal);
+      assert.equal(await runtime.containerStatus(container, signal), undefined);
+      assert.deepEqual(await runtime.listContainers({ podUid: 'uid-1' }, signal), []);
+    }
+  });
+});
