@@ -57,12 +57,19 @@ export function keyOf(resource: ResourceInfo, namespace: string, name: string): 
 
 /** Returns a stored object in the form that the resource serves. */
 export function asServed(resource: ResourceInfo, object: KubeObject): KubeObject {
+  if (resource.custom !== undefined) return inVersion(object, resource.apiVersion);
   return resource.storedAs === undefined ? object : convertEvent(object, resource.apiVersion);
+}
+
+/** Versions of a custom kind differ in nothing but their name. */
+function inVersion(object: KubeObject, apiVersion: string): KubeObject {
+  return object.apiVersion === apiVersion ? object : { ...object, apiVersion };
 }
 
 /** Returns an object in the form that is stored. */
 export function asStored(resource: ResourceInfo, object: KubeObject): KubeObject {
-  const { storedAs } = resource;
+  const { storedAs, custom } = resource;
+  if (custom !== undefined) return inVersion(object, custom.storedVersion);
   return storedAs === undefined
     ? object
     : convertEvent(object, formatApiVersion(storedAs.group, storedAs.version));

@@ -12,9 +12,11 @@ import { runMaintenance } from './maintenance.ts';
 import { NodeAuthorizer } from './node-authorizer.ts';
 import { NodeGraph } from './node-graph.ts';
 import { ObjectStore } from './object-store.ts';
+import { DefinitionLifecycle } from './definition-lifecycle.ts';
 import { KubeletProxy, type KubeletTls } from './pod-log.ts';
 import { RbacAuthorizer } from './rbac-authorizer.ts';
 import { handleRequest, type ApiLogger, type HandlerContext } from './request-handler.ts';
+import { ServedResources } from './served-resources.ts';
 import { ServiceAccountTokens } from './service-account-tokens.ts';
 import { DEFAULT_AUDIENCE } from './token-request.ts';
 
@@ -64,6 +66,8 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   store.flush();
   const graph = new NodeGraph(store);
   const rbac = new RbacAuthorizer(store);
+  const served = new ServedResources(store);
+  const definitions = new DefinitionLifecycle(store, clock);
   const tokens = new ServiceAccountTokens({
     signingKey: options.serviceAccountSigningKey,
     issuer: options.serviceAccountIssuer ?? DEFAULT_AUDIENCE,
@@ -79,6 +83,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     admission: new AdmissionChain([...plugins, ...(options.admissionPlugins ?? [])]),
     tokens,
     rbac,
+    served,
     authorizer: new AuthorizerChain([new NodeAuthorizer(graph), rbac]),
     authenticators: [
       staticTokens(options.tokens ?? []),
@@ -98,6 +103,8 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     await kubelets.close();
     graph.close();
     rbac.close();
+    definitions.close();
+    served.close();
     store.close();
   };
   try {

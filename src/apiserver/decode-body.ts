@@ -1,4 +1,5 @@
 import { decodeObject, type Decoded, type FieldValidation } from '../kube/decode/decode-object.ts';
+import type { CustomKind } from '../kube/custom/custom-kind.ts';
 import { badRequest, unsupportedMediaType } from '../kube/status.ts';
 import type { RequestBody } from './api-call.ts';
 import { MEDIA_TYPES } from './negotiation.ts';
@@ -12,15 +13,31 @@ import { ProtobufError } from './protobuf/protobuf-error.ts';
  */
 export function decodeBody<T>(
   body: RequestBody,
-  expect: { readonly group: string; readonly version: string; readonly kind: string },
+  expect: {
+    readonly group: string;
+    readonly version: string;
+    readonly kind: string;
+    readonly custom?: CustomKind;
+  },
   fieldValidation: FieldValidation,
 ): Decoded<T> {
+  const custom = expect.custom === undefined ? {} : { custom: expect.custom };
   switch (body.mediaType) {
     case '':
     case 'application/json':
-      return decodeObject<T>(body.bytes, { mediaType: 'application/json', expect, fieldValidation });
+      return decodeObject<T>(body.bytes, {
+        mediaType: 'application/json',
+        expect,
+        fieldValidation,
+        ...custom,
+      });
     case 'application/yaml':
-      return decodeObject<T>(body.bytes, { mediaType: 'application/yaml', expect, fieldValidation });
+      return decodeObject<T>(body.bytes, {
+        mediaType: 'application/yaml',
+        expect,
+        fieldValidation,
+        ...custom,
+      });
     case PROTOBUF:
       // A typed encoding cannot carry unknown fields, so there is nothing to validate in that respect.
       return decodeObject<T>(fromProtobuf(body.bytes, expect.kind), {

@@ -8,7 +8,7 @@ import {
 } from '../kube/discovery.ts';
 import { openApiV2Json, openApiV2Protobuf, openApiV2ProtobufType } from '../kube/openapi/openapi-v2.ts';
 import { openApiV3, openApiV3Hash, openApiV3Index } from '../kube/openapi/openapi-v3.ts';
-import { resources } from '../kube/resources.ts';
+import type { ResourceInfo } from '../kube/resources.ts';
 import type { NonResourceRequest } from './api-request.ts';
 import { accepts } from './negotiation.ts';
 import type { ServiceAccountTokens } from './service-account-tokens.ts';
@@ -28,6 +28,8 @@ export interface PathContext {
   /** `host:port` that the client reached. */
   readonly serverAddress: string;
   readonly tokens: ServiceAccountTokens;
+  /** Everything served now, custom resources included. */
+  readonly resources: readonly ResourceInfo[];
   /** Names of checks that fail now; empty when all is well. */
   readonly failing: () => readonly string[];
 }
@@ -48,7 +50,7 @@ export async function answerPath(
   const parts = path.slice(1).split('/');
   switch (parts[0] ?? '') {
     case '':
-      return { body: { paths: rootPaths() } };
+      return { body: { paths: rootPaths(context.resources) } };
     case 'version':
       return parts.length === 1 ? { body: serverVersion() } : undefined;
     case 'healthz':
@@ -92,34 +94,36 @@ function health(
 
 function discovery(parts: readonly string[], context: PathContext): PathAnswer | undefined {
   const isCore = parts[0] === 'api';
+  const { resources } = context;
   if (parts.length === 1) {
     if (accepts(context.accept, aggregatedDiscoveryType)) {
       return {
-        body: aggregatedDiscovery(isCore ? 'core' : 'groups'),
+        body: aggregatedDiscovery(isCore ? 'core' : 'groups', resources),
         contentType: aggregatedDiscoveryType,
         headers: { 'Cache-Control': 'public', Vary: 'Accept' },
       };
     }
-    return { body: isCore ? apiVersions(context.serverAddress) : apiGroupList() };
+    return { body: isCore ? apiVersions(context.serverAddress) : apiGroupList(resources) };
   }
-  if (isCore) return found(parts.length === 2 ? apiResourceList('', parts[1] ?? '') : undefined);
-  if (parts.length === 2) return found(apiGroup(parts[1] ?? ''));
-  return found(parts.length === 3 ? apiResourceList(parts[1] ?? '', parts[2] ?? '') : undefined);
+  if (isCore) return found(parts.length === 2 ? apiResourceList('', parts[1] ?? '', resources) : undefined);
+  if (parts.length === 2) return found(apiGroup(parts[1] ?? '', resources));
+  return found(parts.length === 3 ? apiResourceList(parts[1] ?? '', parts[2] ?? '', resources) : undefined);
 }
 
 function openApi(path: string, query: URLSearchParams, context: PathContext): PathAnswer | undefined {
+  const { resources } = context;
   if (path === '/openapi/v2') {
     if (accepts(context.accept, openApiV2ProtobufType) || accepts(context.accept, OPENAPI_V2_PROTOBUF)) {
-      return { body: openApiV2Protobuf(), contentType: OPENAPI_V2_PROTOBUF };
+      return { body: openApiV2Protobuf(resources), contentType: OPENAPI_V2_PROTOBUF };
     }
-    return { body: openApiV2Json(), contentType: 'application/json' };
+    return { body: openApiV2Json(resources), contentType: 'application/json' };
   }
-  if (path === '/openapi/v3') return { body: openApiV3Index() };
+  if (path === '/openapi/v3') return { body: openApiV3Index(resources) };
   if (!path.startsWith('/openapi/v3/')) return undefined;
   const document = path.slice('/openapi/v3/'.length);
-  const body = openApiV3(document);
+  const body = openApiV3(document, resources);
   if (body === undefined) return undefined;
-  const hash = openApiV3Hash(document) ?? '';
+  const hash = openApiV3Hash(document, resources) ?? '';
   // A document asked for by its hash never changes under that address.
   const cache = query.get('hash') === hash ? 'public, immutable' : 'no-cache, private';
   return {
@@ -146,7 +150,7 @@ function found(body: object | undefined): PathAnswer | undefined {
   return body === undefined ? undefined : { body };
 }
 
-function rootPaths(): string[] {
+function rootPaths(resources: readonly ResourceInfo[]): string[] {
   const paths = new Set(['/.well-known/openid-configuration', '/api', '/apis', '/apis/']);
   for (const { group, apiVersion } of resources) {
     if (group === '') paths.add(`/api/${apiVersion}`);

@@ -1,7 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { TLSSocket } from 'node:tls';
 import { messageOf } from '../base/coded-error.ts';
-import { findResource, resources } from '../kube/resources.ts';
 import { SelectorError } from '../kube/selector/selector-error.ts';
 import { parseFieldSelector } from '../kube/selector/field-selector.ts';
 import { forbiddenPath, internalError, notAcceptable, StatusError, unknownResource } from '../kube/status.ts';
@@ -67,14 +66,15 @@ export async function handleRequest(
         accept: request.headers.accept,
         serverAddress: request.headers.host ?? '',
         tokens: context.tokens,
+        resources: context.served.all,
         failing: context.failing,
       });
       await responder.path(answer ?? NOT_FOUND_TEXT);
       return;
     }
-    const resource = findResource(parsed.group, parsed.version, parsed.resource);
+    const resource = context.served.find(parsed.group, parsed.version, parsed.resource);
     if (resource === undefined) {
-      const isServed = resources.some(
+      const isServed = context.served.all.some(
         (info) => info.group === parsed.group && info.version === parsed.version,
       );
       if (!isServed) await responder.path(NOT_FOUND_TEXT);
@@ -90,6 +90,7 @@ export async function handleRequest(
       body: () => readBody(request),
       warnings,
     };
+    if (resource.custom?.deprecation !== undefined) warnings.push(resource.custom.deprecation);
     const isLog = parsed.subresource === 'log' && resource.resource === 'pods';
     if (isLog && parsed.verb === 'get') {
       await streamLog(context, call, responder, response);
@@ -103,17 +104,17 @@ export async function handleRequest(
 }
 
 function authorize(context: HandlerContext, user: UserInfo, request: ApiRequest): void {
-  const attempt = attemptOf(user, request);
+  const attempt = attemptOf(context, user, request);
   const verdict = context.authorizer.authorize(attempt);
   if (verdict.allowed) return;
   if (attempt.path !== undefined) throw forbiddenPath(user.name, attempt.verb, attempt.path);
   throw refusal(attempt, verdict.reason);
 }
 
-function attemptOf(user: UserInfo, request: ApiRequest): Attempt {
+function attemptOf(context: HandlerContext, user: UserInfo, request: ApiRequest): Attempt {
   if (request.type === 'path') return { user, verb: request.verb, path: request.path };
   const { verb, group, resource, subresource, namespace, name } = request;
-  const fields = pinnedFields(request);
+  const fields = pinnedFields(context, request);
   return {
     user,
     verb,
@@ -127,10 +128,13 @@ function attemptOf(user: UserInfo, request: ApiRequest): Attempt {
   };
 }
 
-function pinnedFields(request: ResourceRequest): ReadonlyMap<string, string> | undefined {
+function pinnedFields(
+  context: HandlerContext,
+  request: ResourceRequest,
+): ReadonlyMap<string, string> | undefined {
   const text = request.query.get('fieldSelector') ?? '';
   if (text === '' || (request.verb !== 'list' && request.verb !== 'watch')) return undefined;
-  const resource = findResource(request.group, request.version, request.resource);
+  const resource = context.served.find(request.group, request.version, request.resource);
   if (resource === undefined) return undefined;
   try {
     const selector = parseFieldSelector(text, resource);

@@ -1,6 +1,7 @@
 import type { ApiContext } from './api-call.ts';
 import type { Authorizer } from './authorizer.ts';
 import type { RbacAuthorizer } from './rbac-authorizer.ts';
+import type { ServedResources } from './served-resources.ts';
 import type { ServiceAccountTokens } from './service-account-tokens.ts';
 
 /** What the verbs need besides storage and admission: subresources and reviews ask about tokens and rights. */
@@ -8,4 +9,5 @@ export interface RouterContext extends ApiContext {
   readonly tokens: ServiceAccountTokens;
   readonly authorizer: Authorizer;
   readonly rbac: RbacAuthorizer;
+  readonly served: ServedResources;
 }

@@ -14,10 +14,11 @@ import {
 } from '../kube/status.ts';
 import { formatTime } from '../kube/time.ts';
 import { decodeBody } from './decode-body.ts';
-import { fitToPath, mustGet, type Answer, type ApiCall } from './api-call.ts';
+import { asServed, fitToPath, mustGet, type Answer, type ApiCall } from './api-call.ts';
 import { deleteObject } from './delete-objects.ts';
 import { plainFailure, writeOptions, type WriteOptions } from './request-options.ts';
 import type { RouterContext } from './router-context.ts';
+import { customScale, setAt } from './custom-scale.ts';
 import { createToken } from './token-request.ts';
 import { changeObject, patchStored, updateObject } from './write-objects.ts';
 
@@ -36,7 +37,9 @@ export async function answerSubresource(context: RouterContext, call: ApiCall): 
     case 'ephemeralcontainers':
     case 'resize':
     case 'finalize':
-      if (request.verb === 'get') return { code: 200, value: mustGet(context, call).object };
+      if (request.verb === 'get') {
+        return { code: 200, value: asServed(resource, mustGet(context, call).object) };
+      }
       return request.verb === 'patch' ? patchStored(context, call) : updateObject(context, call);
     case 'scale':
       return answerScale(context, call);
@@ -177,7 +180,8 @@ async function answerScale(context: RouterContext, call: ApiCall): Promise<Answe
     if (mediaType !== 'application/merge-patch+json' && mediaType !== 'application/json-patch+json') {
       if (mediaType !== 'application/strategic-merge-patch+json') throw unsupportedPatchType();
     }
-    const scaleResource: ResourceInfo = { ...resource, ...SCALE, apiVersion: 'autoscaling/v1' };
+    const { custom: _custom, ...plain } = resource;
+    const scaleResource: ResourceInfo = { ...plain, ...SCALE, apiVersion: 'autoscaling/v1' };
     return patchObject(scaleOf(current, resource), body.bytes, {
       mediaType,
       resource: scaleResource,
@@ -200,18 +204,32 @@ async function answerScale(context: RouterContext, call: ApiCall): Promise<Answe
     const object = current as Scalable;
     const { resourceVersion } = scale.metadata;
     const { resourceVersion: _own, ...metadata } = object.metadata;
+    const paths = resource.custom?.scale;
+    if (paths !== undefined) setAt(object, paths.specReplicasPath, replicas);
     return {
       ...object,
       metadata: resourceVersion === undefined ? metadata : { ...metadata, resourceVersion },
-      spec: { ...object.spec, replicas },
+      spec: paths === undefined ? { ...object.spec, replicas } : object.spec,
     } as KubeObject;
   });
   return { code: 200, value: scaleOf(answer.value as KubeObject, resource) };
 }
 
-function scaleOf(object: KubeObject, resource: ResourceInfo): Scale {
-  const { spec, status } = object as Scalable;
+function metadataOfScale(object: KubeObject): KubeObject['metadata'] {
   const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata;
+  return {
+    name,
+    ...(namespace === undefined ? {} : { namespace }),
+    ...(uid === undefined ? {} : { uid }),
+    ...(resourceVersion === undefined ? {} : { resourceVersion }),
+    ...(creationTimestamp === undefined ? {} : { creationTimestamp }),
+  };
+}
+
+function scaleOf(object: KubeObject, resource: ResourceInfo): Scale {
+  const paths = resource.custom?.scale;
+  if (paths !== undefined) return { ...customScale(object, paths), metadata: metadataOfScale(object) };
+  const { spec, status } = object as Scalable;
   const isPlainMap = resource.kind === 'ReplicationController';
   const selector = isPlainMap
     ? { matchLabels: (spec.selector ?? {}) as Record<string, string> }
@@ -220,13 +238,7 @@ function scaleOf(object: KubeObject, resource: ResourceInfo): Scale {
   return {
     kind: 'Scale',
     apiVersion: 'autoscaling/v1',
-    metadata: {
-      name,
-      ...(namespace === undefined ? {} : { namespace }),
-      ...(uid === undefined ? {} : { uid }),
-      ...(resourceVersion === undefined ? {} : { resourceVersion }),
-      ...(creationTimestamp === undefined ? {} : { creationTimestamp }),
-    },
+    metadata: metadataOfScale(object),
     spec: spec.replicas === undefined ? {} : { replicas: spec.replicas },
     status: { replicas: status?.replicas ?? 0, ...(text === '' ? {} : { selector: text }) },
   };

@@ -15,6 +15,7 @@ import {
   unsupportedPatchType,
 } from '../kube/status.ts';
 import { prepareForCreate, prepareForUpdate } from '../kube/strategy.ts';
+import { structOfResource } from '../kube/resources.ts';
 import { formatTime } from '../kube/time.ts';
 import { validateCreate, validateUpdate, warningsOf } from '../kube/validate/validate-object.ts';
 import { decodeBody } from './decode-body.ts';
@@ -77,6 +78,7 @@ async function insertObject(
       undefined,
       admitted,
       fieldManager(context, call, options.fieldManager),
+      structOfResource(resource),
     );
   }
   const base = metadata.generateName;
@@ -122,6 +124,10 @@ export async function patchStored(context: ApiContext, call: ApiCall): Promise<A
   const body = await call.body();
   const { resource } = call;
   const type = patchMediaType(body.mediaType);
+  // What makes a patch strategic is not in the schemas of custom kinds.
+  if (resource.custom !== undefined && type === 'application/strategic-merge-patch+json') {
+    throw unsupportedPatchType();
+  }
   const apply = type === 'application/apply-patch+yaml';
   const options = writeOptions(call.request.query, 'PatchOptions', apply);
   let warnings: readonly string[] = [];
@@ -219,6 +225,7 @@ async function replaceObject(
       old,
       admitted,
       fieldManager(context, call, options.fieldManager),
+      structOfResource(resource),
     );
   }
   const errors = validateUpdate(admitted, old, resource, subresource);

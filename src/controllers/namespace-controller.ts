@@ -1,8 +1,9 @@
+import { resourcesOf, type CustomResourceDefinition } from '../kube/custom/definition.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { resources, type ResourceInfo } from '../kube/resources.ts';
 import { isApiError } from '../kube/client/kube-api-error.ts';
 import { queueKey, splitKey, type ControllerContext } from './controller-context.ts';
-import { NAMESPACES, PODS } from './resource-types.ts';
+import { DEFINITIONS, NAMESPACES, PODS } from './resource-types.ts';
 
 interface Namespace extends KubeObject {
   spec?: { finalizers?: string[] };
@@ -47,7 +48,7 @@ async function emptyNamespace(
   signal: AbortSignal,
 ): Promise<number> {
   let left = 0;
-  for (const resource of contentResources()) {
+  for (const resource of await contentResources(context, signal)) {
     const list = await context.client.list(resource, { namespace, limit: PAGE }, signal);
     left += list.items.length + (list.metadata.remainingItemCount ?? 0);
     for (const object of list.items) {
@@ -71,8 +72,20 @@ async function emptyNamespace(
   return left;
 }
 
-function contentResources(): ResourceInfo[] {
-  return resources.filter(
+async function contentResources(context: ControllerContext, signal: AbortSignal): Promise<ResourceInfo[]> {
+  const builtIn = resources.filter(
     (resource) => resource.namespaced && resource.verbs.includes('delete') && resource.storedAs === undefined,
   );
+  const definitions = await context.client.list<CustomResourceDefinition>(DEFINITIONS, {}, signal);
+  const custom = definitions.items.filter(isServed).flatMap((definition) => {
+    // All versions show the same objects.
+    const [first] = resourcesOf(definition);
+    return first === undefined || !first.namespaced ? [] : [first];
+  });
+  return [...builtIn, ...custom];
+}
+
+function isServed({ status, metadata }: CustomResourceDefinition): boolean {
+  const established = (status?.conditions ?? []).find(({ type }) => type === 'Established');
+  return established?.status === 'True' && metadata.deletionTimestamp === undefined;
 }

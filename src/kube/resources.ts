@@ -1,3 +1,6 @@
+import type { CustomKind } from './custom/custom-kind.ts';
+import { findKindStruct, type StructSchema } from './schema/schema.ts';
+
 /** A part of an object served under its own path, such as `pods/status`. */
 export interface SubresourceInfo {
   readonly name: string;
@@ -26,6 +29,8 @@ export interface ResourceInfo {
   readonly subresources: readonly SubresourceInfo[];
   /** Where the same objects are stored when another group serves them too: Events. Absent: under itself. */
   readonly storedAs?: { readonly group: string; readonly version: string };
+  /** What a CustomResourceDefinition says of the kind; absent for kinds that are built in. */
+  readonly custom?: CustomKind;
 }
 
 /** Verbs of a resource that can do everything, in discovery's order. */
@@ -181,6 +186,11 @@ export const resources: readonly ResourceInfo[] = [
   declare('rbac.authorization.k8s.io/v1', 'ClusterRole', 'Cluster'),
   declare('rbac.authorization.k8s.io/v1', 'RoleBinding', 'Namespaced'),
   declare('rbac.authorization.k8s.io/v1', 'Role', 'Namespaced'),
+  declare('apiextensions.k8s.io/v1', 'CustomResourceDefinition', 'Cluster', {
+    shortNames: ['crd', 'crds'],
+    categories: ['api-extensions'],
+    subresources: [status('CustomResourceDefinition')],
+  }),
   declare('coordination.k8s.io/v1', 'Lease', 'Namespaced'),
 ];
 
@@ -195,6 +205,11 @@ export function findResource(group: string, version: string, resource: string): 
 /** Finds by what a body says: `apps/v1`, `Deployment`. */
 export function findKind(apiVersion: string, kind: string): ResourceInfo | undefined {
   return byKind.get(`${apiVersion}/${kind}`);
+}
+
+/** Returns the struct of a resource's kind, built in or custom. */
+export function structOfResource(resource: ResourceInfo): StructSchema | undefined {
+  return resource.custom?.struct ?? findKindStruct(resource.group, resource.version, resource.kind);
 }
 
 /** Splits `apps/v1` into group and version; `v1` has group `''`. */

@@ -18,6 +18,7 @@ const COUNTS_GENERATION: ReadonlySet<string> = new Set([
   'DaemonSet',
   'Job',
   'CronJob',
+  'CustomResourceDefinition',
 ]);
 
 const TEMPLATE_GENERATION = 'deprecated.daemonset.template.generation';
@@ -30,6 +31,11 @@ const TEMPLATE_GENERATION = 'deprecated.daemonset.template.generation';
  */
 export function prepareForCreate(object: KubeObject, resource: ResourceInfo): void {
   const json = object as unknown as JsonObject;
+  if (resource.custom !== undefined) {
+    if (hasStatus(resource)) delete json['status'];
+    object.metadata.generation = 1;
+    return;
+  }
   mergeStringData(json);
   if (hasStatus(resource)) resetStatus(json, resource);
   if (COUNTS_GENERATION.has(resource.kind)) object.metadata.generation = 1;
@@ -45,6 +51,9 @@ export function prepareForCreate(object: KubeObject, resource: ResourceInfo): vo
     case 'PersistentVolumeClaim':
     case 'PersistentVolume':
       json['status'] = { phase: 'Pending' };
+      break;
+    case 'CustomResourceDefinition':
+      prepareDefinition(json);
       break;
     case 'DaemonSet':
       object.metadata.annotations = { ...object.metadata.annotations, [TEMPLATE_GENERATION]: '1' };
@@ -68,12 +77,17 @@ export function prepareForUpdate(
 ): void {
   const json = object as unknown as JsonObject;
   const before = old as unknown as JsonObject;
-  mergeStringData(json);
+  if (resource.custom === undefined) mergeStringData(json);
   keepServerMetadata(object, old);
   if (subresource === 'status') {
     keepAllBut(json, before, 'status');
   } else if (hasStatus(resource)) {
     setOrDelete(json, 'status', before['status']);
+  }
+  if (resource.custom !== undefined) {
+    const changed = !isDeepStrictEqual(wish(json, resource), wish(before, resource));
+    object.metadata.generation = (old.metadata.generation ?? 1) + (changed ? 1 : 0);
+    return;
   }
   if (resource.kind === 'Pod') preparePod(json, before, subresource);
   if (resource.kind === 'Namespace' && subresource !== 'finalize' && subresource !== 'status') {
@@ -84,6 +98,13 @@ export function prepareForUpdate(
   // Being placed on a node is no wish of the author's, so it does not count.
   const changed = subresource !== 'binding' && !isDeepStrictEqual(json['spec'], before['spec']);
   object.metadata.generation = (old.metadata.generation ?? 0) + (changed ? 1 : 0);
+}
+
+/** What of a custom object its author asks for: all but metadata, and status where that has a path of its own. */
+function wish(object: JsonObject, resource: ResourceInfo): JsonObject {
+  const { metadata: _metadata, ...rest } = object;
+  if (hasStatus(resource)) delete rest['status'];
+  return rest;
 }
 
 /** A Node's and a Namespace's whole object may carry status on create; here they may not either, except Node's. */
@@ -97,6 +118,22 @@ function resetStatus(object: JsonObject, resource: ResourceInfo): void {
   const struct = findKindStruct(resource.group, resource.version, resource.kind);
   const empty = struct === undefined ? {} : convertStruct({}, struct, { unknown: [] });
   setOrDelete(object, 'status', empty['status']);
+}
+
+/** A definition goes only after its objects; what versions were ever stored is remembered from the start. */
+function prepareDefinition(object: JsonObject): void {
+  const metadata = objectAt(object, 'metadata') ?? {};
+  const finalizers = Array.isArray(metadata['finalizers']) ? (metadata['finalizers'] as unknown[]) : [];
+  const own = 'customresourcecleanup.apiextensions.k8s.io';
+  metadata['finalizers'] = finalizers.includes(own) ? finalizers : [...finalizers, own];
+  const stored = objectsAt(objectAt(object, 'spec'), 'versions').find(
+    (version) => version['storage'] === true,
+  );
+  object['status'] = {
+    acceptedNames: { kind: '', plural: '' },
+    conditions: null,
+    storedVersions: stored === undefined ? [] : [stored['name']],
+  };
 }
 
 function mergeStringData(object: JsonObject): void {

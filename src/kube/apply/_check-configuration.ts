@@ -1,7 +1,7 @@
 import { goQuote } from '../../base/go-quote.ts';
 import { isObject } from '../json/own-property.ts';
 import {
-  structOf,
+  structIn,
   type FieldSchema,
   type Scalar,
   type StructSchema,
@@ -73,7 +73,7 @@ function checkField(value: unknown, field: FieldSchema, path: Path, faults: stri
 function checkType(value: unknown, type: TypeSchema, path: Path, faults: string[]): void {
   switch (type.is) {
     case 'struct':
-      checkStruct(value, structOf(type.name), path, faults);
+      checkStruct(value, structIn(type), path, faults);
       return;
     case 'map':
       if (!isObject(value)) faults.push(`${formatFieldPath(path)}: expected map, got &{${goPrint(value)}}`);

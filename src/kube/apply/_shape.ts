@@ -1,5 +1,5 @@
 import { isObject } from '../json/own-property.ts';
-import { structOf, type FieldSchema, type StructSchema, type TypeSchema } from '../schema/schema.ts';
+import { structIn, type FieldSchema, type StructSchema, type TypeSchema } from '../schema/schema.ts';
 import { ApplyError } from './apply-error.ts';
 import type { PathElement } from './field-set.ts';
 
@@ -34,7 +34,7 @@ export function shapeOfField(field: FieldSchema): Shape {
     if (field.listType === 'set') return { is: 'set' };
     if (field.listType !== 'map' || field.listMapKeys === undefined || type.items.is !== 'struct')
       return LEAF;
-    const struct = structOf(type.items.name);
+    const struct = structIn(type.items);
     return { is: 'keyed', keys: field.listMapKeys, items: shapeOfStruct(struct), struct };
   }
   return shapeOfType(type);
@@ -43,7 +43,7 @@ export function shapeOfField(field: FieldSchema): Shape {
 function shapeOfType(type: TypeSchema): Shape {
   switch (type.is) {
     case 'struct':
-      return shapeOfStruct(structOf(type.name));
+      return shapeOfStruct(structIn(type));
     case 'map':
       return { is: 'map', values: shapeOfType(type.values) };
     case 'list':

@@ -49,8 +49,8 @@ export function updateManagedFields(
   before: KubeObject | undefined,
   after: KubeObject,
   by: FieldManager,
+  struct: StructSchema | undefined = structOfObject(after),
 ): ManagedFieldsEntry[] {
-  const struct = structOfObject(after);
   if (struct === undefined) return (after.metadata.managedFields as ManagedFieldsEntry[] | undefined) ?? [];
   const managed = readManaged(before === undefined ? [] : managedFieldsAfter(before, after));
   const changes = changesOf(before, after, struct);
@@ -158,12 +158,12 @@ const UNOWNED = [
 
 /** Returns an object less what no manager can own. */
 export function stripped(object: unknown): Record<string, unknown> {
-  const { apiVersion: _apiVersion, kind, metadata, ...rest } = object as Record<string, unknown>;
+  const { apiVersion, kind, metadata, ...rest } = object as Record<string, unknown>;
   const owned = Object.fromEntries(
     Object.entries((metadata ?? {}) as Record<string, unknown>).filter(([key]) => !UNOWNED.includes(key)),
   );
   const result = { ...rest, metadata: owned };
-  return kind === 'Job' ? withoutJobSelector(result) : result;
+  return kind === 'Job' && apiVersion === 'batch/v1' ? withoutJobSelector(result) : result;
 }
 
 /** Returns what a configuration claims: itself, less what no manager can own. */

@@ -8,8 +8,9 @@ import { parseYaml, YamlError } from '../decode/parse-yaml.ts';
 import { getOwn, isObject } from '../json/own-property.ts';
 import type { KubeObject } from '../object.ts';
 import { QuantityError } from '../quantity.ts';
-import { parseApiVersion, type ResourceInfo } from '../resources.ts';
-import { findKindStruct, type StructSchema } from '../schema/schema.ts';
+import { convertCustom } from '../custom/convert-custom.ts';
+import { parseApiVersion, structOfResource, type ResourceInfo } from '../resources.ts';
+import type { StructSchema } from '../schema/schema.ts';
 import { applyConflict, badRequest, plainError, type StatusCause, type StatusError } from '../status.ts';
 import { checkConfiguration } from './_check-configuration.ts';
 import { fieldSetOf } from './_field-set-of.ts';
@@ -52,7 +53,7 @@ export function serverSideApply<T extends KubeObject>(
 ): Decoded<T> {
   const { config, warnings } = parseConfiguration(body, options);
   const { resource, by } = options;
-  const struct = findKindStruct(resource.group, resource.version, resource.kind);
+  const struct = structOfResource(resource);
   if (struct === undefined) throw plainError(`no schema for ${resource.kind}`);
   checkFits(config, struct, resource);
   const shape = shapeOfStruct(struct);
@@ -202,6 +203,7 @@ function convert(
   resource: ResourceInfo,
 ): KubeObject {
   try {
+    if (resource.custom !== undefined && isObject(value)) return convertCustom(value, resource.custom).object;
     return convertStruct(value, struct, { unknown: [] }) as unknown as KubeObject;
   } catch (error) {
     if (error instanceof ConvertError || error instanceof QuantityError || error instanceof Base64Error) {

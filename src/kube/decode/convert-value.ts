@@ -2,7 +2,7 @@ import { canonicalQuantity } from '../quantity.ts';
 import { getOwn, isObject, setOwn } from '../json/own-property.ts';
 import { formatPath } from '../json/parse-json.ts';
 import {
-  structOf,
+  structIn,
   type FieldSchema,
   type Scalar,
   type StructSchema,
@@ -91,7 +91,7 @@ class Converter {
     switch (type.is) {
       case 'struct':
         if (!isObject(value)) throw this.#mismatch(value, type, field, struct);
-        return this.#struct(value, structOf(type.name));
+        return this.#struct(value, structIn(type));
       case 'list':
         if (!Array.isArray(value)) throw this.#mismatch(value, type, field, struct);
         return value.map((item, index) => {
@@ -127,7 +127,7 @@ class Converter {
   #item(value: unknown, type: TypeSchema, field: FieldSchema, struct: StructSchema): unknown {
     if (value !== null) return this.#value(value, type, field, struct);
     if (type.is === 'scalar') return zeroOf(type.scalar);
-    return type.is === 'list' ? [] : type.is === 'map' ? {} : this.#struct({}, structOf(type.name));
+    return type.is === 'list' ? [] : type.is === 'map' ? {} : this.#struct({}, structIn(type));
   }
 
   #scalar(value: unknown, scalar: Scalar, field: FieldSchema, struct: StructSchema): unknown {
@@ -189,7 +189,7 @@ function fillZeros(result: Record<string, unknown>, struct: StructSchema): void 
     if (!field.zeroDefault || Object.hasOwn(result, field.name)) continue;
     if (field.type.is === 'struct') {
       const inner: Record<string, unknown> = {};
-      fillZeros(inner, structOf(field.type.name));
+      fillZeros(inner, structIn(field.type));
       result[field.name] = inner;
     } else if (field.type.is === 'scalar') result[field.name] = zeroOf(field.type.scalar);
   }

@@ -1,5 +1,7 @@
 import { messageOf } from '../../base/coded-error.ts';
 import { goQuote } from '../../base/go-quote.ts';
+import { convertCustom } from '../custom/convert-custom.ts';
+import type { CustomKind } from '../custom/custom-kind.ts';
 import { isObject } from '../json/own-property.ts';
 import { JsonError, parseJson } from '../json/parse-json.ts';
 import type { KubeObject } from '../object.ts';
@@ -34,6 +36,8 @@ export interface ConvertOptions {
   /** The kind that the path speaks: a `ResourceInfo`, or a subresource's kind (`Binding`, `TokenRequest`, `DeleteOptions`). */
   readonly expect: GroupVersionKind;
   readonly fieldValidation: FieldValidation;
+  /** The schema to go by when the expected kind is not built in. */
+  readonly custom?: CustomKind;
 }
 
 export interface DecodeOptions extends ConvertOptions {
@@ -122,7 +126,7 @@ function summarize(body: Uint8Array): string {
 
 function convert<T>(
   value: unknown,
-  { expect, fieldValidation }: ConvertOptions,
+  { expect, fieldValidation, custom }: ConvertOptions,
   duplicates: readonly string[],
   strictPrefix: string,
 ): Decoded<T> {
@@ -133,6 +137,9 @@ function convert<T>(
       `${actual.kind} in version ${goQuote(actual.version)} cannot be handled as a ${expect.kind}: ${why}`,
       { cause },
     );
+  if (custom !== undefined) {
+    return convertToCustom<T>(value, { expect, actual, custom, fieldValidation }, duplicates, strictPrefix);
+  }
   const struct = findKindStruct(actual.group, actual.version, actual.kind);
   if (struct === undefined || (struct.kinds.length === 0 && actual.kind !== expect.kind)) {
     throw cannot(
@@ -169,6 +176,50 @@ function convert<T>(
     ...rest,
   };
   return { object: typed as T, warnings: fieldValidation === 'Warn' ? findings : [] };
+}
+
+/** An object of a custom kind must say what it is; it is decoded by the schema of its definition. */
+function convertToCustom<T>(
+  value: Readonly<Record<string, unknown>>,
+  options: {
+    expect: GroupVersionKind;
+    actual: GroupVersionKind;
+    custom: CustomKind;
+    fieldValidation: FieldValidation;
+  },
+  duplicates: readonly string[],
+  strictPrefix: string,
+): Decoded<T> {
+  const { expect, actual, custom, fieldValidation } = options;
+  const wanted = formatApiVersion(expect.group, expect.version);
+  const given = formatApiVersion(actual.group, actual.version);
+  if (given !== wanted) {
+    throw badRequest(
+      `the API version in the data (${given}) does not match the expected API version (${wanted})`,
+    );
+  }
+  if (actual.kind !== expect.kind) {
+    throw badRequest(`unable to decode: expected kind ${expect.kind}, but got ${actual.kind}`);
+  }
+  const cannot = (why: string, cause?: unknown): StatusError =>
+    badRequest(
+      `${expect.kind} in version ${goQuote(expect.version)} cannot be handled as a ${expect.kind}: ${why}`,
+      { cause },
+    );
+  try {
+    const { object, findings } = convertCustom(value, custom);
+    const all = [...duplicates, ...findings];
+    if (all.length > 0 && fieldValidation === 'Strict') {
+      const prefix = duplicates.length > 0 ? strictPrefix : '';
+      throw cannot(`strict decoding error: ${prefix}${all.join(', ')}`);
+    }
+    const { apiVersion: _apiVersion, kind: _kind, ...rest } = object;
+    const typed = { apiVersion: wanted, kind: expect.kind, ...rest };
+    return { object: typed as T, warnings: fieldValidation === 'Warn' ? all : [] };
+  } catch (error) {
+    if (error instanceof ConvertError) throw cannot(messageOf(error), error);
+    throw error;
+  }
 }
 
 /** A body without a kind is taken for what the path speaks. */

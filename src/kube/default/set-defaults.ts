@@ -47,6 +47,7 @@ const byKind = new Map<string, SetKindDefaults>([
   ['apps/v1/ReplicaSet', onSpec(setReplicaSetDefaults)],
   ['batch/v1/Job', setJobDefaults],
   ['batch/v1/CronJob', onSpec(setCronJobDefaults)],
+  ['apiextensions.k8s.io/v1/CustomResourceDefinition', onSpec(setDefinitionDefaults)],
   [`${RBAC}/v1/RoleBinding`, setBindingDefaults],
   [`${RBAC}/v1/ClusterRoleBinding`, setBindingDefaults],
   ['authentication.k8s.io/v1/TokenRequest', onSpec((spec) => setDefault(spec, 'expirationSeconds', 60 * 60))],
@@ -88,4 +89,14 @@ function setBindingDefaults(object: JsonObject): void {
     const kind = stringAt(subject, 'kind');
     if (kind === 'User' || kind === 'Group') setDefaultText(subject, 'apiGroup', RBAC);
   }
+}
+
+function setDefinitionDefaults(spec: JsonObject): void {
+  const names = objectAt(spec, 'names');
+  const kind = stringAt(names, 'kind');
+  if (names !== undefined && kind !== '') {
+    setDefaultText(names, 'listKind', `${kind}List`);
+    setDefaultText(names, 'singular', kind.toLowerCase());
+  }
+  spec['conversion'] ??= { strategy: 'None' };
 }

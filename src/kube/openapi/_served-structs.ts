@@ -1,3 +1,4 @@
+import { customRoots } from './_custom-definitions.ts';
 import type { ResourceInfo } from '../resources.ts';
 import { closureOf, findKindStruct, findStruct, type StructSchema } from '../schema/schema.ts';
 
@@ -6,6 +7,7 @@ export function servedStructs(resources: readonly ResourceInfo[]): StructSchema[
   const roots: (StructSchema | undefined)[] = [
     findStruct('meta.v1.Status'),
     findStruct('meta.v1.DeleteOptions'),
+    ...customRoots(resources),
   ];
   for (const info of resources) {
     roots.push(findKindStruct(info.group, info.version, info.kind));

@@ -9,6 +9,7 @@ import {
   reference,
   type Fragment,
 } from './_schema-document.ts';
+import { customDefinitionName, customDefinitions } from './_custom-definitions.ts';
 import { servedStructs } from './_served-structs.ts';
 
 /** Media type under which clients up to kubectl 1.26 ask for the protobuf form of `/openapi/v2`. */
@@ -31,24 +32,24 @@ const PATCH_MEDIA = [
 ];
 
 /** Body of `GET /openapi/v2` as JSON text. Made anew on each call: half a megabyte that few clients want. */
-export function openApiV2Json(): Uint8Array {
-  return Buffer.from(JSON.stringify(documentOf()));
+export function openApiV2Json(all: readonly ResourceInfo[] = resources): Uint8Array {
+  return Buffer.from(JSON.stringify(documentOf(all)));
 }
 
 /** Body of `GET /openapi/v2` in gnostic's protobuf form. Made anew on each call. */
-export function openApiV2Protobuf(): Uint8Array {
-  return encodeDocument(documentOf());
+export function openApiV2Protobuf(all: readonly ResourceInfo[] = resources): Uint8Array {
+  return encodeDocument(documentOf(all));
 }
 
-function documentOf(): Fragment {
-  const paths = resources.flatMap((info) =>
+function documentOf(all: readonly ResourceInfo[]): Fragment {
+  const paths = all.flatMap((info) =>
     pathsOf(info).map((path) => [path.path, pathItem(path, info)] as const),
   );
   return {
     swagger: '2.0',
     info: { title: 'Kubernetes', version: VERSION },
     paths: Object.fromEntries(paths.toSorted(([a], [b]) => (a < b ? -1 : 1))),
-    definitions: definitions(servedStructs(resources), 'v2'),
+    definitions: { ...definitions(servedStructs(all), 'v2'), ...customDefinitions(all, 'v2') },
     securityDefinitions: {
       BearerToken: {
         description: 'A token in the Authorization header, after the word Bearer.',
@@ -82,15 +83,15 @@ function pathItem(path: ApiPath, info: ResourceInfo): Fragment {
 }
 
 function operationItem(operation: ApiOperation, info: ResourceInfo): Fragment {
-  const object = objectReference(operation.kind);
+  const object = objectReference(operation.kind, info);
   const answer =
     operation.answer === 'Status'
       ? reference('io.k8s.apimachinery.pkg.apis.meta.v1.Status', 'v2')
       : operation.answer === 'list'
-        ? objectReference({ ...operation.kind, kind: `${operation.kind.kind}List` })
+        ? objectReference({ ...operation.kind, kind: `${operation.kind.kind}List` }, info)
         : object;
   return {
-    consumes: operation.body === 'Patch' ? PATCH_MEDIA : ['*/*'],
+    consumes: operation.body === 'Patch' ? patchMedia(info) : ['*/*'],
     produces: MEDIA,
     schemes: ['https'],
     tags: [groupTag(info.group, info.version)],
@@ -107,6 +108,12 @@ function operationItem(operation: ApiOperation, info: ResourceInfo): Fragment {
   };
 }
 
+/** Custom kinds take no strategic patch. */
+function patchMedia(info: ResourceInfo): readonly string[] {
+  if (info.custom === undefined) return PATCH_MEDIA;
+  return PATCH_MEDIA.filter((type) => type !== 'application/strategic-merge-patch+json');
+}
+
 function bodyParameter(operation: ApiOperation, object: Fragment): Fragment[] {
   if (operation.body === undefined) return [];
   const schema =
@@ -119,7 +126,11 @@ function bodyParameter(operation: ApiOperation, object: Fragment): Fragment[] {
   return [{ name: 'body', in: 'body', ...required, schema }];
 }
 
-function objectReference(kind: ApiOperation['kind']): Fragment {
+function objectReference(kind: ApiOperation['kind'], info: ResourceInfo): Fragment {
+  const isOwn = kind.kind === info.kind || kind.kind === `${info.kind}List`;
+  if (info.custom !== undefined && kind.group === info.group && isOwn) {
+    return reference(customDefinitionName(info, kind.kind), 'v2');
+  }
   const struct = findKindStruct(kind.group, kind.version, kind.kind);
   return struct === undefined ? { type: 'string' } : reference(definitionName(struct.name), 'v2');
 }

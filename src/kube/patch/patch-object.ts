@@ -10,8 +10,8 @@ import { isObject } from '../json/own-property.ts';
 import { JsonError, parseJson } from '../json/parse-json.ts';
 import type { KubeObject } from '../object.ts';
 import { QuantityError } from '../quantity.ts';
-import type { ResourceInfo } from '../resources.ts';
-import { findKindStruct } from '../schema/schema.ts';
+import { convertCustom } from '../custom/convert-custom.ts';
+import { structOfResource, type ResourceInfo } from '../resources.ts';
 import { badRequest, invalid, plainError, requestEntityTooLarge, unprocessable } from '../status.ts';
 import { goPrint } from './_go-print.ts';
 import { applyJsonPatch } from './json-patch.ts';
@@ -100,19 +100,27 @@ function restore<T extends KubeObject>(
     invalid({ group: '', kind: '' }, '', [
       invalidValue('patch', strategic ? goPrint(patch) : JSON.stringify(sortTop(patched)), why),
     ]);
-  const struct = findKindStruct(resource.group, resource.version, resource.kind);
+  const { custom } = resource;
+  const struct = structOfResource(resource);
   if (struct === undefined) return { object: patched as T, warnings: [] };
   const unknown: string[] = [];
+  const inCustom: string[] = [];
   let object: Record<string, unknown>;
   try {
-    object = convertStruct(patched, struct, { unknown }, strategic ? 'restore' : 'unmarshal');
+    if (custom === undefined) {
+      object = convertStruct(patched, struct, { unknown }, strategic ? 'restore' : 'unmarshal');
+    } else {
+      const converted = convertCustom(isObject(patched) ? patched : {}, custom);
+      object = { ...converted.object };
+      inCustom.push(...converted.findings);
+    }
   } catch (error) {
     if (error instanceof ConvertError || error instanceof QuantityError || error instanceof Base64Error) {
       throw misfit(messageOf(error));
     }
     throw error;
   }
-  const findings = [...duplicates, ...unknown.map((path) => `unknown field ${goQuote(path)}`)];
+  const findings = [...duplicates, ...unknown.map((path) => `unknown field ${goQuote(path)}`), ...inCustom];
   if (findings.length > 0 && fieldValidation === 'Strict') {
     throw misfit(`strict decoding error: ${findings.join(', ')}`);
   }

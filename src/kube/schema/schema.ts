@@ -53,7 +53,8 @@ export type TypeSchema =
   | { readonly is: 'scalar'; readonly scalar: Scalar; readonly nullable: boolean }
   | { readonly is: 'list'; readonly items: TypeSchema }
   | { readonly is: 'map'; readonly values: TypeSchema }
-  | { readonly is: 'struct'; readonly name: string };
+  /** `struct` itself where the files do not know it: in the schema of a custom kind. */
+  | { readonly is: 'struct'; readonly name: string; readonly struct?: StructSchema };
 
 /** One field of a struct. */
 export interface FieldSchema {
@@ -101,6 +102,7 @@ const files = new Map<string, string>([
   ['coordination.k8s.io', 'coordination'],
   ['events.k8s.io', 'events'],
   ['rbac.authorization.k8s.io', 'rbac'],
+  ['apiextensions.k8s.io', 'apiextensions'],
 ]);
 
 const loaded = new Map<string, ReadonlyMap<string, RawStruct>>();
@@ -123,6 +125,11 @@ export function structOf(name: string): StructSchema {
   const struct = findStruct(name);
   if (struct === undefined) throw new Error(`Cannot find struct "${name}": the schema does not have it`);
   return struct;
+}
+
+/** Returns the struct that a type holds. */
+export function structIn(type: Extract<TypeSchema, { is: 'struct' }>): StructSchema {
+  return type.struct ?? structOf(type.name);
 }
 
 /** Finds the struct of a kind; `undefined` when there is no schema for it. Options kinds live in every group. */

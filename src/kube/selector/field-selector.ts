@@ -110,7 +110,7 @@ function textOf(value: unknown): string {
 }
 
 function checkSupported(field: string, resource: ResourceInfo): void {
-  const special = FIELDS.get(`${resource.apiVersion}/${resource.kind}`);
+  const special = resource.custom?.selectableFields ?? FIELDS.get(`${resource.apiVersion}/${resource.kind}`);
   if (special?.includes(field) === true || META.includes(field)) return;
   if (special === undefined) {
     throw new SelectorError(

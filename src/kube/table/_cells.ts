@@ -3,7 +3,7 @@ import { formatLabelSelector } from '../selector/label-selector.ts';
 import { humanDuration, parseTime } from '../time.ts';
 
 /** A value in a table. */
-export type Cell = string | number | boolean;
+export type Cell = string | number | boolean | null;
 
 /** Prints how long ago a time was; `<unknown>` when there is none. */
 export function since(time: unknown, now: number): string {

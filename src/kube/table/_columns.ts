@@ -4,8 +4,13 @@ import type { Cell } from './_cells.ts';
 /** One column: name, type, whether only `-o wide` shows it, and what it holds. */
 export interface Column {
   readonly name: string;
-  readonly type: 'string' | 'integer' | 'boolean';
+  /** `string`, `integer`, `number`, `boolean` or `date`. */
+  readonly type: string;
+  /** `name` for the first column; otherwise as a custom kind's definition says. */
+  readonly format?: string;
   readonly wide: boolean;
+  /** How far down the list of importance; 1 for what is wide, 0 for the rest, when absent. */
+  readonly priority?: number;
   readonly description: string;
 }
 

@@ -1,3 +1,4 @@
+import { customPrinter } from './_custom-printer.ts';
 import { objectAt, stringAt, type JsonObject } from '../json/json-object.ts';
 import type { KubeObject } from '../object.ts';
 import type { ResourceInfo } from '../resources.ts';
@@ -38,11 +39,11 @@ interface TableRow {
 
 /** Prints objects as `meta.k8s.io/v1` Table, with kubectl's own columns. */
 export function toTable(
-  resource: Pick<ResourceInfo, 'kind'>,
+  resource: Pick<ResourceInfo, 'kind' | 'custom'>,
   objects: readonly KubeObject[],
   options: TableOptions,
 ): Table {
-  const printer = printerOf(resource.kind);
+  const printer = resource.custom === undefined ? printerOf(resource.kind) : customPrinter(resource.custom);
   const metadata: JsonObject = {};
   for (const key of ['resourceVersion', 'continue', 'remainingItemCount'] as const) {
     if (options.metadata?.[key] !== undefined) metadata[key] = options.metadata[key];
@@ -54,16 +55,16 @@ export function toTable(
     columnDefinitions:
       options.noHeaders === true
         ? null
-        : printer.columns.map(({ name, type, wide, description }) => ({
+        : printer.columns.map(({ name, type, wide, description, format, priority }) => ({
             name,
             type,
-            format: name === 'Name' ? 'name' : '',
+            format: format ?? (name === 'Name' ? 'name' : ''),
             description,
-            priority: wide ? 1 : 0,
+            priority: priority ?? (wide ? 1 : 0),
           })),
     rows: objects.map((object) => {
       const json: JsonObject = { ...object, kind: object.kind ?? resource.kind };
-      const conditions = rowConditions(resource.kind, json);
+      const conditions = resource.custom === undefined ? rowConditions(resource.kind, json) : undefined;
       return {
         cells: printer.row(json, options.now),
         ...(conditions === undefined ? {} : { conditions }),

@@ -1,3 +1,9 @@
+import {
+  definitionWarnings,
+  validateDefinition,
+  validateDefinitionUpdate,
+} from '../custom/validate-definition.ts';
+import { validateValue } from '../custom/validate-value.ts';
 import type { FieldError } from '../field-error.ts';
 import type { JsonObject } from '../json/json-object.ts';
 import { objectAt, stringAt } from '../json/json-object.ts';
@@ -103,11 +109,22 @@ const rules: ReadonlyMap<string, KindRules> = new Map<string, KindRules>([
     },
   ],
   ['Lease', { check: validateLease }],
+  [
+    'CustomResourceDefinition',
+    { check: validateDefinition, checkUpdate: both(validateDefinition, validateDefinitionUpdate) },
+  ],
 ]);
 
 /** Checks a defaulted new object, metadata included; empty when it is valid. Pass the result to `invalid`. */
 export function validateCreate(object: KubeObject, resource: ResourceInfo): FieldError[] {
   const json = object as unknown as JsonObject;
+  const { custom } = resource;
+  if (custom !== undefined) {
+    return [
+      ...validateMetadata(metadataOf(json), resource.namespaced, subdomainFaults),
+      ...validateValue(json, custom.schema, ''),
+    ];
+  }
   const kind = rulesOf(resource);
   const errors = validateMetadata(metadataOf(json), resource.namespaced, kind.name ?? subdomainFaults);
   errors.push(...(kind.check?.(json) ?? []));
@@ -128,6 +145,7 @@ export function validateUpdate(
   const metadata = metadataOf(json);
   const changed = validateMetadataUpdate(metadata, metadataOf(before));
   const errors = [...validateCommonMetadata(metadata, resource.namespaced), ...changed, ...changed];
+  if (resource.custom !== undefined) return [...errors, ...validateValue(json, resource.custom.schema, '')];
   // A binding is the server's own change: it has been checked as what it is.
   if (subresource === 'status' || subresource === 'finalize' || subresource === 'binding') return errors;
   if (subresource === 'ephemeralcontainers') return [...errors, ...validateEphemeralUpdate(json, before)];
@@ -159,6 +177,10 @@ export function validateRequest(object: KubeObject): FieldError[] {
 
 /** Returns texts for `Warning` headers that a valid object still deserves (rule 2.8, doubled env, …). */
 export function warningsOf(object: KubeObject, resource: ResourceInfo, old?: KubeObject): string[] {
+  if (resource.custom !== undefined) return [];
+  if (resource.kind === 'CustomResourceDefinition') {
+    return definitionWarnings(object as unknown as JsonObject);
+  }
   return warningsFor(object as unknown as JsonObject, resource.kind, old === undefined);
 }
 

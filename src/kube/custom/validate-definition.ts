@@ -1,0 +1,147 @@
+import { forbiddenField, invalidValue, notSupported, required, type FieldError } from '../field-error.ts';
+import { isObject } from '../json/own-property.ts';
+import type { JsonObject } from '../json/json-object.ts';
+import { dns1035Faults, subdomainFaults } from '../validate/name-rules.ts';
+import type { CustomResourceDefinition, DefinitionNames, DefinitionVersion } from './definition.ts';
+import { parseJsonPath } from './json-path.ts';
+import { validateSchema } from './validate-schema.ts';
+
+const SCOPES = ['Cluster', 'Namespaced'];
+
+/** Checks a CustomResourceDefinition except for its metadata's common rules. */
+export function validateDefinition(object: JsonObject): FieldError[] {
+  const { metadata, spec } = object as unknown as CustomResourceDefinition;
+  const { group, scope, names, conversion } = spec;
+  // Of what the type promises, only lists can be absent in a body that was decoded but not checked yet.
+  const versions = Array.isArray(spec.versions) ? spec.versions : [];
+  const errors: FieldError[] = [];
+  const expected = `${names.plural}.${group}`;
+  if (metadata.name !== expected) {
+    errors.push(invalidValue('metadata.name', metadata.name, 'must be spec.names.plural+"."+spec.group'));
+  }
+  if (group === '') errors.push(required('spec.group'));
+  else {
+    for (const fault of subdomainFaults(group)) errors.push(invalidValue('spec.group', group, fault));
+    if (!group.includes('.')) {
+      errors.push(invalidValue('spec.group', group, 'should be a domain with at least one dot'));
+    }
+  }
+  if (!SCOPES.includes(scope)) errors.push(notSupported('spec.scope', scope, SCOPES));
+  errors.push(...validateNames(names));
+  if (versions.length === 0) {
+    errors.push(required('spec.versions', 'must have at least one version'));
+  } else if (versions.filter((version) => version.storage).length !== 1) {
+    errors.push(
+      invalidValue(
+        'spec.versions',
+        versions.map(({ name }) => name),
+        'must have exactly one version marked as storage version',
+      ),
+    );
+  }
+  versions.forEach((version, index) => {
+    errors.push(...validateVersion(version, `spec.versions[${index}]`));
+    if (versions.findIndex(({ name }) => name === version.name) < index) {
+      errors.push(invalidValue(`spec.versions[${index}].name`, version.name, 'must be unique'));
+    }
+  });
+  if (conversion?.strategy !== undefined && conversion.strategy !== 'None') {
+    errors.push(notSupported('spec.conversion.strategy', conversion.strategy, ['None']));
+  }
+  if (spec.preserveUnknownFields === true) {
+    errors.push(
+      invalidValue(
+        'spec.preserveUnknownFields',
+        true,
+        'cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead',
+      ),
+    );
+  }
+  return errors;
+}
+
+/** Checks what of a definition cannot change. */
+export function validateDefinitionUpdate(object: JsonObject, old: JsonObject): FieldError[] {
+  const { spec } = object as unknown as CustomResourceDefinition;
+  const { spec: before } = old as unknown as CustomResourceDefinition;
+  const errors: FieldError[] = [];
+  const keep = (field: string, value: unknown, was: unknown): void => {
+    if (value !== was) errors.push(invalidValue(field, value, 'field is immutable'));
+  };
+  keep('spec.group', spec.group, before.group);
+  keep('spec.scope', spec.scope, before.scope);
+  keep('spec.names.plural', spec.names.plural, before.names.plural);
+  keep('spec.names.kind', spec.names.kind, before.names.kind);
+  return errors;
+}
+
+/** Says which parts of a definition are accepted but have no effect here. */
+export function definitionWarnings(object: JsonObject): string[] {
+  const { spec } = object as unknown as CustomResourceDefinition;
+  return spec.versions.flatMap(({ schema }, index) => {
+    const text = JSON.stringify(schema?.openAPIV3Schema ?? {});
+    if (!text.includes('"x-kubernetes-validations":')) return [];
+    return [`spec.versions[${index}].schema: x-kubernetes-validations: this server does not evaluate rules`];
+  });
+}
+
+function validateNames(names: DefinitionNames): FieldError[] {
+  const errors: FieldError[] = [];
+  const check = (field: string, value: string): void => {
+    if (value === '') errors.push(required(`spec.names.${field}`));
+    else {
+      for (const fault of dns1035Faults(value.toLowerCase())) {
+        errors.push(invalidValue(`spec.names.${field}`, value, fault));
+      }
+    }
+  };
+  check('plural', names.plural);
+  check('kind', names.kind);
+  if (names.singular !== undefined) check('singular', names.singular);
+  if (names.listKind !== undefined) check('listKind', names.listKind);
+  (names.shortNames ?? []).forEach((name, index) => {
+    check(`shortNames[${index}]`, name);
+  });
+  if (names.listKind === names.kind && names.kind !== '') {
+    errors.push(invalidValue('spec.names.listKind', names.listKind, 'kind and listKind may not be the same'));
+  }
+  return errors;
+}
+
+function validateVersion(version: DefinitionVersion, path: string): FieldError[] {
+  const errors: FieldError[] = dns1035Faults(version.name).map((fault) =>
+    invalidValue(`${path}.name`, version.name, fault),
+  );
+  const schemaPath = `${path}.schema.openAPIV3Schema`;
+  const schema: unknown = version.schema?.openAPIV3Schema;
+  if (!isObject(schema)) errors.push(required(schemaPath, 'schemas are required'));
+  else errors.push(...validateSchema(schema, schemaPath));
+  (version.additionalPrinterColumns ?? []).forEach(({ name, type, jsonPath }, index) => {
+    const at = `${path}.additionalPrinterColumns[${index}]`;
+    const types = ['boolean', 'date', 'integer', 'number', 'string'];
+    if (name === '') errors.push(required(`${at}.name`));
+    if (!types.includes(type)) errors.push(notSupported(`${at}.type`, type, types));
+    if (jsonPath === '') errors.push(required(`${at}.jsonPath`));
+    else if (parseJsonPath(jsonPath) === undefined) {
+      errors.push(invalidValue(`${at}.jsonPath`, jsonPath, 'this form of path is not understood'));
+    }
+  });
+  const { scale } = version.subresources ?? {};
+  if (scale !== undefined) {
+    errors.push(
+      ...validatePath(`${path}.subresources.scale.specReplicasPath`, scale.specReplicasPath, '.spec'),
+    );
+    errors.push(
+      ...validatePath(`${path}.subresources.scale.statusReplicasPath`, scale.statusReplicasPath, '.status'),
+    );
+  }
+  return errors;
+}
+
+function validatePath(field: string, path: string, under: string): FieldError[] {
+  if (path === '') return [required(field)];
+  const isPlain = /^(?:\.[A-Za-z0-9_-]+)+$/.test(path);
+  if (!isPlain) return [invalidValue(field, path, 'must be a json path of plain fields')];
+  if (path.startsWith(`${under}.`)) return [];
+  return [forbiddenField(field, `should be a json path under ${under}`)];
+}
