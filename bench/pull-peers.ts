@@ -134,9 +134,15 @@ export const skopeoCopy: ColdPull = (image, directory) =>
 export const podmanPull: ColdPull = (image, directory) =>
   measure([
     'podman',
-    ...['--root', join(directory, 'root'), '--runroot', join(directory, 'run')],
-    ...['--storage-driver', 'overlay', '--events-backend', 'file', '--cgroup-manager', 'cgroupfs'],
-    ...['pull', '--quiet', '--tls-verify=false', image],
+    `--root=${join(directory, 'root')}`,
+    `--runroot=${join(directory, 'run')}`,
+    '--storage-driver=overlay',
+    '--events-backend=file',
+    '--cgroup-manager=cgroupfs',
+    'pull',
+    '--quiet',
+    '--tls-verify=false',
+    image,
   ]);
 
 /** Pulls into a containerd that was started for this pull alone. */

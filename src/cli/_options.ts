@@ -14,10 +14,17 @@ export function withRemoteOptions(command: Command): Command {
       collect,
     )
     .option('--authfile <file>', 'login file to use instead of docker’s and podman’s own')
-    .option(
-      '--root <directory>',
-      'where state is kept (default: $DRAYAGE_ROOT, /var/lib/drayage or ~/.local/share/drayage)',
-    );
+    .option(...ROOT_OPTION);
+}
+
+const ROOT_OPTION = [
+  '--root <directory>',
+  'where state is kept (default: $DRAYAGE_ROOT, /var/lib/drayage or ~/.local/share/drayage)',
+] as const;
+
+/** Adds the option that names the store, for commands that ask no registry. */
+export function withRoot(command: Command): Command {
+  return command.option(...ROOT_OPTION);
 }
 
 /** Ends with the process's own signals, so that a command can be interrupted and cleans up. */

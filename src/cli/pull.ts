@@ -1,70 +1,83 @@
 import { Command } from 'commander';
-import { openNodeStores } from '../daemon/node-stores.ts';
-import { defaultRootPath, openStateRoot } from '../daemon/state-root.ts';
-import { silentLogger } from '../observe/logger.ts';
-import { parseDockerReference } from '../oci/reference.ts';
+import type { NodeStores } from '../daemon/node-stores.ts';
 import { parsePlatform } from '../oci/platform-specifier.ts';
+import { parseDockerReference } from '../oci/reference.ts';
+import { copyImage } from '../pull/copy/copy-image.ts';
+import { registrySource } from '../pull/copy/registry-endpoint.ts';
+import { storeTarget } from '../pull/copy/store-endpoint.ts';
 import type { PullProgress } from '../pull/progress.ts';
-import { hostRoots, userCredentials, type RemoteOptions } from './_client-remote.ts';
+import type { CredentialSource } from '../remote/credential.ts';
+import { userCredentials, type RemoteOptions } from './_client-remote.ts';
+import { withLocalStores } from './_local-stores.ts';
 import { interruptible, withRemoteOptions } from './_options.ts';
+import { progressMode, ProgressPrinter, withProgress, type ProgressOptions } from './_progress.ts';
 import { advising } from './_registry-advice.ts';
-import { EXIT } from './exit.ts';
-import { Terminal } from './terminal.ts';
+import { EXIT, UsageError } from './exit.ts';
 
-interface PullOptions extends RemoteOptions {
+interface PullOptions extends RemoteOptions, ProgressOptions {
   readonly platform?: string;
-  readonly quiet?: boolean;
+  readonly allPlatforms?: boolean;
 }
 
 export function command(): Command {
   return withRemoteOptions(
-    new Command()
-      .description('Pulls an image into the store of this machine, with the logins of docker and podman.')
-      .argument('<image>', 'image, such as registry.example/team/app:v1')
-      .option('--platform <platform>', 'os/architecture[/variant] (default: this machine’s)')
-      .option('-q, --quiet', 'print nothing but the image ID'),
+    withProgress(
+      new Command()
+        .description('Pulls an image into the store of this machine, with the logins of docker and podman.')
+        .argument('<image>', 'image, such as registry.example/team/app:v1')
+        .option('--platform <platform>', 'os/architecture[/variant] (default: this machine’s)')
+        .option('--all-platforms', 'keep the images of all platforms, and unpack this machine’s'),
+    ),
   ).action(async (image: string, options: PullOptions) => {
     process.exitCode = await pull(image, options);
   });
 }
 
 async function pull(image: string, options: PullOptions): Promise<number> {
-  const terminal = new Terminal(process.stderr);
+  const printer = new ProgressPrinter(progressMode(options));
   const signal = interruptible();
-  const root = await openStateRoot(options.root ?? defaultRootPath(), 'dray pull');
-  try {
-    const stores = await openNodeStores({
-      root: root.path,
-      hostRoots: hostRoots(options),
-      insecureRegistries: options.insecureRegistry ?? [],
-      logger: silentLogger,
+  if (options.platform !== undefined && options.allPlatforms === true)
+    throw new UsageError('--platform and --all-platforms: one of them');
+  return withLocalStores(options, 'dray pull', async (stores) => {
+    const credentials = userCredentials(options, signal);
+    const pulled = await advising(parseDockerReference(image).domain, async () => {
+      if (options.allPlatforms === true) await keepAll(stores, image, credentials, printer, signal);
+      return stores.puller.pull({
+        reference: image,
+        ...(options.platform === undefined ? {} : { platform: parsePlatform(options.platform) }),
+        credentials,
+        onProgress: (progress) => show(progress, printer),
+        signal,
+      });
     });
-    try {
-      const pulled = await advising(parseDockerReference(image).domain, () =>
-        stores.puller.pull({
-          reference: image,
-          ...(options.platform === undefined ? {} : { platform: parsePlatform(options.platform) }),
-          credentials: userCredentials(options, signal),
-          onProgress: options.quiet === true ? undefined : (progress) => show(progress, terminal),
-          signal,
-        }),
-      );
-      if (options.quiet !== true)
-        terminal.line(`${pulled.name}@${pulled.target.digest}: ${pulled.fetchedBytes} bytes fetched`);
-      process.stdout.write(`${pulled.imageId}\n`);
-      return EXIT.ok;
-    } finally {
-      await stores.close();
-    }
-  } finally {
-    root.close();
-  }
+    printer.line(`${pulled.name}@${pulled.target.digest}: ${pulled.fetchedBytes} bytes fetched`);
+    process.stdout.write(`${pulled.imageId}\n`);
+    return EXIT.ok;
+  });
 }
 
-function show(progress: PullProgress, terminal: Terminal): void {
-  if (progress.digest === undefined) return;
-  const share = progress.total === 0 ? 100 : Math.floor((progress.bytes / progress.total) * 100);
-  const line = `${progress.digest.slice(7, 19)}  ${progress.kind.padEnd(6)}  ${progress.phase}  ${share} %`;
-  if (progress.phase === 'done' || progress.phase === 'shared') terminal.line(line);
-  else terminal.progress(line);
+/** Brings everything that a name stands for into the store, as it is at the registry. */
+async function keepAll(
+  { remote, content, images }: NodeStores,
+  image: string,
+  credentials: CredentialSource,
+  printer: ProgressPrinter,
+  signal: AbortSignal,
+): Promise<void> {
+  await copyImage({
+    source: registrySource({ remote, reference: image, credentials }),
+    target: await storeTarget({ content, images, name: image }),
+    onProgress: (progress) => {
+      const { digest, phase, bytes, total } = progress;
+      printer.show(progress, { digest, what: 'blob  ', phase, bytes, total }, phase !== 'copying');
+    },
+    signal,
+  });
+}
+
+function show(progress: PullProgress, printer: ProgressPrinter): void {
+  const { digest, phase, bytes, total } = progress;
+  const part =
+    digest === undefined ? undefined : { digest, what: progress.kind.padEnd(6), phase, bytes, total };
+  printer.show(progress, part, phase === 'done' || phase === 'shared');
 }

@@ -1,64 +1,78 @@
 import { Command } from 'commander';
-import { openNodeStores } from '../daemon/node-stores.ts';
-import { defaultRootPath, openStateRoot } from '../daemon/state-root.ts';
-import { silentLogger } from '../observe/logger.ts';
-import { formatReference, parseDockerReference } from '../oci/reference.ts';
+import type { NodeStores } from '../daemon/node-stores.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import { parsePlatform } from '../oci/platform-specifier.ts';
+import { parseDockerReference } from '../oci/reference.ts';
+import { describeImage, storeSource } from '../pull/copy/store-endpoint.ts';
 import { pushImage } from '../pull/push-image.ts';
-import { hostRoots, userCredentials, type RemoteOptions } from './_client-remote.ts';
+import { userCredentials, type RemoteOptions } from './_client-remote.ts';
+import { findImage } from './_image-names.ts';
+import { withLocalStores } from './_local-stores.ts';
 import { interruptible, withRemoteOptions } from './_options.ts';
+import { progressMode, ProgressPrinter, withProgress, type ProgressOptions } from './_progress.ts';
 import { advising } from './_registry-advice.ts';
 import { EXIT, UsageError } from './exit.ts';
-import { Terminal } from './terminal.ts';
+
+interface PushOptions extends RemoteOptions, ProgressOptions {
+  readonly platform?: string;
+  readonly allPlatforms?: boolean;
+}
 
 export function command(): Command {
   return withRemoteOptions(
-    new Command()
-      .description('Pushes an image of the store of this machine, with the logins of docker and podman.')
-      .argument('<image>', 'name of the image in the store')
-      .argument('[destination]', 'name to push it under (default: the same)'),
-  ).action(async (image: string, destination: string | undefined, options: RemoteOptions) => {
+    withProgress(
+      new Command()
+        .description('Pushes an image of the store of this machine, with the logins of docker and podman.')
+        .argument('<image>', 'name of the image in the store')
+        .argument('[destination]', 'name to push it under (default: the same)')
+        .option('--platform <platform>', 'only the image for this platform')
+        .option('--all-platforms', 'fail unless all platforms that the name stands for are held'),
+    ),
+  ).action(async (image: string, destination: string | undefined, options: PushOptions) => {
     process.exitCode = await push(image, destination ?? image, options);
   });
 }
 
-async function push(image: string, destination: string, options: RemoteOptions): Promise<number> {
-  const terminal = new Terminal(process.stderr);
+async function push(image: string, destination: string, options: PushOptions): Promise<number> {
+  const printer = new ProgressPrinter(progressMode(options));
   const signal = interruptible();
-  const name = formatReference(parseDockerReference(image));
-  const root = await openStateRoot(options.root ?? defaultRootPath(), 'dray push');
-  try {
-    const stores = await openNodeStores({
-      root: root.path,
-      hostRoots: hostRoots(options),
-      insecureRegistries: options.insecureRegistry ?? [],
-      logger: silentLogger,
-    });
-    try {
-      const names = await stores.images.names();
-      const target =
-        names.find((each) => each.name === name)?.target ?? (await stores.images.find(image))?.manifest;
-      if (target === undefined)
-        throw new UsageError(`there is no image ${JSON.stringify(name)} in the store; pull it first`);
-      const pushed = await advising(parseDockerReference(destination).domain, () =>
-        pushImage({
-          remote: stores.remote,
-          content: stores.content,
-          reference: destination,
-          target,
-          credentials: userCredentials(options, signal),
-          onProgress: (progress) =>
-            terminal.progress(
-              `${progress.digest.slice(7, 19)}  ${progress.phase}  ${progress.bytes}/${progress.total}`,
-            ),
-          signal,
-        }),
-      );
-      process.stdout.write(`${pushed.name}@${pushed.digest}\n`);
-      return EXIT.ok;
-    } finally {
-      await stores.close();
-    }
-  } finally {
-    root.close();
+  if (options.platform !== undefined && options.allPlatforms === true)
+    throw new UsageError('--platform and --all-platforms: one of them');
+  return withLocalStores(options, 'dray push', async (stores) => {
+    const target = await chosen(stores, image, options, signal);
+    const pushed = await advising(parseDockerReference(destination).domain, () =>
+      pushImage({
+        remote: stores.remote,
+        content: stores.content,
+        reference: destination,
+        target,
+        credentials: userCredentials(options, signal),
+        onProgress: (progress) => {
+          const { digest, phase, bytes, total } = progress;
+          printer.show(progress, { digest, what: 'blob', phase, bytes, total }, phase !== 'copying');
+        },
+        signal,
+      }),
+    );
+    process.stdout.write(`${pushed.name}@${pushed.digest}\n`);
+    return EXIT.ok;
+  });
+}
+
+/** Says what to push: what the name points at, unless of its platforms only this machine's is held or one is named. */
+async function chosen(
+  { content, images }: NodeStores,
+  text: string,
+  { platform, allPlatforms }: PushOptions,
+  signal: AbortSignal,
+): Promise<Descriptor> {
+  const { image, name } = await findImage(images, text);
+  if (allPlatforms === true) {
+    const names = await images.names();
+    return names.find((each) => each.name === name)?.target ?? image.manifest;
   }
+  const source = await storeSource({ content, images, name: name ?? image.id });
+  const root = await source.resolve(signal);
+  if (platform === undefined) return root;
+  return (await describeImage(content, root, parsePlatform(platform), signal)).manifest;
 }

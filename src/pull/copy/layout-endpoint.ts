@@ -28,7 +28,7 @@ export function layoutSource(directory: string, name: string | undefined): CopyS
   return {
     ...source,
     resolve: async () => {
-      const entries = await readEntries(directory);
+      const entries = await layoutEntries(directory);
       const named =
         name === undefined ? entries : entries.filter((each) => each.annotations?.[REF_NAME] === name);
       const [found, ...others] = named;
@@ -49,7 +49,7 @@ export async function layoutTarget(directory: string, name: string | undefined):
   const content = await openFileStore(directory);
   const lease = { add: () => Promise.resolve(), release: () => Promise.resolve() };
   return contentTarget(content, lease, async (root) => {
-    const entries = await readEntries(directory);
+    const entries = await layoutEntries(directory);
     const others = entries.filter(
       (each) => each.annotations?.[REF_NAME] !== name && (name !== undefined || each.digest !== root.digest),
     );
@@ -67,7 +67,8 @@ export async function layoutTarget(directory: string, name: string | undefined):
   });
 }
 
-async function readEntries(directory: string): Promise<readonly Descriptor[]> {
+/** Lists what the index of a layout names. @throws PullError `NOT_FOUND` when the directory is no layout */
+export async function layoutEntries(directory: string): Promise<readonly Descriptor[]> {
   const path = join(directory, 'index.json');
   let size: number;
   try {

@@ -1,0 +1,41 @@
+import type { SqliteImageStore } from '../images/sqlite-image-store.ts';
+import type { ImageWithNames } from '../images/image-store.ts';
+import {
+  familiarReference,
+  formatReference,
+  parseDockerReference,
+  ReferenceError,
+} from '../oci/reference.ts';
+import { UsageError } from './exit.ts';
+
+/** Returns the full name of what people write. @throws UsageError for what is none */
+export function fullName(text: string): string {
+  try {
+    return formatReference(parseDockerReference(text));
+  } catch (error) {
+    if (!(error instanceof ReferenceError)) throw error;
+    throw new UsageError(`${JSON.stringify(text)} is no image name: ${error.message}`);
+  }
+}
+
+/** Returns a full name as short as people write it. */
+export function shortTag(name: string): string {
+  return name === '<none>' ? name : familiarReference(parseDockerReference(name));
+}
+
+export interface FoundImage {
+  readonly image: ImageWithNames;
+  /** The name that it was found by; absent when that was its ID. */
+  readonly name?: string;
+}
+
+/** Finds an image by name, ID or the beginning of an ID. @throws UsageError when there is none */
+export async function findImage(images: SqliteImageStore, text: string): Promise<FoundImage> {
+  // An ID is no reference, and the beginning of one may be: as a name it wins.
+  const name = /^sha256:[0-9a-f]*$/.test(text) ? undefined : fullName(text);
+  const named = name === undefined ? undefined : await images.find(name);
+  if (name !== undefined && named !== undefined) return { image: named, name };
+  const image = await images.find(text);
+  if (image !== undefined) return { image };
+  throw new UsageError(`there is no image ${JSON.stringify(name ?? text)} in the store; pull it first`);
+}

@@ -1,0 +1,75 @@
+import type { Command } from 'commander';
+import { stringify } from 'yaml';
+import { UsageError } from './exit.ts';
+
+const FORMATS = ['table', 'json', 'yaml', 'name'] as const;
+
+export type OutputFormat = (typeof FORMATS)[number];
+
+/** Adds `-o`. */
+export function withOutput(command: Command, formats: readonly OutputFormat[] = FORMATS): Command {
+  return command.option('-o, --output <format>', `one of ${formats.join(', ')}`, formats[0]);
+}
+
+/** @throws UsageError for a format that the command has not */
+export function outputFormat(
+  text: string | undefined,
+  formats: readonly OutputFormat[] = FORMATS,
+): OutputFormat {
+  const found = formats.find((each) => each === (text ?? formats[0]));
+  if (found === undefined)
+    throw new UsageError(`unknown output format "${text}": there are ${formats.join(', ')}`);
+  return found;
+}
+
+/** What one command has to say, in every form that it can be asked for. */
+export interface Output {
+  readonly data: unknown;
+  /** One line each, for scripts. */
+  readonly names: readonly string[];
+  /** The first row is the head. */
+  readonly table: readonly (readonly string[])[];
+}
+
+/** Prints it in the format asked for, with a line end. */
+export function formatOutput(output: Output, format: OutputFormat): string {
+  if (format === 'json') return `${JSON.stringify(output.data, undefined, 2)}\n`;
+  if (format === 'yaml') return stringify(output.data);
+  if (format === 'name') return output.names.map((name) => `${name}\n`).join('');
+  return formatTable(output.table);
+}
+
+/** Lines columns up, two spaces apart. */
+export function formatTable(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  return rows
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .map((line) => `${line}\n`)
+    .join('');
+}
+
+/** Prints a count of bytes for people: powers of ten, as docker does. */
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  let value = bytes;
+  let unit = 0;
+  for (; value >= 1000 && unit < units.length - 1; unit++) value /= 1000;
+  return `${unit === 0 || value >= 100 ? Math.round(value) : value.toPrecision(3)} ${units[unit]}`;
+}
+
+/** Prints how long ago something was, roughly. */
+export function formatAge(milliseconds: number): string {
+  const steps: [number, string][] = [
+    [86_400_000, 'd'],
+    [3_600_000, 'h'],
+    [60_000, 'm'],
+  ];
+  for (const [size, unit] of steps)
+    if (milliseconds >= 2 * size) return `${Math.floor(milliseconds / size)}${unit}`;
+  return `${Math.max(0, Math.floor(milliseconds / 1000))}s`;
+}

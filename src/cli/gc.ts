@@ -1,0 +1,48 @@
+import { Command } from 'commander';
+import { collect } from '../images/collect.ts';
+import { withLocalStores } from './_local-stores.ts';
+import { formatBytes, formatOutput, outputFormat, withOutput } from './_output.ts';
+import { interruptible, withRoot } from './_options.ts';
+import { EXIT } from './exit.ts';
+
+interface GcOptions {
+  readonly root?: string;
+  readonly output?: string;
+  readonly dryRun?: boolean;
+  readonly verify?: boolean;
+}
+
+export function command(): Command {
+  return withRoot(
+    withOutput(
+      new Command()
+        .description(
+          'Removes content and unpacked layers that no image, name, running pull or root file system needs. Exit code 1 when --verify found damage.',
+        )
+        .option('--dry-run', 'say what would go, and remove nothing')
+        .option('--verify', 'digest all content anew; what is damaged goes, so that the next pull brings it'),
+    ),
+  ).action(async (options: GcOptions) => {
+    process.exitCode = await sweep(options);
+  });
+}
+
+async function sweep(options: GcOptions): Promise<number> {
+  const format = outputFormat(options.output);
+  const signal = interruptible();
+  const { dryRun = false, verify = false } = options;
+  const steps = await withLocalStores(options, 'dray gc', (stores) =>
+    collect(stores, { dryRun, verify }, signal),
+  );
+  const rows = steps.map(({ name, removed, kept, freedBytes }) => [
+    name,
+    String(removed.length),
+    String(kept),
+    formatBytes(freedBytes),
+  ]);
+  const table = [['STEP', dryRun ? 'WOULD GO' : 'REMOVED', 'KEPT', dryRun ? 'WOULD FREE' : 'FREED'], ...rows];
+  const names = steps.flatMap(({ removed }) => removed);
+  process.stdout.write(formatOutput({ data: steps, names, table }, format));
+  const damaged = steps.find(({ name }) => name === 'verify')?.removed ?? [];
+  return damaged.length > 0 ? EXIT.failure : EXIT.ok;
+}

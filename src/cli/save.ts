@@ -1,0 +1,63 @@
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { Command } from 'commander';
+import type { NodeStores } from '../daemon/node-stores.ts';
+import { hostPlatform } from '../oci/host-platform.ts';
+import { parsePlatform } from '../oci/platform-specifier.ts';
+import { saveArchive, type SavedImage } from '../pull/copy/save-archive.ts';
+import { describeImage, storeSource } from '../pull/copy/store-endpoint.ts';
+import { findImage } from './_image-names.ts';
+import { withLocalStores } from './_local-stores.ts';
+import { interruptible, withRoot } from './_options.ts';
+import { writeWholeFile } from './_whole-file.ts';
+import { EXIT, UsageError } from './exit.ts';
+
+interface SaveOptions {
+  readonly root?: string;
+  readonly output?: string;
+  readonly platform?: string;
+}
+
+export function command(): Command {
+  return withRoot(
+    new Command()
+      .description(
+        'Writes images of the store to one archive: an OCI layout that docker, podman and containerd load too.',
+      )
+      .argument('<image...>', 'names or IDs')
+      .option('-o, --output <file>', 'file to write (default: standard output)')
+      .option('--platform <platform>', 'only the image for this platform (default: all that are held)'),
+  ).action(async (images: string[], options: SaveOptions) => {
+    process.exitCode = await save(images, options);
+  });
+}
+
+async function save(names: readonly string[], options: SaveOptions): Promise<number> {
+  const { output } = options;
+  if (output === undefined && process.stdout.isTTY)
+    throw new UsageError('an archive is not for a terminal: name a file with --output');
+  const signal = interruptible();
+  await withLocalStores(options, 'dray save', async (stores) => {
+    const images: SavedImage[] = [];
+    for (const name of names) images.push(await chosen(stores, name, options.platform, signal));
+    const archive = saveArchive(stores.content, images, signal);
+    if (output === undefined) await pipeline(Readable.from(archive), process.stdout, { signal });
+    else await writeWholeFile(output, archive, signal);
+  });
+  return EXIT.ok;
+}
+
+async function chosen(
+  { content, images }: NodeStores,
+  text: string,
+  platform: string | undefined,
+  signal: AbortSignal,
+): Promise<SavedImage> {
+  const { image, name } = await findImage(images, text);
+  const source = await storeSource({ content, images, name: name ?? image.id });
+  const root = await source.resolve(signal);
+  const wanted = platform === undefined ? hostPlatform() : parsePlatform(platform);
+  const { manifest } = await describeImage(content, root, wanted, signal);
+  const names = name === undefined ? image.repoTags : [name];
+  return { root: platform === undefined ? root : manifest, manifest, names };
+}

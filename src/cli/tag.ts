@@ -1,0 +1,31 @@
+import { Command } from 'commander';
+import { findImage, fullName } from './_image-names.ts';
+import { withLocalStores } from './_local-stores.ts';
+import { withRoot } from './_options.ts';
+import { EXIT, UsageError } from './exit.ts';
+
+interface TagOptions {
+  readonly root?: string;
+}
+
+export function command(): Command {
+  return withRoot(
+    new Command()
+      .description('Gives an image of the store another name.')
+      .argument('<image>', 'name or ID')
+      .argument('<name>', 'the new name, such as registry.example/team/app:v1'),
+  ).action(async (image: string, name: string, options: TagOptions) => {
+    process.exitCode = await tag(image, name, options);
+  });
+}
+
+async function tag(text: string, to: string, options: TagOptions): Promise<number> {
+  const target = fullName(to);
+  if (target.includes('@')) throw new UsageError(`a name by digest cannot be given: ${JSON.stringify(to)}`);
+  await withLocalStores(options, 'dray tag', async ({ images }) => {
+    const { image, name } = await findImage(images, text);
+    await images.tag(name ?? image.id, target);
+  });
+  process.stdout.write(`${target}\n`);
+  return EXIT.ok;
+}
