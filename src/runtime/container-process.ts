@@ -1,21 +1,14 @@
-import { spawn } from 'node:child_process';
 import { watch, type FSWatcher } from 'node:fs';
-import { open, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../base/clock.ts';
-import { isSystemError } from '../base/coded-error.ts';
 import { readRecord, writeRecord, type ContainerEnd, type ContainerRecord } from './container-record.ts';
 import type { Command, Launcher } from './launcher.ts';
 import { LogPump } from './log-pump.ts';
-import {
-  identifyProcess,
-  isRunning,
-  parseProcessStat,
-  signalProcess,
-  type ProcessIdentity,
-} from './process-identity.ts';
+import { identifyProcess, isRunning, signalProcess, type ProcessIdentity } from './process-identity.ts';
+import { readNumber, readPid, readShim } from './process-files.ts';
 import { RuntimeError } from './runtime-error.ts';
 import type { ContainerState } from './runtime-service.ts';
+import { spawnShim } from './spawn-shim.ts';
 
 /** Exit code of a container that never ran. */
 const START_FAILED_CODE = 128;
@@ -99,7 +92,7 @@ export class ContainerProcess {
       this.#state = 'exited';
       return;
     }
-    this.#shim = await this.#readShim();
+    this.#shim = await readShim(this.directory);
     if (this.#shim === undefined) return;
     this.#launched = true;
     this.#watch();
@@ -119,27 +112,9 @@ export class ContainerProcess {
         `Cannot start container "${this.record.id}": it is ${this.#state} already`,
       );
     }
-    const stdout = await open(join(this.directory, 'stdout'), 'a', 0o600);
-    const stderr = await open(join(this.directory, 'stderr'), 'a', 0o600);
     this.#watch();
     this.#launched = true;
-    try {
-      const shim = spawn('/bin/sh', [shimScript, this.directory, command.file, ...command.args], {
-        cwd: this.directory,
-        env: { ...command.env },
-        detached: true,
-        stdio: ['ignore', stdout.fd, stderr.fd],
-      });
-      await new Promise<void>((resolve, reject) => {
-        shim.once('spawn', resolve);
-        shim.once('error', reject);
-      });
-      shim.once('exit', () => this.#checkSoon());
-      shim.unref();
-    } finally {
-      await stdout.close();
-      await stderr.close();
-    }
+    await spawnShim(this.directory, command, shimScript, () => this.#checkSoon());
     // The kernel may drop notifications when its queue overflows; looking again now and then costs next to nothing.
     while (this.#state === 'created') {
       signal.throwIfAborted();
@@ -230,7 +205,7 @@ export class ContainerProcess {
 
   async #look(): Promise<void> {
     if (this.#state === 'exited' || this.#closed) return;
-    this.#shim ??= await this.#readShim();
+    this.#shim ??= await readShim(this.directory);
     // Order matters: a shim that was gone before we looked for the exit code has written it by then.
     const shimAlive = this.#shim !== undefined && (await isRunning(this.#shim));
     const pid = await readPid(join(this.directory, 'pid'));
@@ -322,51 +297,9 @@ export class ContainerProcess {
       })
       .catch(this.#failed);
   }
-
-  async #readShim(): Promise<ProcessIdentity | undefined> {
-    try {
-      const stat = parseProcessStat(await readFile(join(this.directory, 'shim.stat'), 'utf8'));
-      return stat === undefined ? undefined : { pid: stat.pid, startTime: stat.startTime };
-    } catch (error) {
-      if (isSystemError(error, 'ENOENT')) return undefined;
-      throw error;
-    }
-  }
 }
 
 /** Puts a launcher's message into the words of a CRI runtime, which people and tools search for. */
 export function startErrorMessage(failure: string): string {
   return `failed to create shim task: OCI runtime create failed: runc create failed: ${failure}`;
-}
-
-interface NumberFile {
-  readonly value: number;
-  /** Milliseconds since the epoch. */
-  readonly writtenAt: number;
-}
-
-async function readNumber(path: string): Promise<NumberFile | undefined> {
-  const file = await readStamped(path);
-  if (file === undefined || !/^\d+$/.test(file.text)) return undefined;
-  return { value: Number(file.text), writtenAt: file.writtenAt };
-}
-
-/** Reads a process number as OCI runtimes write it, or the process's own line of `/proc/PID/stat`, which says more. */
-async function readPid(path: string): Promise<(NumberFile & { identity?: ProcessIdentity }) | undefined> {
-  const file = await readStamped(path);
-  if (file === undefined) return undefined;
-  const identity = parseProcessStat(file.text);
-  const { writtenAt } = file;
-  if (identity !== undefined) return { value: identity.pid, writtenAt, identity };
-  return /^\d+$/.test(file.text) ? { value: Number(file.text), writtenAt } : undefined;
-}
-
-async function readStamped(path: string): Promise<{ text: string; writtenAt: number } | undefined> {
-  try {
-    const text = (await readFile(path, 'utf8')).trim();
-    return { text, writtenAt: Math.round((await stat(path)).mtimeMs) };
-  } catch (error) {
-    if (isSystemError(error, 'ENOENT')) return undefined;
-    throw error;
-  }
 }

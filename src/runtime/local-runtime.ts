@@ -1,15 +1,16 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, rm, stat } from 'node:fs/promises';
-import { isAbsolute, join } from 'node:path';
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { writeFileAtomic } from '../base/atomic-file.ts';
 import { systemClock, type Clock } from '../base/clock.ts';
-import { isSystemError, messageOf } from '../base/coded-error.ts';
-import { LruMap } from '../base/lru-map.ts';
+import { messageOf } from '../base/coded-error.ts';
 import type { RootfsProvider } from '../images/rootfs.ts';
 import { silentLogger, type Logger } from '../observe/logger.ts';
 import { SHIM_SCRIPT } from './_shim-script.ts';
-import { chooseLauncher, type LauncherChoice, type LauncherName } from './choose-launcher.ts';
-import type { ContainerImage, ImageLookup } from './container-image.ts';
+import type { LauncherChoice, LauncherName } from './choose-launcher.ts';
+import { ContainerDescriber } from './container-describer.ts';
+import type { ImageLookup } from './container-image.ts';
+import { resolveMounts } from './container-mounts.ts';
 import { ContainerProcess, startErrorMessage } from './container-process.ts';
 import {
   listNames,
@@ -21,7 +22,8 @@ import {
 import { etcMounts, writeEtcFiles } from './etc-files.ts';
 import { EventHub } from './event-hub.ts';
 import { execCommand } from './exec-command.ts';
-import type { Launcher, ResolvedMount } from './launcher.ts';
+import type { Launcher } from './launcher.ts';
+import { Launchers } from './launchers.ts';
 import { processSpec } from './process-spec.ts';
 import { RootedTree } from './rooted-path.ts';
 import { RuntimeError } from './runtime-error.ts';
@@ -29,7 +31,6 @@ import type {
   ContainerConfig,
   ContainerStatus,
   ExecResult,
-  Mount,
   PodSandbox,
   PodSandboxConfig,
   RuntimeEvent,
@@ -41,10 +42,6 @@ import { resolveUser } from './user.ts';
 
 /** How often running containers are looked at although nothing was reported: a killed shim reports nothing. */
 const LIVENESS_MS = 10_000;
-
-/** How old what is known of an image may be in a status: its names can change at any time (rule 4.16), but not every second. */
-const IMAGE_MS = 1000;
-const MAX_IMAGES = 256;
 
 /** Longest wait for a process to be gone after SIGKILL. */
 const KILL_WAIT_MS = 30_000;
@@ -93,15 +90,17 @@ class DirectoryRuntime implements LocalRuntime {
   readonly #hub = new EventHub();
   readonly #sandboxes = new Map<string, SandboxRecord>();
   readonly #containers = new Map<string, ContainerProcess>();
-  readonly #images = new LruMap<string, { at: number; image: ContainerImage | undefined }>(MAX_IMAGES);
+  readonly #describer: ContainerDescriber;
   readonly #closing = new AbortController();
-  #choice: Promise<LauncherChoice> | undefined;
+  readonly #launchers: Launchers;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: LocalRuntimeOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#logger = options.logger ?? silentLogger;
+    this.#launchers = new Launchers(options, this.#logger, this.#closing.signal);
+    this.#describer = new ContainerDescriber(options.images, this.#clock);
   }
 
   async adopt(signal: AbortSignal): Promise<void> {
@@ -116,7 +115,7 @@ class DirectoryRuntime implements LocalRuntime {
         await this.#forget(id, record?.views ?? []);
         continue;
       }
-      const container = this.#track(record, await this.#launcherNamed(record.launcher, signal));
+      const container = this.#track(record, await this.#launchers.named(record.launcher, signal));
       await container.adopt();
     }
     this.#timer = setInterval(() => this.#checkRunning(), LIVENESS_MS);
@@ -124,26 +123,7 @@ class DirectoryRuntime implements LocalRuntime {
   }
 
   launcher(signal: AbortSignal): Promise<LauncherChoice> {
-    const { root, launcher } = this.#options;
-    const stop = this.#closing.signal;
-    signal.throwIfAborted();
-    this.#choice ??= chooseLauncher(
-      { root, ...(launcher === undefined ? {} : { only: launcher }) },
-      stop,
-    ).then(
-      (choice) => {
-        this.#logger.info(
-          { launcher: choice.launcher.name, version: choice.launcher.version, refused: choice.refused },
-          'runs containers',
-        );
-        return choice;
-      },
-      (error: unknown) => {
-        this.#choice = undefined;
-        throw error;
-      },
-    );
-    return this.#choice;
+    return this.#launchers.best(signal);
   }
 
   async version(): Promise<{ runtimeName: string; runtimeVersion: string }> {
@@ -212,7 +192,7 @@ class DirectoryRuntime implements LocalRuntime {
         config.user,
         image.config.User ?? '',
       );
-      const mounts = await this.#resolveMounts(id, config.mounts, views, signal);
+      const mounts = await resolveMounts({ ...this.#options, views }, id, config.mounts, signal);
       const hostname = sandbox.config.hostname;
       // Found out now rather than at start, as a CRI runtime does: an image without a command cannot become a container.
       processSpec(config, image.config, user, hostname);
@@ -246,7 +226,7 @@ class DirectoryRuntime implements LocalRuntime {
   async startContainer(id: string, signal: AbortSignal): Promise<void> {
     const container = this.#get(id);
     const { record } = container;
-    const launcher = await this.#launcherNamed(record.launcher, signal);
+    const launcher = await this.#launchers.named(record.launcher, signal);
     let command;
     try {
       command = await launcher.prepare({
@@ -302,14 +282,14 @@ class DirectoryRuntime implements LocalRuntime {
       if (filter.sandboxId !== undefined && sandboxId !== filter.sandboxId) continue;
       const sandbox = this.#sandboxes.get(sandboxId);
       if (filter.podUid !== undefined && sandbox?.config.uid !== filter.podUid) continue;
-      statuses.push(await this.#status(container, signal));
+      statuses.push(await this.#describer.describe(container, signal));
     }
     return statuses;
   }
 
   async containerStatus(id: string, signal: AbortSignal): Promise<ContainerStatus | undefined> {
     const container = this.#containers.get(id);
-    return container === undefined ? undefined : await this.#status(container, signal);
+    return container === undefined ? undefined : await this.#describer.describe(container, signal);
   }
 
   async execSync(
@@ -326,7 +306,7 @@ class DirectoryRuntime implements LocalRuntime {
         `container is in CONTAINER_${container.state.toUpperCase()} state`,
       );
     }
-    const launcher = await this.#launcherNamed(record.launcher, signal);
+    const launcher = await this.#launchers.named(record.launcher, signal);
     const process = processSpec(record.config, record.image, record.user, record.hostname);
     return await execCommand(
       launcher.exec({ id, directory: container.directory, init }, { ...process, args: command }),
@@ -368,106 +348,6 @@ class DirectoryRuntime implements LocalRuntime {
     });
     this.#containers.set(record.id, container);
     return container;
-  }
-
-  async #launcherNamed(name: LauncherName, signal: AbortSignal): Promise<Launcher> {
-    const { launcher } = await this.launcher(signal);
-    if (launcher.name === name) return launcher;
-    // Left by an agent under other conditions; what started a container must also end it.
-    return (await chooseLauncher({ root: this.#options.root, only: name }, signal)).launcher;
-  }
-
-  async #resolveMounts(
-    id: string,
-    mounts: readonly Mount[],
-    views: string[],
-    signal: AbortSignal,
-  ): Promise<ResolvedMount[]> {
-    const resolved: ResolvedMount[] = [];
-    for (const mount of mounts) {
-      if (!isAbsolute(mount.containerPath)) {
-        throw new RuntimeError('INVALID', `Cannot mount at "${mount.containerPath}": path is not absolute`);
-      }
-      if (mount.image !== undefined) {
-        resolved.push(await this.#imageMount(`${id}-v${views.length}`, mount, mount.image, views, signal));
-        continue;
-      }
-      const directory = await isDirectory(mount.hostPath);
-      resolved.push({
-        source: mount.hostPath,
-        destination: mount.containerPath,
-        readonly: mount.readonly,
-        directory,
-      });
-    }
-    return resolved;
-  }
-
-  async #imageMount(
-    key: string,
-    mount: Mount,
-    reference: string,
-    views: string[],
-    signal: AbortSignal,
-  ): Promise<ResolvedMount> {
-    const image = await this.#options.images(reference, signal);
-    if (image === undefined) {
-      throw new RuntimeError('NOT_FOUND', `Cannot mount image "${reference}": not on this node`);
-    }
-    views.push(key);
-    const view = await this.#options.rootfs.view(key, image.diffIds, signal);
-    const destination = mount.containerPath;
-    if (mount.imageSubPath === undefined && view.overlay !== undefined) {
-      const overlayLower = view.overlay.lower;
-      return { source: view.path, destination, readonly: true, directory: true, overlayLower };
-    }
-    const tree = new RootedTree(view.overlay?.lower ?? [view.path]);
-    const entry = await tree.resolve(mount.imageSubPath ?? '/');
-    if (entry.kind === undefined) {
-      throw new RuntimeError('INVALID', `Cannot mount "${mount.imageSubPath ?? ''}" of image: no such path`);
-    }
-    return {
-      source: entry.hostPath,
-      destination,
-      readonly: true,
-      directory: entry.kind === 'directory',
-    };
-  }
-
-  async #status(container: ContainerProcess, signal: AbortSignal): Promise<ContainerStatus> {
-    const { record, end } = container;
-    const image = await this.#imageOf(record.imageId, signal);
-    const { config, user } = record;
-    return {
-      id: record.id,
-      sandboxId: record.sandboxId,
-      name: config.name,
-      attempt: config.attempt,
-      state: container.state,
-      createdAt: record.createdAt,
-      startedAt: container.startedAt,
-      finishedAt: end?.finishedAt ?? 0,
-      exitCode: end?.exitCode ?? 0,
-      reason: end?.reason ?? '',
-      message: end?.message ?? '',
-      imageId: record.imageId,
-      imageRef: image?.imageRef ?? record.imageId,
-      image: image?.image ?? config.userSpecifiedImage,
-      labels: config.labels,
-      annotations: config.annotations,
-      logPath: record.logPath,
-      mounts: config.mounts,
-      user: { uid: user.uid, gid: user.gid, supplementalGroups: user.supplementalGroups },
-    };
-  }
-
-  async #imageOf(id: string, signal: AbortSignal): Promise<ContainerImage | undefined> {
-    const known = this.#images.get(id);
-    const now = this.#clock.now();
-    if (known !== undefined && now - known.at < IMAGE_MS) return known.image;
-    const image = await this.#options.images(id, signal);
-    this.#images.set(id, { at: now, image });
-    return image;
   }
 
   async #kill(container: ContainerProcess, signal: AbortSignal): Promise<void> {
@@ -519,16 +399,5 @@ class DirectoryRuntime implements LocalRuntime {
 
   #containerPath(id = ''): string {
     return join(this.#options.root, 'containers', id);
-  }
-}
-
-async function isDirectory(path: string): Promise<boolean> {
-  try {
-    return (await stat(path)).isDirectory();
-  } catch (error) {
-    if (!isSystemError(error, 'ENOENT')) throw error;
-    throw new RuntimeError('INVALID', `failed to mount "${path}": no such file or directory`, {
-      cause: error,
-    });
   }
 }

@@ -23,12 +23,14 @@ import { CopyRootfs, makeTinyRoot, oneImage } from '../../src/runtime/_tiny-root
 import type { ImageRunConfig } from '../../src/runtime/container-image.ts';
 import { MemoryRuntime } from '../../src/kubelet/images/_manager-fixture.ts';
 import type { Image } from '../../src/pull/image-service.ts';
+import type { Platform } from '../../src/oci/platform.ts';
 import { hostPlatform } from '../../src/oci/host-platform.ts';
 import { startAgent, type TestAgent } from './agent.ts';
 
 /* A whole cluster in one process: real API server, controllers and node agent, real containers; images are made up unless asked for. */
 
 export const NODE = 'n1';
+const SECOND_NODE = 'n2';
 const ADMIN = 'admin-token';
 
 export interface NodeSystem {
@@ -56,6 +58,8 @@ export interface NodeSystem {
   statuses(name: string): Pod[];
   /** `type reason message` of a Pod's events in the order of their first appearance, with counts. */
   events(name: string): Promise<{ line: string; count: number; fieldPath: string | undefined }[]>;
+  /** Starts a second node beside the first, with stores of its own; it goes with the system. */
+  addNode(platform: Platform): Promise<{ name: string; stores: NodeStores }>;
   startKubelet(): Promise<void>;
   stopKubelet(): Promise<void>;
   logs(name: string, query?: string): Promise<{ status: number; text: string }>;
@@ -99,21 +103,21 @@ export async function withNodeSystem(
         token: ADMIN,
         user: { name: 'admin', uid: '', groups: ['system:masters', 'system:authenticated'], extra: {} },
       },
-      {
-        token: 'node-token',
+      ...[NODE, SECOND_NODE].map((name) => ({
+        token: `${name}-token`,
         user: {
-          name: `system:node:${NODE}`,
+          name: `system:node:${name}`,
           uid: '',
           groups: ['system:nodes', 'system:authenticated'],
           extra: {},
         },
-      },
+      })),
     ],
     serviceAccountSigningKey: await openSigningKey(join(root, 'sa.key')),
     kubelet: { ca: pki.ca.cert, ...apiClient },
   });
   const client = new HttpKubeClient({ server: api.url, ca: pki.ca.cert, token: ADMIN });
-  const nodeClient = new HttpKubeClient({ server: api.url, ca: pki.ca.cert, token: 'node-token' });
+  const nodeClient = new HttpKubeClient({ server: api.url, ca: pki.ca.cert, token: `${NODE}-token` });
   const clock = options.clock ?? systemClock;
   const images = new MemoryRuntime();
   images.onPull = async (spec) => Promise.resolve(tinyImage(spec.image));
@@ -122,6 +126,7 @@ export async function withNodeSystem(
       ? await openNodeStores({ root: join(root, 'stores'), hostRoots: [], logger: silentLogger })
       : undefined;
   const nodeTls = { ...nodeCert, ca: pki.ca.cert };
+  const closers: (() => Promise<void>)[] = [];
   const warnings: string[] = [];
   const warn = (fields: object, message: string): void =>
     void warnings.push(`${message} ${JSON.stringify(fields)}`);
@@ -236,6 +241,43 @@ export async function withNodeSystem(
             fieldPath: (event['involvedObject'] as { fieldPath?: string }).fieldPath,
           }));
       },
+      addNode: async (platform) => {
+        const own = join(root, SECOND_NODE);
+        await mkdir(own);
+        const ownClient = new HttpKubeClient({
+          server: api.url,
+          ca: pki.ca.cert,
+          token: `${SECOND_NODE}-token`,
+        });
+        const ownStores = await openNodeStores({
+          root: join(own, 'stores'),
+          hostRoots: [],
+          platform,
+          logger: silentLogger,
+        });
+        const second = await startAgent(
+          {
+            name: SECOND_NODE,
+            root: own,
+            platform,
+            client: ownClient,
+            tls: nodeTls,
+            images: ownStores.imageService,
+            rootfs: ownStores.rootfs,
+            lookup: containerImageLookup(ownStores.images, ownStores.content),
+            clock,
+            logger,
+            ...(options.launcher === undefined ? {} : { launcher: options.launcher }),
+          },
+          signal,
+        );
+        closers.push(async () => {
+          await second.destroy();
+          await ownStores.close();
+          await ownClient.close();
+        });
+        return { name: SECOND_NODE, stores: ownStores };
+      },
       startKubelet: startKubeletHere,
       stopKubelet,
       logs: async (name, query = '') => {
@@ -250,6 +292,7 @@ export async function withNodeSystem(
     await use(system);
   } finally {
     await agent?.destroy();
+    for (const close of closers) await close();
     ending.abort();
     await stores?.close();
     await nodeClient.close();

@@ -40,12 +40,12 @@ export async function pushTinyImage(
   layer: Buffer,
   repository: string,
   reference: string,
-  options: { architecture?: string; note?: string } = {},
+  options: { architecture?: string; cmd?: readonly string[] } = {},
 ): Promise<{ mediaType: string; digest: string; size: number }> {
   const config = JSON.stringify({
     architecture: options.architecture ?? 'amd64',
     os: 'linux',
-    config: { Cmd: WAIT, Labels: { note: options.note ?? `${repository}:${reference}` } },
+    config: { Cmd: options.cmd ?? WAIT, Labels: { name: `${repository}:${reference}` } },
     rootfs: { type: 'layers', diff_ids: [sha256(layer)] },
   });
   await served.pushBlob(repository, config);
@@ -71,6 +71,7 @@ export async function basicFront(
   t: Pick<TestContext, 'after'>,
   behind: ServedRegistry,
   login: { user: string; password: string },
+  seen: (request: string) => void = () => undefined,
 ): Promise<string> {
   const wanted = `Basic ${Buffer.from(`${login.user}:${login.password}`).toString('base64')}`;
   const server: Server = createServer((request, response) => {
@@ -79,6 +80,7 @@ export async function basicFront(
       response.end('{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}');
       return;
     }
+    seen(`${request.method ?? ''} ${request.url ?? ''}`);
     behind
       .send(request.method ?? 'GET', request.url ?? '/', { headers: acceptOf(request.headers.accept) })
       .then(async (answer) => {
