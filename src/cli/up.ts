@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { Command, InvalidArgumentError } from 'commander';
 import { isSystemError, messageOf } from '../base/coded-error.ts';
 import {
+  containerRuntimeEndpointOf,
   evictionFieldsOf,
   evictionTransitionPeriodOf,
   imageSettingsOf,
@@ -173,8 +174,16 @@ async function nodeOptions(
   // Without a word about it the node does not evict: it shares the machine, and its disk, with other work.
   const evicts =
     options.config !== undefined || Object.keys(document).some((name) => name.startsWith('eviction'));
+  const imageSettings = imageSettingsOf(document);
+  const runtime = containerRuntimeEndpointOf(document);
+  if (runtime === '' && imageSettings.imageServiceEndpoint !== '') {
+    throw new UsageError(
+      '--image-service-endpoint goes with --container-runtime-endpoint: this node’s own runtime runs the images of its own store',
+    );
+  }
   const node = {
-    imageSettings: imageSettingsOf(document),
+    imageSettings,
+    ...(runtime === '' ? {} : { endpoints: { runtime, images: imageSettings.imageServiceEndpoint } }),
     ...(progressTimeoutMs === undefined ? {} : { progressTimeoutMs }),
     ...(evicts
       ? {

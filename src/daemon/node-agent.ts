@@ -5,10 +5,6 @@ import type { FileStore } from '../content/file-store.ts';
 import { NodeFiles } from '../credentials/node-files.ts';
 import { startCredentialProviders } from '../credentials/provider/start-credential-providers.ts';
 import type { KubeClient } from '../kube/client/kube-client.ts';
-import { CriError } from '../cri/cri-error.ts';
-import { serveCri, type CriServer, type ServeCriOptions } from '../cri/serve-cri.ts';
-import { readVerified } from '../content/verified-reader.ts';
-import { parseImageConfig } from '../oci/image-config.ts';
 import { createEventRecorder } from '../kubelet/event-recorder.ts';
 import type { EvictionThreshold } from '../kubelet/images/eviction-thresholds.ts';
 import { imageGcPolicy } from '../kubelet/images/image-gc-policy.ts';
@@ -24,11 +20,9 @@ import type { Logger } from '../observe/logger.ts';
 import { hostPlatform } from '../oci/host-platform.ts';
 import { formatPlatform } from '../oci/platform.ts';
 import type { RemoteClient } from '../remote/remote-client.ts';
-import { createLocalRuntime, type LocalRuntime } from '../runtime/local-runtime.ts';
 import { apiServiceAccounts } from './api-service-accounts.ts';
-import { containerImageLookup } from './container-image-lookup.ts';
-import { createSpaceReclaimer, reclaimingImageService, type SpaceReclaimer } from './node-maintenance.ts';
-import { openNodeStores, type NodeStores } from './node-stores.ts';
+import { connectNodeRuntime, openNodeRuntime, type RuntimeEndpoints } from './node-runtime.ts';
+import { openNodeStores } from './node-stores.ts';
 
 export interface NodeOptions {
   readonly name: string;
@@ -42,6 +36,8 @@ export interface NodeOptions {
   /** How images are pulled, verified and kept; Kubernetes' defaults when absent. */
   readonly imageSettings?: ImageSettings;
   readonly credentialProviders?: CredentialProviderFiles;
+  /** Another runtime that pulls and runs in place of the node's own. */
+  readonly endpoints?: RuntimeEndpoints;
   /** When the node counts as short of something; absent: never, as it shares the machine with other work. */
   readonly eviction?: NodeEviction;
   /** Milliseconds without a new byte after which a pull is ended (rule 17.1); 0 is never. */
@@ -111,19 +107,20 @@ export async function startNode(options: NodeOptions, signal: AbortSignal): Prom
       ...(options.progressTimeoutMs === undefined ? {} : { progressTimeoutMs: options.progressTimeoutMs }),
     });
     closers.push(() => stores.close());
-    const reclaimer = createSpaceReclaimer(stores, logger, alive);
-    const imageService = instrumentedImageService(stores.imageService, metrics, clock);
-    const runtime = await createLocalRuntime(
-      {
-        root: join(root, 'run'),
-        rootfs: stores.rootfs,
-        images: containerImageLookup(stores.images, stores.content),
-        logger,
-      },
-      signal,
-    );
-    closers.push(() => runtime.close());
-    const launcher = await describeLauncher(runtime, options.remark, signal);
+    const runtimeOptions = {
+      root,
+      stores,
+      requestTimeoutMs: settings.runtimeRequestTimeout,
+      logger,
+      remark: options.remark,
+    };
+    const engine =
+      options.endpoints === undefined
+        ? await openNodeRuntime(runtimeOptions, signal)
+        : await connectNodeRuntime(runtimeOptions, options.endpoints, signal);
+    closers.push(() => engine.close());
+    const { runtime } = engine;
+    const imageService = instrumentedImageService(engine.images, metrics, clock);
 
     const recorder = createEventRecorder({ client, component: 'kubelet', host: name, clock, logger });
     closers.push(() => recorder.close());
@@ -137,7 +134,7 @@ export async function startNode(options: NodeOptions, signal: AbortSignal): Prom
       clock,
       report: (message, error) => logger.warn({ error: messageOf(error) }, message),
     });
-    await records.reconcile(await stores.imageService.listImages(undefined, signal));
+    await records.reconcile(await engine.images.listImages(undefined, signal));
     metrics.watchRecords(() => records.statistics());
     const imageManager = new NodeImageManager({
       imageService,
@@ -176,7 +173,7 @@ export async function startNode(options: NodeOptions, signal: AbortSignal): Prom
         imageGc: {
           policy: imageGcPolicy(settings),
           afterSpacePass: (present, startedAt) => records.prune(present, startedAt),
-          reclaim: () => reclaimer.reclaim(),
+          reclaim: () => engine.reclaim(),
         },
         metrics,
         ...(options.eviction === undefined
@@ -196,12 +193,10 @@ export async function startNode(options: NodeOptions, signal: AbortSignal): Prom
       stopping.abort(new Error('the node stops'));
       await kubelet.stop();
     });
-    const cri = await startCri(options, stores, reclaimer, await runtime.version(signal));
-    if (cri !== undefined) closers.push(() => cri.close());
     return {
       name,
-      criEndpoint: cri?.endpoint,
-      description: `${formatPlatform(platform)}, ${launcher}`,
+      criEndpoint: engine.criEndpoint,
+      description: `${formatPlatform(platform)}, ${engine.description}`,
       content: stores.content,
       remote: stores.remote,
       close,
@@ -210,43 +205,4 @@ export async function startNode(options: NodeOptions, signal: AbortSignal): Prom
     await close();
     throw error;
   }
-}
-
-/** Serves the node's images to others; a root whose path is too long for a socket goes without, and says so. */
-async function startCri(
-  { root, logger, remark }: NodeOptions,
-  stores: NodeStores,
-  reclaimer: SpaceReclaimer,
-  version: ServeCriOptions['version'],
-): Promise<CriServer | undefined> {
-  try {
-    return await serveCri({
-      socketPath: join(root, 'cri.sock'),
-      imageService: reclaimingImageService(stores.imageService, reclaimer),
-      describeImage: async ({ id }, signal) => {
-        const image = await stores.images.find(id);
-        if (image === undefined) return {};
-        const config = await readVerified(stores.content, image.config, signal);
-        return { imageSpec: parseImageConfig(config).document };
-      },
-      version,
-      logger,
-    });
-  } catch (error) {
-    if (!(error instanceof CriError)) throw error;
-    remark(`no CRI endpoint: ${error.message}`);
-    return undefined;
-  }
-}
-
-/** Names the way of running containers; says why a better one is not taken when only the plainest is left. */
-async function describeLauncher(
-  runtime: LocalRuntime,
-  remark: (text: string) => void,
-  signal: AbortSignal,
-): Promise<string> {
-  const { launcher, refused } = await runtime.launcher(signal);
-  const missing = refused.map((each) => `${each.name}: ${each.reason}`);
-  if (launcher.name === 'unshare') remark(`containers run with util-linux unshare (${missing.join('; ')})`);
-  return launcher.name;
 }

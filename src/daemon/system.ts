@@ -29,7 +29,7 @@ export interface SystemOptions {
   /** What a kubelet's configuration says of images, eviction and credential providers. */
   readonly node?: Pick<
     NodeOptions,
-    'imageSettings' | 'credentialProviders' | 'eviction' | 'progressTimeoutMs'
+    'imageSettings' | 'credentialProviders' | 'eviction' | 'progressTimeoutMs' | 'endpoints'
   >;
   readonly logger: Logger;
   /** Told what the user should know: a port that was taken, a runtime that cannot be used. */

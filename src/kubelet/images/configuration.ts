@@ -113,6 +113,15 @@ export function evictionTransitionPeriodOf(document: KubeletConfigurationDocumen
   return new Fields(document).duration('evictionPressureTransitionPeriod') || DEFAULT_TRANSITION_PERIOD;
 }
 
+/**
+ * Takes out where the container runtime is reached; empty when nothing is said.
+ *
+ * @throws ConfigurationError `BAD_FIELD`
+ */
+export function containerRuntimeEndpointOf(document: KubeletConfigurationDocument): string {
+  return new Fields(document).string('containerRuntimeEndpoint') ?? '';
+}
+
 /** Says what Kubernetes would refuse, in its words, without the prefix `invalid configuration: ` (section 0). */
 export function validateImageSettings(
   settings: Omit<ImageSettings, 'verificationPolicy'> & { readonly verificationPolicy: string },
