@@ -29,9 +29,18 @@ export interface PodPlan {
   /** Init containers (sidecars among them) to start now. */
   readonly startInit: readonly Container[];
   readonly start: readonly Container[];
+  /** Containers for looking into the Pod: each is started once, whatever the others do. */
+  readonly startEphemeral: readonly Container[];
 }
 
-const NOTHING: PodPlan = { createSandbox: false, killPod: false, kill: [], startInit: [], start: [] };
+const NOTHING: PodPlan = {
+  createSandbox: false,
+  killPod: false,
+  kill: [],
+  startInit: [],
+  start: [],
+  startEphemeral: [],
+};
 
 /** Decides what to do next. Pure: the same specification, runtime state and verdicts give the same plan. */
 export function planPod(pod: Pod, running: RuntimePod, probes: ProbeVerdicts): PodPlan {
@@ -42,7 +51,10 @@ export function planPod(pod: Pod, running: RuntimePod, probes: ProbeVerdicts): P
   );
   const init = planInit(pod, running, probes, hasStartedMain);
   if (init.failed) return { ...NOTHING, killPod: true };
-  if (!init.done) return { ...NOTHING, kill: init.kill, startInit: init.start };
+  const startEphemeral = (pod.spec.ephemeralContainers ?? []).filter(
+    ({ name }) => latest(running, name) === undefined,
+  );
+  if (!init.done) return { ...NOTHING, kill: init.kill, startInit: init.start, startEphemeral };
 
   const start: Container[] = [];
   const kill: ContainerToKill[] = [...init.kill];
@@ -64,7 +76,7 @@ export function planPod(pod: Pod, running: RuntimePod, probes: ProbeVerdicts): P
   }
   // Sidecars do not keep a Pod alive whose containers are all done.
   if (alive === 0) return { ...NOTHING, killPod: true };
-  return { createSandbox: false, killPod: false, kill, startInit: init.start, start };
+  return { ...NOTHING, kill, startInit: init.start, start, startEphemeral };
 }
 
 function planNewSandbox(pod: Pod, running: RuntimePod): PodPlan {

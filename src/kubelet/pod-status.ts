@@ -36,6 +36,13 @@ export function podStatus(pod: Pod, running: RuntimePod, facts: PodFacts): PodSt
       before?.containerStatuses?.find((status) => status.name === container.name),
     ),
   );
+  const ephemeral = (pod.spec.ephemeralContainers ?? []).map((container) => {
+    const known = before?.ephemeralContainerStatuses?.find((status) => status.name === container.name);
+    const status = containerStatus(pod, container, false, running, facts, known);
+    // Nothing probes them: they are never ready, and whether they have started is not told.
+    const { started: _, ...rest } = status;
+    return { ...rest, ready: false };
+  });
   const ended = before?.phase === 'Succeeded' || before?.phase === 'Failed' ? before.phase : undefined;
   // A Pod that has ended never comes back.
   const phase = ended ?? podPhase(pod, init, containers, facts.ended ?? false);
@@ -55,6 +62,7 @@ export function podStatus(pod: Pod, running: RuntimePod, facts: PodFacts): PodSt
     startTime: before?.startTime ?? now,
     ...(init.length === 0 ? {} : { initContainerStatuses: init }),
     containerStatuses: containers,
+    ...(ephemeral.length === 0 ? {} : { ephemeralContainerStatuses: ephemeral }),
     ...(before?.qosClass === undefined ? {} : { qosClass: before.qosClass }),
     // What the Pod as a whole was given: nothing is limited at that level here.
     resources: {},

@@ -242,7 +242,8 @@ export class PodSyncer {
     volumes: ReadonlyMap<string, MountedVolume>,
     signal: AbortSignal,
   ): Promise<SyncOutcome> {
-    if (plan.start.length === 0 && plan.startInit.length === 0) return { kind: 'fine' };
+    const { start, startInit, startEphemeral } = plan;
+    if (start.length + startInit.length + startEphemeral.length === 0) return { kind: 'fine' };
     const imageVolumes = await this.#imageVolumes(pod, signal);
     const context: PodContext = { pod, sandboxId, volumes, imageVolumes };
     const failures: StartFailure[] = [];
@@ -259,11 +260,12 @@ export class PodSyncer {
       failures.push(failure);
       return false;
     };
-    for (const container of plan.startInit) {
+    for (const container of startEphemeral) await startOne(container, 'ephemeral');
+    for (const container of startInit) {
       // The next may start only when this one is done, or has started: the plan of the next sync says so.
-      if (!(await startOne(container, 'init')) && plan.start.length === 0) break;
+      if (!(await startOne(container, 'init')) && start.length === 0) break;
     }
-    for (const container of plan.start) await startOne(container, 'app');
+    for (const container of start) await startOne(container, 'app');
     if (failures.some(({ retryAt }) => retryAt !== undefined)) {
       // Nothing happens until the pause is over: without this the status would not say so until then.
       const now = await readRuntimePod(this.#options.runtime, podUid(pod), signal);

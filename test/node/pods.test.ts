@@ -612,6 +612,41 @@ test('an emptyDir in memory is a tmpfs of its size and belongs to the fsGroup; i
   });
 });
 
+test('a container for looking into a running Pod is started once beside the others', async () => {
+  await withNodeSystem({}, async (system) => {
+    await system.createPod('p', { containers: [sh(FOREVER)] });
+    const before = await system.until('p', 'ready', ready);
+    const ephemeralContainers = [
+      { name: 'look', image: IMAGE, command: ['/bin/sh', '-c', 'echo looked; exit 3'] },
+    ];
+    await system.client.patch(
+      typeOfPod,
+      { namespace: 'default', name: 'p' },
+      { spec: { ephemeralContainers } },
+      'strategic',
+      system.signal,
+      { subresource: 'ephemeralcontainers' },
+    );
+    const pod = await system.until(
+      'p',
+      'looked into',
+      (now) => now?.status?.ephemeralContainerStatuses?.[0]?.state?.terminated !== undefined,
+    );
+    const [look] = pod?.status?.ephemeralContainerStatuses ?? [];
+    assert.equal(look?.state?.terminated?.exitCode, 3);
+    assert.equal(look?.restartCount, 0);
+    assert.equal(look?.ready, false);
+    assert.equal(pod?.status?.phase, 'Running');
+    assert.deepEqual(await system.logs('p', '?container=look'), { status: 200, text: 'looked\n' });
+    const events = await podEvents(system, 'p');
+    assert.equal(events.filter(({ fieldPath }) => fieldPath === 'spec.ephemeralContainers{look}').length, 3);
+    assert.equal(
+      pod?.status?.containerStatuses?.[0]?.containerID,
+      before?.status?.containerStatuses?.[0]?.containerID,
+    );
+  });
+});
+
 test('a log is followed until the container ends, and cut to what is asked for', async () => {
   await withNodeSystem({}, async (system) => {
     await system.createPod('p', {
