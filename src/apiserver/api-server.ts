@@ -13,6 +13,7 @@ import { NodeAuthorizer } from './node-authorizer.ts';
 import { NodeGraph } from './node-graph.ts';
 import { ObjectStore } from './object-store.ts';
 import { DefinitionLifecycle } from './definition-lifecycle.ts';
+import { imagePolicyPlugin } from './image-policy-plugin.ts';
 import { KubeletProxy, type KubeletTls } from './pod-log.ts';
 import { RbacAuthorizer } from './rbac-authorizer.ts';
 import { handleRequest, type ApiLogger, type HandlerContext } from './request-handler.ts';
@@ -36,6 +37,8 @@ export interface ApiServerOptions {
   readonly serviceAccountIssuer?: string;
   /** Built-in plugins that are off by default. */
   readonly enableAdmissionPlugins?: readonly PluginName[];
+  /** The kube-apiserver's admission control configuration; needed by `ImagePolicyWebhook`. */
+  readonly admissionControlConfigFile?: string;
   /** Plugins of the caller; they run after the built-in ones that change objects. */
   readonly admissionPlugins?: readonly AdmissionPlugin[];
   /** How nodes are reached for logs; without it logs cannot be read. */
@@ -60,6 +63,10 @@ const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
  */
 export async function createApiServer(options: ApiServerOptions): Promise<ApiServer> {
   const clock = options.clock ?? systemClock;
+  const enabled = options.enableAdmissionPlugins ?? [];
+  const imagePolicy = enabled.includes('ImagePolicyWebhook')
+    ? await imagePolicyPlugin(options.admissionControlConfigFile, clock)
+    : undefined;
   const store = new ObjectStore(options.databasePath, clock);
   const defaults = { pullPolicyOf };
   createBootstrapObjects(store, clock.now(), defaults);
@@ -75,12 +82,16 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     clock,
   });
   const kubelets = new KubeletProxy(options.kubelet);
-  const plugins = builtinPlugins({ store, enabled: options.enableAdmissionPlugins ?? [], clock });
+  const plugins = builtinPlugins({ store, enabled, clock });
   const context: HandlerContext = {
     store,
     clock,
     defaults,
-    admission: new AdmissionChain([...plugins, ...(options.admissionPlugins ?? [])]),
+    admission: new AdmissionChain([
+      ...plugins,
+      ...(imagePolicy === undefined ? [] : [imagePolicy.plugin]),
+      ...(options.admissionPlugins ?? []),
+    ]),
     tokens,
     rbac,
     served,
@@ -101,6 +112,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     await app.close();
     await maintenance;
     await kubelets.close();
+    await imagePolicy?.close();
     graph.close();
     rbac.close();
     definitions.close();

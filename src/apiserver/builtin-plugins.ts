@@ -8,7 +8,7 @@ import { alwaysPullImages, serviceAccountAdmission } from './pod-admission.ts';
 import { defaultTolerations, podPriority } from './pod-defaults-admission.ts';
 
 /** Plugins that can be switched on by name. */
-export type PluginName = 'AlwaysPullImages';
+export type PluginName = 'AlwaysPullImages' | 'ImagePolicyWebhook';
 
 /** Returns the plugins of the server in upstream's order. */
 export function builtinPlugins(options: {

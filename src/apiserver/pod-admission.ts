@@ -42,11 +42,12 @@ export const alwaysPullImages: AdmissionPlugin = {
   },
   validate: (request) => {
     const review = reviewOf(request);
-    if (review !== undefined) check(request, validateAlwaysPullImages(review));
+    if (review !== undefined) checkOutcome(request, validateAlwaysPullImages(review));
   },
 };
 
-function reviewOf(request: AdmissionRequest): Review | undefined {
+/** Returns the question of a request about an object of the core group. */
+export function reviewOf(request: AdmissionRequest): Review | undefined {
   const { operation, subresource, namespace, name, object, oldObject } = request;
   if (object === undefined || request.resource.group !== '') return undefined;
   // Validation comes later: a Pod without containers gets this far, and is then refused for it.
@@ -66,11 +67,15 @@ function reviewOf(request: AdmissionRequest): Review | undefined {
 }
 
 function take(request: AdmissionRequest, outcome: TracedOutcome): void {
-  const object = check(request, outcome);
+  const object = checkOutcome(request, outcome);
   if (object !== undefined) request.object = object;
 }
 
-function check(request: AdmissionRequest, { result }: TracedOutcome): AdmissionRequest['object'] {
+/** Takes over the warnings of a permission; throws StatusError for a refusal. */
+export function checkOutcome(
+  request: AdmissionRequest,
+  { result }: TracedOutcome,
+): AdmissionRequest['object'] {
   if (result.allowed) {
     request.warnings.push(...(result.warnings ?? []));
     return result.object;

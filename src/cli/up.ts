@@ -24,6 +24,7 @@ interface UpOptions {
   readonly apiPort?: number;
   readonly registryPort?: number;
   readonly enableAdmissionPlugins?: string;
+  readonly admissionControlConfigFile?: string;
   readonly config?: string;
   readonly imageCredentialProviderConfig?: string;
   readonly imageCredentialProviderBinDir?: string;
@@ -31,7 +32,7 @@ interface UpOptions {
 }
 
 /** Plugins of the API server that are off by default. */
-const ADMISSION_PLUGINS = ['AlwaysPullImages'] as const;
+const ADMISSION_PLUGINS = ['AlwaysPullImages', 'ImagePolicyWebhook'] as const;
 const LOG_LEVELS: readonly string[] = ['debug', 'info', 'warn', 'error', 'silent'];
 
 export function command(): Command {
@@ -61,6 +62,10 @@ export function command(): Command {
     .option(
       '--enable-admission-plugins <names>',
       `admission plugins that are off by default, separated by commas: ${ADMISSION_PLUGINS.join(', ')}`,
+    )
+    .option(
+      '--admission-control-config-file <file>',
+      "admission configuration in the kube-apiserver's own form, which ImagePolicyWebhook needs",
     )
     .option(
       '--config <file>',
@@ -127,6 +132,9 @@ async function up(options: UpOptions, flags: ReadonlyMap<string, string>): Promi
         ...(options.apiPort === undefined ? {} : { apiPort: options.apiPort }),
         ...(options.registryPort === undefined ? {} : { registryPort: options.registryPort }),
         admissionPlugins: pluginsOf(options.enableAdmissionPlugins),
+        ...(options.admissionControlConfigFile === undefined
+          ? {}
+          : { admissionControlConfigFile: options.admissionControlConfigFile }),
         node,
         logger: createLogger({ level: options.logLevel, name: 'dray' }),
         remark: (text) => terminal.line(`Note: ${text}`),

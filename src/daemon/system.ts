@@ -26,6 +26,8 @@ export interface SystemOptions {
   readonly apiPort?: number;
   readonly registryPort?: number;
   readonly admissionPlugins: readonly PluginName[];
+  /** The kube-apiserver's admission control configuration. */
+  readonly admissionControlConfigFile?: string;
   /** What a kubelet's configuration says of images, eviction and credential providers. */
   readonly node?: Pick<
     NodeOptions,
@@ -133,6 +135,9 @@ async function start(
       port: apiPort.port,
       serviceAccountSigningKey: await openSigningKey(join(root.path, 'pki', 'sa.key')),
       enableAdmissionPlugins: options.admissionPlugins,
+      ...(options.admissionControlConfigFile === undefined
+        ? {}
+        : { admissionControlConfigFile: options.admissionControlConfigFile }),
       kubelet: { ca: pki.ca.cert, cert: kubeletClient.cert, key: kubeletClient.key },
       logger: logger.child({ part: 'apiserver' }),
     }).then((started) => {
