@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
+import { isSystemError } from '../base/coded-error.ts';
 import { CopyRootfs, makeTinyRoot, oneImage } from './_tiny-root.ts';
 import { chooseLauncher, type LauncherName } from './choose-launcher.ts';
 import { parseEntry } from './cri-log.ts';
@@ -120,6 +122,19 @@ function sandboxConfig(root: string): PodSandboxConfig {
     labels: {},
     annotations: {},
   };
+}
+
+/** Tells whether limits of memory can be set here: by control groups of version 1 (also beside an empty version 2), or of version 2. */
+async function hasMemoryController(): Promise<boolean> {
+  for (const path of ['/sys/fs/cgroup/memory/cgroup.procs', '/sys/fs/cgroup/memory.stat']) {
+    try {
+      await access(path, constants.R_OK);
+      return true;
+    } catch (error) {
+      if (!isSystemError(error)) throw error;
+    }
+  }
+  return false;
 }
 
 async function ended(runtime: LocalRuntime, id: string): Promise<ContainerStatus> {
@@ -317,6 +332,23 @@ for (const launcher of ['runc', 'unshare'] as const) {
         assert.equal((await runtime.containerStatus(id, signal))?.state, 'running');
       });
     });
+
+    if (launcher === 'runc') {
+      test('a container that takes more memory than its limit is killed and says OOMKilled', async (t) => {
+        if (!(await hasMemoryController())) {
+          t.skip('this machine offers no memory control group');
+          return;
+        }
+        await withRuntime(launcher, IMAGE, async ({ run }) => {
+          const { status } = await run({
+            ...sh('x=aaaaaaaaaaaaaaaa; while :; do x=$x$x; done'),
+            resources: { memoryBytes: 32 * 1024 * 1024 },
+          });
+          assert.equal(status.reason, 'OOMKilled');
+          assert.equal(status.exitCode, 137);
+        });
+      });
+    }
 
     test('mounts of files and directories appear, read-only ones cannot be written', async () => {
       await withRuntime(launcher, IMAGE, async ({ root, run }) => {
