@@ -2,10 +2,12 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { CriError } from '../../src/cri/cri-error.ts';
 import { criImageService, type CriImageService } from '../../src/cri/cri-image-service.ts';
@@ -15,11 +17,13 @@ import { PullError } from '../../src/pull/pull-error.ts';
 import type { RuntimeEvent } from '../../src/runtime/runtime-service.ts';
 import { makeTinyRoot } from '../../src/runtime/_tiny-root.ts';
 import { FaultRegistry, sha256 } from '../support/fault-registry.ts';
+import { makeRoot, removeRoot } from '../support/running-system.ts';
 import { skipUnlessRoot, skipWithout } from '../support/tools.ts';
 
 /* The CRI client against containerd as Debian has it, with a state of its own; images come from a registry of this process. */
 
 const skip = skipWithout('containerd', 'runc', 'tar') || skipUnlessRoot();
+const DRAY = fileURLToPath(new URL('../../bin/dray.js', import.meta.url));
 /** A busy machine takes its time to start a daemon. */
 const START_TRIES = 150;
 
@@ -33,15 +37,15 @@ interface Bench {
   readonly signal: AbortSignal;
 }
 
-async function bench(t: TestContext): Promise<Bench> {
+async function bench(t: TestContext, root?: string): Promise<Bench> {
   const signal = AbortSignal.timeout(120_000);
   const directory = mkdtempSync(join(tmpdir(), 'dray-ctrd-'));
   const registry = await FaultRegistry.start({
     auth: { kind: 'basic', users: { u: 'p' }, open: ['test/pause', 'test/app'] },
   });
-  const root = await makeTinyRoot();
-  const tar = execFileSync('tar', ['-C', root, '-cf', '-', '.'], { maxBuffer: 256 * 1024 * 1024 });
-  rmSync(root, { recursive: true });
+  const files = await makeTinyRoot();
+  const tar = execFileSync('tar', ['-C', files, '-cf', '-', '.'], { maxBuffer: 256 * 1024 * 1024 });
+  rmSync(files, { recursive: true });
   const layer = { bytes: gzipSync(tar, { level: 1 }), diffId: sha256(tar) };
   const platform = hostPlatform();
   registry.putImage('test/pause', '1', [layer], platform, { Entrypoint: ['/bin/sleep', 'infinity'] });
@@ -51,9 +55,10 @@ async function bench(t: TestContext): Promise<Bench> {
     Entrypoint: ['/bin/sh', '-c'],
   });
   const socket = join(directory, 'c.sock');
-  mkdirSync(join(directory, 'certs.d', registry.host), { recursive: true });
+  const certs = join(root ?? directory, 'certs.d');
+  mkdirSync(join(certs, registry.host), { recursive: true });
   writeFileSync(
-    join(directory, 'certs.d', registry.host, 'hosts.toml'),
+    join(certs, registry.host, 'hosts.toml'),
     `server = "http://${registry.host}"\n[host."http://${registry.host}"]\ncapabilities = ["pull", "resolve"]\n`,
   );
   writeFileSync(
@@ -73,7 +78,7 @@ runtime_type = "io.containerd.runc.v2"
 [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
 BinaryName = "runc"
 [plugins."io.containerd.grpc.v1.cri".registry]
-config_path = "${directory}/certs.d"
+config_path = "${certs}"
 `,
   );
   const daemon = spawn('containerd', ['--config', join(directory, 'config.toml')], { stdio: 'ignore' });
@@ -111,6 +116,15 @@ async function connected(
       await delay(100);
     }
   }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
 }
 
 describe('containerd over CRI', { skip }, () => {
@@ -246,6 +260,46 @@ describe('containerd over CRI', { skip }, () => {
       await runtime.removeContainer(container, signal);
       assert.equal(await runtime.containerStatus(container, signal), undefined);
       assert.deepEqual(await runtime.listContainers({ podUid: 'uid-1' }, signal), []);
+    }
+  });
+
+  test('a node that is told so pulls a private image and runs its Pod in containerd', async (t) => {
+    const root = makeRoot();
+    t.after(() => removeRoot(root));
+    const { endpoint, images, registry, signal } = await bench(t, root);
+    const runtime = await criRuntimeService(endpoint, signal);
+    t.after(() => runtime.close());
+    // Containerd speaks plain http with localhost unless it is told otherwise, so the port must be known before.
+    const port = await freePort();
+    const host = join(root, 'certs.d', `localhost:${port}`);
+    mkdirSync(host, { recursive: true });
+    writeFileSync(
+      join(host, 'hosts.toml'),
+      `server = "https://localhost:${port}"\n[host."https://localhost:${port}"]\nca = "${root}/pki/ca.crt"\n`,
+    );
+    const ports = ['--api-port', '0', '--registry-port', String(port)];
+    const dray = spawn(
+      process.execPath,
+      [DRAY, 'up', '--tour', '--exit', '--root', root, ...ports, '--container-runtime-endpoint', endpoint],
+      { stdio: ['ignore', 'pipe', 'pipe'] },
+    );
+    let said = '';
+    for (const stream of [dray.stdout, dray.stderr])
+      stream.on('data', (chunk: Buffer) => (said += chunk.toString()));
+    const [code] = (await once(dray, 'close')) as [number | null];
+    try {
+      assert.equal(code, 0, said);
+      assert.match(said, new RegExp(`containerd [0-9.]+\\S* at ${endpoint}`));
+      assert.match(said, /Failed to pull image "localhost:\d+\/private\/echo:v1": /);
+      assert.match(said, /SUCCESS/);
+      const names = (await images.listImages(undefined, signal)).flatMap(({ repoTags }) => repoTags);
+      assert.ok(names.some((name) => name.endsWith('/private/echo:v1')));
+      assert.equal(registry.count('GET', /private/), 0);
+    } finally {
+      for (const sandbox of await runtime.listPodSandboxes(signal)) {
+        await runtime.stopPodSandbox(sandbox.id, signal);
+        await runtime.removePodSandbox(sandbox.id, signal);
+      }
     }
   });
 });
