@@ -100,7 +100,13 @@ function checkText(value: string, schema: StructuralSchema, path: string, errors
 
 /** Reads a pattern of a definition. Throws SyntaxError. */
 export function patternOf(pattern: string): RegExp {
-  return new RegExp(pattern, 'u');
+  try {
+    return new RegExp(pattern, 'u');
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    // Definitions escape more than they must, such as `\\_`, which only the older mode takes.
+    return new RegExp(pattern);
+  }
 }
 
 function checkNumber(value: number, schema: StructuralSchema, path: string, errors: FieldError[]): void {
