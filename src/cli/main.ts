@@ -31,6 +31,7 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   index: { summary: 'make images for several platforms one name', load: () => import('./index.ts') },
   pulls: { summary: 'tell how the last pulls went', load: () => import('./pulls.ts') },
   gc: { summary: 'remove what no image needs', load: () => import('./gc.ts') },
+  registry: { summary: 'serve and manage a private registry', load: () => import('./registry.ts') },
   login: { summary: 'check a login with a registry and keep it', load: () => import('./login.ts') },
   logout: { summary: 'forget a login', load: () => import('./logout.ts') },
   'credential-provider': {

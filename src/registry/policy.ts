@@ -1,4 +1,3 @@
-import { z } from 'zod';
 import { globMatcher } from './glob.ts';
 
 /*
@@ -6,47 +5,47 @@ import { globMatcher } from './glob.ts';
  * tags move freely, nothing is limited and nothing is removed by itself.
  */
 
-const pattern = z.string().min(1).max(256);
-
-const immutableRule = z.strictObject({
-  /** Tags that are fixed, with `*` and `?`. */
-  tags: pattern,
+/** Tags that are fixed, with `*` and `?`. */
+export interface ImmutableRule {
+  readonly tags: string;
   /** Tags that are not, although they match. */
-  except: z.array(pattern).default([]),
+  readonly except: readonly string[];
   /** Repositories below the project, as full names. */
-  repositories: pattern.default('*'),
+  readonly repositories: string;
   /** Whether a fixed tag may be deleted. */
-  allowDelete: z.boolean().default(false),
+  readonly allowDelete: boolean;
   /** Whether a deleted tag may come back with other content. */
-  allowRecreate: z.boolean().default(false),
-});
+  readonly allowRecreate: boolean;
+}
 
-const retentionRule = z.strictObject({
-  repositories: pattern.default('*'),
-  tags: pattern.default('*'),
+/** Tags that are kept; a tag goes when rules match it and none keeps it. */
+export interface RetentionRule {
+  readonly repositories: string;
+  readonly tags: string;
   /** Keeps this many tags, the latest pushed first. */
-  keepNewest: z.int().min(0).optional(),
+  readonly keepNewest?: number | undefined;
   /** Keeps tags pushed in this many days. */
-  keepDays: z.number().min(0).optional(),
-});
-
-export const policySchema = z.strictObject({
-  immutable: z.array(immutableRule).default([]),
-  /** Bytes that the project's blobs may take, each counted once. */
-  quotaBytes: z.int().min(0).optional(),
-  retention: z.array(retentionRule).default([]),
-  /** Removes manifests without a tag that nothing needs after this many days. */
-  untaggedDays: z.number().min(0).optional(),
-});
+  readonly keepDays?: number | undefined;
+}
 
 /** What a project decides about its content. */
-export type Policy = z.output<typeof policySchema>;
-export type RetentionRule = Policy['retention'][number];
+export interface Policy {
+  readonly immutable: readonly ImmutableRule[];
+  /** Bytes that the project's blobs may take, each counted once. */
+  readonly quotaBytes?: number | undefined;
+  readonly retention: readonly RetentionRule[];
+  /** Removes manifests without a tag that nothing needs after this many days. */
+  readonly untaggedDays?: number | undefined;
+}
+
 /** A policy as it is written: defaults may be left out. */
-export type PolicyInput = z.input<typeof policySchema>;
+export interface PolicyInput extends Partial<Omit<Policy, 'immutable' | 'retention'>> {
+  readonly immutable?: readonly (Pick<ImmutableRule, 'tags'> & Partial<ImmutableRule>)[];
+  readonly retention?: readonly Partial<RetentionRule>[];
+}
 
 /** The policy of a project that decided nothing. */
-export const NO_POLICY: Policy = policySchema.parse({});
+export const NO_POLICY: Policy = { immutable: [], retention: [] };
 
 /** What may be done to one tag. */
 export interface TagProtection {

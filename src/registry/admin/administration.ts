@@ -1,4 +1,3 @@
-import { z } from 'zod';
 import type { Clock } from '../../base/clock.ts';
 import { hashPassword } from '../identity/password.ts';
 import type { Role } from '../identity/identity.ts';
@@ -6,7 +5,7 @@ import type { AuditEntry, AuditFilter } from '../metadata/audit-log.ts';
 import type { ProjectRecord } from '../metadata/identity-index.ts';
 import type { Metadata } from '../metadata/metadata.ts';
 import { isRepositoryName } from '../repository-name.ts';
-import { NO_POLICY, policySchema, type PolicyInput } from '../policy.ts';
+import { NO_POLICY, type PolicyInput } from '../policy.ts';
 import { AdminError } from './admin-error.ts';
 
 /** Names that need no quoting in shells and YAML, and cannot be taken for a robot or a service account. */
@@ -104,6 +103,7 @@ export class Administration {
    * @throws AdminError `BAD_POLICY`, `NOT_FOUND`
    */
   async setPolicy(name: string, input: PolicyInput): Promise<void> {
+    const [{ policySchema }, { z }] = await Promise.all([import('../policy-schema.ts'), import('zod')]);
     const parsed = policySchema.safeParse(input);
     if (!parsed.success) {
       throw new AdminError(

@@ -2,7 +2,7 @@ import { LruMap } from '../../base/lru-map.ts';
 import type { Role } from '../identity/identity.ts';
 import { reassignProjects } from './_repository-row.ts';
 import { roleOf } from './_role-column.ts';
-import { NO_POLICY, policySchema, type Policy } from '../policy.ts';
+import { NO_POLICY, type Policy } from '../policy.ts';
 import type { ProjectIndex, ProjectRecord } from './identity-index.ts';
 import type { SqliteDatabase, SqlRow } from './sqlite-database.ts';
 
@@ -96,7 +96,8 @@ function policyOf(text: string): Policy {
   if (text === '{}') return NO_POLICY;
   const known = parsed.get(text);
   if (known !== undefined) return known;
-  const policy = policySchema.parse(JSON.parse(text));
+  // Written by this class alone, checked and with every default filled in.
+  const policy: Policy = { ...NO_POLICY, ...(JSON.parse(text) as Policy) };
   parsed.set(text, policy);
   return policy;
 }
