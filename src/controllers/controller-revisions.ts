@@ -92,7 +92,7 @@ async function create(
     revision: number,
   };
   try {
-    return (await context.client.create(CONTROLLER_REVISIONS, revision, signal)) as ControllerRevision;
+    return await context.client.create(CONTROLLER_REVISIONS, revision, signal);
   } catch (error) {
     if (!isApiError(error, 'AlreadyExists')) throw error;
     return context.client.get<ControllerRevision>(CONTROLLER_REVISIONS, { namespace, name }, signal);

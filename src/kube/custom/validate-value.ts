@@ -104,7 +104,7 @@ export function patternOf(pattern: string): RegExp {
     return new RegExp(pattern, 'u');
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
-    // Definitions escape more than they must, such as `\\_`, which only the older mode takes.
+    // Definitions escape more than they must, such as `\_`, which only the older mode takes.
     return new RegExp(pattern);
   }
 }

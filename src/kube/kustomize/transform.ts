@@ -59,7 +59,7 @@ export function addAnnotations(object: KubeObject, annotations: Labels): void {
 
 /** Renames images: the part before tag and digest must equal `name`. */
 export function changeImages(object: KubeObject, images: Kustomization['images']): void {
-  visit(object as unknown as Fields, (holder) => {
+  visit(object, (holder) => {
     for (const list of CONTAINER_LISTS) {
       for (const container of listOf(holder, list))
         if (typeof container['image'] === 'string') container['image'] = changed(container['image'], images);
