@@ -29,7 +29,10 @@ export interface Started {
 export async function ownRegistry(directory: string): Promise<Started> {
   const script = fileURLToPath(new URL('pull-registry.ts', import.meta.url));
   const child = spawn(process.execPath, [script, directory], { stdio: ['ignore', 'pipe', 'inherit'] });
-  const [host] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
+  const [host] = (await Promise.race([
+    once(createInterface({ input: child.stdout }), 'line'),
+    once(child, 'exit').then(() => Promise.reject(new Error('Cannot measure: the registry did not start'))),
+  ])) as [string];
   return { host, stop: () => end(child) };
 }
 
