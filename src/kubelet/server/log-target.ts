@@ -1,9 +1,7 @@
 import type { PodContainerStatus, PodStatus } from '../../kube/pod.ts';
 
 /** Which container's log to read, or why there is none (rule 4.15). */
-export type LogTarget =
-  | { readonly containerId: string }
-  | { readonly status: 400; readonly message: string };
+export type LogTarget = { readonly containerId: string } | { readonly status: 400; readonly message: string };
 
 /** Chooses the container whose log answers a request, by the Pod's status. IDs keep their runtime prefix. */
 export function logTarget(
