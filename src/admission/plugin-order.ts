@@ -8,8 +8,6 @@ export const PLUGIN_ORDER = [
   'PodSecurity',
 ] as const;
 
-export type PluginName = (typeof PLUGIN_ORDER)[number];
-
 /** Sorts plug-in names into running order; names not known here keep their place after those that are. */
 export function inPluginOrder<T extends string>(names: readonly T[]): readonly T[] {
   const place = (name: T): number => {

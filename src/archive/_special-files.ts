@@ -1,5 +1,4 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 
 /*
  * Node has no call for device nodes, fifos and extended attributes, and native add-ons are not wanted. Each batch is one
@@ -33,13 +32,6 @@ export function makeNodes(requests: readonly NodeRequest[]): string | undefined 
     return `mknod -m 600 ${path} ${request.type === 'block' ? 'b' : 'c'} ${request.major} ${request.minor} || exit 1\n`;
   });
   return run('sh', ['-s'], script.join(''));
-}
-
-const SETFATTR = ['/usr/bin/setfattr', '/bin/setfattr', '/usr/sbin/setfattr'];
-
-/** Tells whether extended attributes can be set at all on this machine. */
-export function canSetXattrs(): boolean {
-  return SETFATTR.some((path) => existsSync(path));
 }
 
 /** Sets extended attributes, on links themselves, and returns a complaint when not all could be set. */

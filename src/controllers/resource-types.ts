@@ -11,7 +11,6 @@ function typeOf(group: string, version: string, resource: string): ResourceType 
 export const PODS = typeOf('', 'v1', 'pods');
 export const NODES = typeOf('', 'v1', 'nodes');
 export const NAMESPACES = typeOf('', 'v1', 'namespaces');
-export const SECRETS = typeOf('', 'v1', 'secrets');
 export const CONFIG_MAPS = typeOf('', 'v1', 'configmaps');
 export const SERVICE_ACCOUNTS = typeOf('', 'v1', 'serviceaccounts');
 export const EVENTS = typeOf('', 'v1', 'events');

@@ -198,19 +198,9 @@ export function resourceExpired(message: string): StatusError {
   return failure(410, 'Expired', message);
 }
 
-/** Answers 410. */
-export function gone(message: string): StatusError {
-  return failure(410, 'Gone', message);
-}
-
 /** Answers 413. */
 export function requestEntityTooLarge(message: string): StatusError {
   return failure(413, 'RequestEntityTooLarge', `Request entity is too large: ${message}`);
-}
-
-/** Answers 429; the caller sends `Retry-After` too. */
-export function tooManyRequests(message: string, retryAfterSeconds: number): StatusError {
-  return failure(429, 'TooManyRequests', message, { retryAfterSeconds });
 }
 
 /** Answers 500 with a reason: something in the server broke. */
@@ -242,22 +232,6 @@ export function resourceVersionTooLarge(asked: bigint | number, current: bigint 
   return timeout(`Too large resource version: ${asked}, current: ${current}`, 1, [
     { reason: 'ResourceVersionTooLarge', message: 'Too large resource version' },
   ]);
-}
-
-/** Answers 500 for a request that could not be done in time and may be repeated. */
-export function serverTimeout(resource: GroupResource, verb: string, retryAfterSeconds: number): StatusError {
-  const subject = qualified(resource.resource, resource.group);
-  return failure(
-    500,
-    'ServerTimeout',
-    `The ${verb} operation against ${subject} could not be completed at this time, please try again.`,
-    { ...resourceDetails(resource, verb), retryAfterSeconds },
-  );
-}
-
-/** Answers 503. */
-export function serviceUnavailable(message: string): StatusError {
-  return failure(503, 'ServiceUnavailable', message);
 }
 
 /** Answers 404 for a resource or subresource that nobody serves. */

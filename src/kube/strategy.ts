@@ -81,7 +81,8 @@ export function prepareForUpdate(
   keepServerMetadata(object, old);
   if (subresource === 'status') {
     keepAllBut(json, before, 'status');
-  } else if (hasStatus(resource)) {
+  } else if (hasStatus(resource) && subresource !== 'binding') {
+    // A binding is the server's own change: it sets the condition PodScheduled with the node's name.
     setOrDelete(json, 'status', before['status']);
   }
   if (resource.custom !== undefined) {

@@ -3,7 +3,7 @@ import type { ContainerStatus } from '../runtime/runtime-service.ts';
 import { isSidecar } from './pod-reference.ts';
 import { shouldRun } from './restart-policy.ts';
 import { containerHash, recordedHash } from './runtime-labels.ts';
-import { latest, runningContainers, type RuntimePod } from './runtime-pod.ts';
+import { latest, type RuntimePod } from './runtime-pod.ts';
 
 /** What probes have found out about a container. */
 export interface ProbeVerdicts {
@@ -157,9 +157,4 @@ function reasonToKill(
   return verdict === undefined
     ? undefined
     : `Container ${container.name} failed ${verdict} probe, will be restarted`;
-}
-
-/** Tells whether anything of a Pod still runs. */
-export function anythingRuns(running: RuntimePod): boolean {
-  return runningContainers(running).length > 0;
 }

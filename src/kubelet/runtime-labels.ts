@@ -4,10 +4,10 @@ import { podNamespace, podUid } from './pod-reference.ts';
 
 /* Labels and annotations by which the node agent finds its sandboxes and containers again. Names are the kubelet's. */
 
-export const POD_NAME = 'io.kubernetes.pod.name';
-export const POD_NAMESPACE = 'io.kubernetes.pod.namespace';
+const POD_NAME = 'io.kubernetes.pod.name';
+const POD_NAMESPACE = 'io.kubernetes.pod.namespace';
 export const POD_UID = 'io.kubernetes.pod.uid';
-export const CONTAINER_NAME = 'io.kubernetes.container.name';
+const CONTAINER_NAME = 'io.kubernetes.container.name';
 const HASH = 'io.kubernetes.container.hash';
 const RESTART_COUNT = 'io.kubernetes.container.restartCount';
 const TERMINATION_MESSAGE_PATH = 'io.kubernetes.container.terminationMessagePath';

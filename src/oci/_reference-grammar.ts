@@ -43,10 +43,6 @@ export const MAX_TAG_LENGTH = 128;
 /** Hexadecimal digits that a digest needs at least by grammar (rule 1.6). */
 const MIN_HEX_LENGTH = 32;
 
-export function isLetterOrDigit(code: number): boolean {
-  return is(code, ALNUM);
-}
-
 export function isUpper(code: number): boolean {
   return is(code, UPPER);
 }

@@ -90,12 +90,16 @@ for (const { name, skip, start } of REGISTRIES) {
     const pulled = await second.puller.pull({ reference, signal });
     assert.equal(pulled.imageId, image.config.digest);
     assert.equal(pulled.target.digest, target.digest);
-    for (const { diffId } of LAYERS) assert.equal(await second.layerStore?.isUnpacked(diffId as Digest), true);
+    for (const { diffId } of LAYERS)
+      assert.equal(await second.layerStore?.isUnpacked(diffId as Digest), true);
 
     const again = await second.puller.pull({ reference, signal });
     assert.equal(again.fetchedBytes, 0);
     const record = await second.records.read(again.flightId);
-    assert.deepEqual(record?.hops.map((hop) => hop.method), ['HEAD']);
+    assert.deepEqual(
+      record?.hops.map((hop) => hop.method),
+      ['HEAD'],
+    );
   });
 
   test(`a tag that ${name} does not have is not found`, { skip }, async (t) => {

@@ -14,8 +14,6 @@ import { ConvertError } from './convert-error.ts';
 import { convertStruct } from './convert-value.ts';
 import { parseYaml, YamlError } from './parse-yaml.ts';
 
-export { parseManifests } from './parse-manifests.ts';
-
 /** What to do with unknown and duplicate fields: the `fieldValidation` parameter, `Warn` when absent. */
 export type FieldValidation = 'Ignore' | 'Warn' | 'Strict';
 
@@ -56,11 +54,6 @@ const SUMMARY_BYTES = 30;
 export function decodeObject<T = KubeObject>(body: Uint8Array, options: DecodeOptions): Decoded<T> {
   const { value, duplicates, strictPrefix } = parseBody(body, options);
   return convert<T>(value, options, duplicates, strictPrefix);
-}
-
-/** Does the same checks for a value that was parsed already (the outcome of a patch). */
-export function convertObject<T = KubeObject>(value: unknown, options: ConvertOptions): Decoded<T> {
-  return convert<T>(value, options, [], '');
 }
 
 interface ParsedBody {

@@ -15,12 +15,6 @@ import { servedStructs } from './_served-structs.ts';
 /** Media type under which clients up to kubectl 1.26 ask for the protobuf form of `/openapi/v2`. */
 export const openApiV2ProtobufType = 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf';
 
-/**
- * Media type that the protobuf form is answered with, and that newer clients ask for: an `@` may not stand in a
- * media type, and Go's parser refuses the whole answer over it.
- */
-export const openApiV2ProtobufAnswerType = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf';
-
 const VERSION = 'v1.36.2';
 
 const MEDIA = ['application/json', 'application/yaml'];

@@ -139,13 +139,6 @@ export function findKindStruct(group: string, version: string, kind: string): St
   return file === undefined ? undefined : findStruct(`${file}.${version}.${kind}`);
 }
 
-/** Lists the structs that one group and version defines itself. */
-export function structsIn(group: string, version: string): StructSchema[] {
-  const file = files.get(group);
-  if (file === undefined) return [];
-  return [...load(`${file}-${version}`).keys()].map((name) => structOf(`${file}.${version}.${name}`));
-}
-
 /** Lists structs and everything they refer to, each once. */
 export function closureOf(roots: readonly StructSchema[]): StructSchema[] {
   const seen = new Map<string, StructSchema>();

@@ -1,14 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 
 import { goQuote } from '../../base/go-quote.ts';
-import {
-  duplicateValue,
-  forbiddenField,
-  invalidValue,
-  required,
-  tooLong,
-  type FieldError,
-} from '../field-error.ts';
+import { forbiddenField, invalidValue, required, tooLong, type FieldError } from '../field-error.ts';
 import {
   objectAt,
   objectsAt,
@@ -186,18 +179,6 @@ export function validateLabelSelector(selector: JsonObject | undefined, path: st
     });
   });
   return errors;
-}
-
-/** Checks that names in a list appear once each. */
-export function findDuplicates(names: readonly string[], pathOf: (index: number) => string): FieldError[] {
-  const seen = new Set<string>();
-  return names.flatMap((name, index) => {
-    if (name === '' || !seen.has(name)) {
-      seen.add(name);
-      return [];
-    }
-    return [duplicateValue(pathOf(index), name)];
-  });
 }
 
 /** Returns the metadata of any object; empty when a body had none. */

@@ -9,8 +9,6 @@ const LABEL_VALUE = `(${QUALIFIED_PART})?`;
 const CONFIG_KEY = '[-._a-zA-Z0-9]+';
 const LABEL_1035 = '[a-z]([-a-z0-9]*[a-z0-9])?';
 const PORT_NAME = /^[-a-z0-9]+$/;
-const C_IDENTIFIER = '[A-Za-z_][A-Za-z0-9_]*';
-
 const exactly = (pattern: string): RegExp => new RegExp(`^${pattern}$`);
 const LABEL_FORM = exactly(LABEL);
 const SUBDOMAIN_FORM = exactly(SUBDOMAIN);
@@ -150,11 +148,6 @@ export function portNameFaults(text: string): string[] {
 /** Says what is wrong with a port number. */
 export function portNumberFaults(port: number): string[] {
   return port >= 1 && port <= 65_535 ? [] : ['must be between 1 and 65535, inclusive'];
-}
-
-/** Tells whether text can be the name of a C variable, as a prefix of environment variables must. */
-export function isCIdentifier(text: string): boolean {
-  return exactly(C_IDENTIFIER).test(text);
 }
 
 function tooLongText(max: number): string {

@@ -228,18 +228,6 @@ export function validateLease(lease: JsonObject): FieldError[] {
   return errors;
 }
 
-/** Checks a request for a service account token. */
-export function validateTokenRequest(request: JsonObject): FieldError[] {
-  const seconds = objectAt(request, 'spec')?.['expirationSeconds'];
-  const path = 'spec.expirationSeconds';
-  if (typeof seconds !== 'number') return [];
-  if (seconds < 10 * 60)
-    return [invalidValue(path, seconds, 'may not specify a duration less than 10 minutes')];
-  if (seconds > 2 ** 32)
-    return [invalidValue(path, seconds, 'may not specify a duration larger than 2^32 seconds')];
-  return [];
-}
-
 /** Checks a ControllerRevision, whose data is frozen. */
 export function validateRevisionUpdate(revision: JsonObject, old: JsonObject): FieldError[] {
   return validateImmutable(revision['data'], old['data'], 'data');

@@ -6,7 +6,7 @@ import {
 import { validateValue } from '../custom/validate-value.ts';
 import type { FieldError } from '../field-error.ts';
 import type { JsonObject } from '../json/json-object.ts';
-import { objectAt, stringAt } from '../json/json-object.ts';
+import { stringAt } from '../json/json-object.ts';
 import type { KubeObject } from '../object.ts';
 import type { ResourceInfo } from '../resources.ts';
 import { validateCronJob, validateCronJobName, validateJob, validateJobUpdate } from './jobs.ts';
@@ -30,7 +30,6 @@ import {
   validateRevisionUpdate,
   validateRoleRefKept,
   validateRules,
-  validateTokenRequest,
   validateVolume,
 } from './other-kinds.ts';
 import { validateEphemeralUpdate, validatePod, validatePodUpdate } from './pod.ts';
@@ -154,25 +153,6 @@ export function validateUpdate(
   }
   errors.push(...(kind.checkUpdate?.(json, before) ?? kind.check?.(json) ?? []));
   return errors;
-}
-
-/** Checks an object that is answered, not stored: a subresource's body such as `TokenRequest`. */
-export function validateRequest(object: KubeObject): FieldError[] {
-  const json = object as unknown as JsonObject;
-  if (object.kind === 'TokenRequest') return validateTokenRequest(json);
-  if (object.kind === 'Scale') {
-    const replicas = objectAt(json, 'spec')?.['replicas'];
-    if (typeof replicas === 'number' && replicas < 0) {
-      return [
-        {
-          type: 'FieldValueInvalid',
-          field: 'spec.replicas',
-          message: `Invalid value: ${replicas}: must be greater than or equal to 0`,
-        },
-      ];
-    }
-  }
-  return [];
 }
 
 /** Returns texts for `Warning` headers that a valid object still deserves (rule 2.8, doubled env, …). */
