@@ -47,6 +47,7 @@ async function runCommandLine() {
     // Servers live long and mostly wait: a small nursery costs them little time and saves tens of megabytes.
     const { setFlagsFromString } = await import('node:v8');
     setFlagsFromString('--max-semi-space-size=2');
+    setFlagsFromString('--optimize-for-size');
   }
   const { main } = await load('cli/main');
   await main(args);
