@@ -7,6 +7,7 @@ import { loadClientCredential, podmanKeys } from './client-credential.ts';
 import { CredentialHelper, defaultCredsStore } from './credential-helper.ts';
 import { dockerConfigPath, loginPlaces, savingPlace } from './login-places.ts';
 import { eraseLogin, saveLogin } from './save-login.ts';
+import { asOrdinaryUser } from '../../../test/support/ordinary-user.ts';
 
 const never = new AbortController().signal;
 const base64 = (text: string): string => Buffer.from(text).toString('base64');
@@ -215,10 +216,8 @@ test("podman's files come after docker's: the session's, then the user's", async
   assert.equal((await find('c.io'))?.username, 'user');
 });
 
-test(
-  "a file of podman's that this user may not read is passed over, docker's is an error",
-  { skip: process.getuid?.() === 0 ? 'root may read everything' : false },
-  async (t) => {
+test("a file of podman's that this user may not read is passed over, docker's is an error", async (t) => {
+  await asOrdinaryUser(async () => {
     const { find, path } = await home(t, {
       [podmanSession]: '{}',
       [podmanUser]: { auths: { 'a.io': entry('user') } },
@@ -228,8 +227,8 @@ test(
     await mkdir(join(path, '.docker'));
     await writeFile(join(path, docker), '{}', { mode: 0 });
     await assert.rejects(find('a.io'), { code: 'BAD_CLIENT_CONFIG', message: /config\.json": EACCES$/ });
-  },
-);
+  });
+});
 
 test('a file that is named is the only one asked and written', async (t) => {
   const { find, path, environment } = await home(t, {
