@@ -12,19 +12,25 @@ import { findTool } from './tools.ts';
 /** Cheapest cost that bcrypt has: the test waits for it at every request. */
 const BCRYPT_ROUNDS = 4;
 
-/** Starts Debian's registry for one user, with basic authentication, on a free port until the test ends; returns `host:port`. */
+/**
+ * Starts Debian's registry on a free port until the test ends and returns `host:port`. With a user it wants that user's
+ * basic authentication, without one it is open. Deletion is on.
+ */
 export async function startDockerRegistry(
   t: Pick<TestContext, 'after'>,
-  user: { name: string; password: string },
+  user?: { name: string; password: string },
 ): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'dray-distribution-'));
   const port = await freePort();
   const passwords = join(directory, 'htpasswd');
-  await writeFile(passwords, `${user.name}:${hashSync(user.password, BCRYPT_ROUNDS)}\n`);
+  if (user !== undefined) {
+    await writeFile(passwords, `${user.name}:${hashSync(user.password, BCRYPT_ROUNDS)}\n`);
+  }
+  const auth = user === undefined ? '' : `auth: {htpasswd: {realm: test, path: ${passwords}}}\n`;
   const config = join(directory, 'config.yml');
   await writeFile(
     config,
-    `version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: ${directory}/data}}\nhttp: {addr: "127.0.0.1:${port}"}\nauth: {htpasswd: {realm: test, path: ${passwords}}}\n`,
+    `version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: ${directory}/data}, delete: {enabled: true}}\nhttp: {addr: "127.0.0.1:${port}"}\n${auth}`,
   );
   const child = spawn(findTool('docker-registry') ?? 'docker-registry', ['serve', config], {
     stdio: 'ignore',
@@ -37,9 +43,10 @@ export async function startDockerRegistry(
     await rm(directory, { recursive: true, force: true });
   });
   const host = `127.0.0.1:${port}`;
+  const ready = user === undefined ? 200 : 401;
   for (let tries = 0; tries < 100; tries++) {
     try {
-      if ((await fetch(`http://${host}/v2/`)).status === 401) return host;
+      if ((await fetch(`http://${host}/v2/`)).status === ready) return host;
     } catch {
       // Not listening yet: a foreign program tells nobody when it does.
       await delay(50);

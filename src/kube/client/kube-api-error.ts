@@ -1,29 +1,8 @@
 import { CodedError, messageOf } from '../../base/coded-error.ts';
-import type { Status } from '../status.ts';
+import type { Status, StatusReason } from '../status.ts';
 
 /** `Transport`: no answer came, or not a whole one. Others are the reasons of a Status; `''` is a Status without one. */
-export type KubeApiErrorCode =
-  | ''
-  | 'Transport'
-  | 'Unauthorized'
-  | 'Forbidden'
-  | 'NotFound'
-  | 'AlreadyExists'
-  | 'Conflict'
-  | 'Gone'
-  | 'Invalid'
-  | 'ServerTimeout'
-  | 'Timeout'
-  | 'TooManyRequests'
-  | 'BadRequest'
-  | 'MethodNotAllowed'
-  | 'NotAcceptable'
-  | 'RequestEntityTooLarge'
-  | 'UnsupportedMediaType'
-  | 'InternalError'
-  | 'Expired'
-  | 'ServiceUnavailable'
-  | 'Unknown';
+export type KubeApiErrorCode = StatusReason | 'Transport';
 
 const CODES: ReadonlySet<string> = new Set<KubeApiErrorCode>([
   '',

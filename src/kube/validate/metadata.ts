@@ -156,20 +156,11 @@ export function validateLabelSelector(selector: JsonObject | undefined, path: st
     const at = `${path}.matchExpressions[${index}]`;
     const operator = stringAt(expression, 'operator');
     const values = stringsAt(expression, 'values');
-    if (operator === 'In' || operator === 'NotIn') {
-      if (values.length === 0) {
-        errors.push(required(`${at}.values`, "must be specified when `operator` is 'In' or 'NotIn'"));
-      }
-    } else if (operator === 'Exists' || operator === 'DoesNotExist') {
-      if (values.length > 0) {
-        errors.push(
-          forbiddenField(
-            `${at}.values`,
-            "may not be specified when `operator` is 'Exists' or 'DoesNotExist'",
-          ),
-        );
-      }
-    } else errors.push(invalidValue(`${at}.operator`, operator, 'not a valid selector operator'));
+    errors.push(
+      ...(validateValueCount(operator, values, at) ?? [
+        invalidValue(`${at}.operator`, operator, 'not a valid selector operator'),
+      ]),
+    );
     const key = stringAt(expression, 'key');
     for (const fault of qualifiedNameFaults(key)) errors.push(invalidValue(`${at}.key`, key, fault));
     values.forEach((value, valueIndex) => {
@@ -179,6 +170,22 @@ export function validateLabelSelector(selector: JsonObject | undefined, path: st
     });
   });
   return errors;
+}
+
+/** Checks how many values the operators of all selectors take; undefined for an operator that is not one of them. */
+export function validateValueCount(
+  operator: string,
+  values: readonly string[],
+  path: string,
+): FieldError[] | undefined {
+  if (operator === 'In' || operator === 'NotIn') {
+    if (values.length > 0) return [];
+    return [required(`${path}.values`, "must be specified when `operator` is 'In' or 'NotIn'")];
+  }
+  if (operator !== 'Exists' && operator !== 'DoesNotExist') return undefined;
+  if (values.length === 0) return [];
+  const why = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'";
+  return [forbiddenField(`${path}.values`, why)];
 }
 
 /** Returns the metadata of any object; empty when a body had none. */

@@ -1,11 +1,4 @@
-import {
-  duplicateValue,
-  forbiddenField,
-  invalidValue,
-  notSupported,
-  required,
-  type FieldError,
-} from '../field-error.ts';
+import { duplicateValue, invalidValue, notSupported, required, type FieldError } from '../field-error.ts';
 import {
   numberAt,
   objectAt,
@@ -16,7 +9,7 @@ import {
   type JsonObject,
 } from '../json/json-object.ts';
 import { forbidFields, validateContainer, validateContainerLife, validateHostPorts } from './containers.ts';
-import { validateLabels, validateLabelSelector } from './metadata.ts';
+import { validateLabels, validateLabelSelector, validateValueCount } from './metadata.ts';
 import { labelNameFaults, qualifiedNameFaults, subdomainFaults } from './name-rules.ts';
 import { validateVolumes } from './volumes.ts';
 
@@ -268,19 +261,9 @@ function validateNodeTerm(term: JsonObject, path: string): FieldError[] {
     const errors: FieldError[] = [];
     const operator = stringAt(expression, 'operator');
     const values = stringsAt(expression, 'values');
-    if (operator === 'In' || operator === 'NotIn') {
-      if (values.length === 0) {
-        errors.push(required(`${at}.values`, "must be specified when `operator` is 'In' or 'NotIn'"));
-      }
-    } else if (operator === 'Exists' || operator === 'DoesNotExist') {
-      if (values.length > 0) {
-        errors.push(
-          forbiddenField(
-            `${at}.values`,
-            "may not be specified when `operator` is 'Exists' or 'DoesNotExist'",
-          ),
-        );
-      }
+    const counted = validateValueCount(operator, values, at);
+    if (counted !== undefined) {
+      errors.push(...counted);
     } else if (operator === 'Gt' || operator === 'Lt') {
       if (values.length !== 1) {
         errors.push(
