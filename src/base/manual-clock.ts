@@ -1,7 +1,7 @@
 import type { Clock } from './clock.ts';
 
 interface Sleeper {
-  readonly at: number;
+  at: number;
   readonly wake: () => void;
 }
 
@@ -41,6 +41,13 @@ export class ManualClock implements Clock {
       this.#sleepers.add(sleeper);
       if (ms <= 0) sleeper.wake();
     });
+  }
+
+  /** Sets the time, as an administrator or a time server does: who sleeps goes on sleeping as long as before. */
+  set(now: number): void {
+    const leap = now - this.#now;
+    this.#now = now;
+    for (const sleeper of this.#sleepers) sleeper.at += leap;
   }
 
   /** Moves time forward, waking in order everything that was due meanwhile, and lets it run. */

@@ -20,12 +20,10 @@ export async function reserveBlob(
   digest: Digest,
 ): Promise<void> {
   const signal = new AbortController().signal;
-  for (
-    const end = clock.now() + SWEEP_WAIT_MS;
-    clock.now() < end;
-    await clock.sleep(SWEEP_PAUSE_MS, signal)
-  ) {
+  // Pauses are counted, not read from a clock that may be set meanwhile.
+  for (let waited = 0; waited < SWEEP_WAIT_MS; waited += SWEEP_PAUSE_MS) {
     if ((await blobs.reserveBlob(digest)) === 'reserved') return;
+    await clock.sleep(SWEEP_PAUSE_MS, signal);
   }
   throw new RegistryError('UNAVAILABLE', 'content is being removed, try again', {
     retryable: true,
@@ -37,7 +35,7 @@ export async function reserveBlob(
  * Commits an ingest as `digest` and makes it visible in a repository; returns its size. The reservation comes first and
  * the link last: a collector between them finds bytes that are protected, a reader finds them only when they are whole.
  *
- * @throws RegistryError `DIGEST_INVALID`; the ingest is then gone
+ * @throws RegistryError `DIGEST_INVALID`, or `BLOB_UPLOAD_UNKNOWN` when a collector took the bytes; the ingest is then gone
  */
 export async function commitBlob(
   parts: { blobs: Pick<BlobIndex, 'reserveBlob' | 'linkBlob'>; clock: Clock },
@@ -47,8 +45,11 @@ export async function commitBlob(
 ): Promise<number> {
   await reserveBlob(parts, digest);
   const size = await commitAs(ingest, digest);
-  await parts.blobs.linkBlob(repository, { digest, size });
-  return size;
+  if (await parts.blobs.linkBlob(repository, { digest, size })) return size;
+  throw new RegistryError('BLOB_UPLOAD_UNKNOWN', 'content was collected while it was stored, push it again', {
+    retryable: true,
+    detail: { digest },
+  });
 }
 
 async function commitAs(ingest: Ingest, digest: Digest): Promise<number> {

@@ -87,7 +87,7 @@ export class UploadSessions {
       await claim.release('abort');
       return size;
     } catch (error) {
-      if (error instanceof RegistryError && error.code === 'DIGEST_INVALID') {
+      if (error instanceof RegistryError && ENDS_UPLOAD.has(error.code)) {
         await this.#parts.uploads.removeUpload(id);
         await claim.release('abort');
       }
@@ -190,6 +190,9 @@ export function uploadHeaders(repository: string, id: string, offset: number): R
     'Docker-Upload-UUID': id,
   };
 }
+
+/** What leaves nothing to go on with: the bytes are gone. */
+const ENDS_UPLOAD: ReadonlySet<string> = new Set(['DIGEST_INVALID', 'BLOB_UPLOAD_UNKNOWN']);
 
 function ignoreUnknown(error: unknown): void {
   if (!(error instanceof RegistryError && error.code === 'BLOB_UPLOAD_UNKNOWN')) throw error;

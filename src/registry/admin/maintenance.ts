@@ -9,6 +9,7 @@ import { Collector, type CollectionReport } from '../collect/collector.ts';
 import { retain, type RetiredItem } from '../collect/retain.ts';
 import { scrub, type ScrubReport } from '../collect/scrub.ts';
 import type { RegistryMetrics } from '../http/registry-metrics.ts';
+import { LONGEST_LEASE_MS } from '../metadata/collection-index.ts';
 import type { Metadata } from '../metadata/metadata.ts';
 import { openSqliteMetadata } from '../metadata/sqlite-metadata.ts';
 import type { UploadSessions } from '../upload-sessions.ts';
@@ -23,8 +24,6 @@ const LEAST_DELAY_MS = 60_000;
 const UPLOAD_AGE_MS = 7 * 24 * 3_600_000;
 const COLLECT_EVERY_MS = 6 * 3_600_000;
 const AUDIT_KEEP_MS = 365 * 24 * 3_600_000;
-/** Longest hold-off of collection by a backup that died. */
-const BACKUP_LEASE_MS = 6 * 3_600_000;
 
 export interface MaintenanceOptions {
   /** Milliseconds between two collections; 0 for none but those that are asked for. 6 hours by default. */
@@ -130,7 +129,7 @@ export class Maintenance {
           return { index: copy.collection, close: () => copy.close() };
         },
         withoutCollection: async (task) => {
-          if (!(await metadata.leases.acquireLease('collect', holder, BACKUP_LEASE_MS))) {
+          if (!(await metadata.leases.acquireLease('collect', holder, LONGEST_LEASE_MS))) {
             throw new AdminError('BUSY', 'Cannot back up the registry: it is being collected, try again');
           }
           try {

@@ -1,6 +1,6 @@
 import { ContentError } from '../../content/content-error.ts';
 import { digestOf, algorithmOf, type Digest } from '../../oci/digest.ts';
-import { reserveBlob } from '../commit-blob.ts';
+import { commitManifest } from '../commit-manifest.ts';
 import { parseManifestDocument } from '../manifest-document.ts';
 import { tagProtection, type TagProtection } from '../policy.ts';
 import { nameUnknown } from '../unknown-content.ts';
@@ -60,9 +60,7 @@ export async function putManifest(
   const bytes = await readBounded(message, MANIFEST_LIMIT);
   const facts = parseManifestDocument(bytes, message.headers['content-type']);
   const digest = digestFor(reference, bytes);
-  await reserveBlob({ blobs: service.metadata.blobs, clock: service.clock }, digest);
-  await service.manifestBytes.write(digest, bytes);
-  const result = await service.metadata.manifests.putManifest({
+  const result = await commitManifest(service, bytes, {
     ...facts,
     repository,
     digest,

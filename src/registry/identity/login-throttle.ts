@@ -9,6 +9,8 @@ const FREE_PER_ADDRESS = 50;
 /** First wait; each further failure doubles it. */
 const FIRST_WAIT_MS = 1_000;
 const LONGEST_WAIT_MS = 5 * 60_000;
+/** Clocks of replicas may differ by this much. */
+const SKEW_MS = 10_000;
 /** Failures older than this are forgotten. */
 const FORGET_MS = 60 * 60_000;
 
@@ -29,7 +31,8 @@ export class LoginThrottle {
     let wait = 0;
     for (const { key, failures, lastAt } of await this.#failures.loginFailures([keys.pair, keys.address])) {
       const free = key === keys.pair ? FREE_PER_ACCOUNT : FREE_PER_ADDRESS;
-      if (failures < free || lastAt + FORGET_MS < now) continue;
+      // A failure in the future was counted before the clock was set back: the wait for it would last until then.
+      if (failures < free || lastAt + FORGET_MS < now || lastAt > now + SKEW_MS) continue;
       const pause = Math.min(FIRST_WAIT_MS * 2 ** Math.min(failures - free, 20), LONGEST_WAIT_MS);
       wait = Math.max(wait, lastAt + pause - now);
     }

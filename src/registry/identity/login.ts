@@ -74,7 +74,9 @@ export class Login {
   #isRemembered(mark: string): boolean {
     const until = this.#remembered.get(mark);
     if (until === undefined) return false;
-    if (until > this.#clock.now()) return true;
+    const left = until - this.#clock.now();
+    // More than ever was given is left when the clock was set back.
+    if (left > 0 && left <= REMEMBER_MS) return true;
     this.#remembered.delete(mark);
     return false;
   }

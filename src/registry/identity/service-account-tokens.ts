@@ -123,7 +123,7 @@ class IssuerKeys {
   };
 
   async #keys(maxAge: number): Promise<JWTVerifyGetKey> {
-    if (this.#set !== undefined && this.#clock.now() - this.#fetchedAt < maxAge) return this.#set;
+    if (this.#set !== undefined && Math.abs(this.#clock.now() - this.#fetchedAt) < maxAge) return this.#set;
     return this.#flight.do('fetch', async () => {
       try {
         this.#set = createLocalJWKSet(await this.issuer.keys(AbortSignal.timeout(FETCH_TIMEOUT_MS)));

@@ -60,7 +60,7 @@ export class SigningKeys {
   async verificationKey(id: string | undefined): Promise<CryptoKey> {
     const known = this.#find(id);
     if (known !== undefined) return known;
-    if (this.#clock.now() - this.#loadedAt >= RELOAD_MS) await this.#load();
+    if (Math.abs(this.#clock.now() - this.#loadedAt) >= RELOAD_MS) await this.#load();
     const found = this.#find(id);
     if (found === undefined) throw new Error('Cannot verify a token: its key is unknown');
     return found;

@@ -72,9 +72,12 @@ export interface RetentionIndex {
   retireManifest(repository: string, manifest: ManifestRecord): Promise<boolean>;
 }
 
+/** Longest lease that anybody takes. One that ends later was written before the clock was set back, and counts for nothing. */
+export const LONGEST_LEASE_MS = 6 * 3_600_000;
+
 /** Sees to it that of several processes one does a piece of work. */
 export interface LeaseIndex {
-  /** Takes or prolongs a lease; false while another holder has it. */
+  /** Takes or prolongs a lease, {@link LONGEST_LEASE_MS} at most; false while another holder has it. */
   acquireLease(name: string, holder: string, ttlMs: number): Promise<boolean>;
   releaseLease(name: string, holder: string): Promise<void>;
 }

@@ -18,7 +18,19 @@ export function metadataConformance(open: (t: TestContext, clock: ManualClock) =
     const clock = new ManualClock(1_000_000);
     return { metadata: await open(t, clock), clock };
   };
-  const put = (metadata: Metadata, manifest: Partial<NewManifest>): Promise<PutManifestResult> =>
+  const link = async (
+    metadata: Metadata,
+    repository: string,
+    blob: { digest: Digest; size: number },
+  ): Promise<void> => {
+    assert.equal(await metadata.blobs.reserveBlob(blob.digest), 'reserved');
+    assert.equal(await metadata.blobs.linkBlob(repository, blob), true);
+  };
+  const put = async (metadata: Metadata, manifest: Partial<NewManifest>): Promise<PutManifestResult> => {
+    await metadata.blobs.reserveBlob(manifest.digest ?? digest('manifest'));
+    return putReserved(metadata, manifest);
+  };
+  const putReserved = (metadata: Metadata, manifest: Partial<NewManifest>): Promise<PutManifestResult> =>
     metadata.manifests.putManifest({
       repository: 'a',
       digest: digest('manifest'),
@@ -45,10 +57,11 @@ export function metadataConformance(open: (t: TestContext, clock: ManualClock) =
 
     test('many writes at once each see those before, and one that fails takes no other with it', async (t) => {
       const { metadata } = await opened(t);
+      for (const text of ['b', 'manifest', 'other']) await metadata.blobs.reserveBlob(digest(text));
       const results = await Promise.all([
         metadata.blobs.linkBlob('a', { digest: digest('b'), size: 1 }),
-        put(metadata, { blobs: [digest('b')], tags: ['one'] }),
-        put(metadata, { blobs: [digest('none')], digest: digest('other'), tags: ['two'] }),
+        putReserved(metadata, { blobs: [digest('b')], tags: ['one'] }),
+        putReserved(metadata, { blobs: [digest('none')], digest: digest('other'), tags: ['two'] }),
         metadata.blobs.mountBlob('a', 'c', digest('b')),
       ]);
       assert.deepEqual([results[1].kind, results[2].kind, results[3]?.size], ['stored', 'missing', 1]);
@@ -84,10 +97,34 @@ export function metadataConformance(open: (t: TestContext, clock: ManualClock) =
       assert.deepEqual(await collection.condemned(10), []);
     });
 
+    test('neither a link nor a manifest is made for a digest whose reservation a collector took', async (t) => {
+      const { metadata, clock } = await opened(t);
+      for (const text of ['b', 'manifest']) await metadata.blobs.reserveBlob(digest(text));
+      await clock.advance(10);
+      assert.equal((await metadata.collection.condemnBlobs(clock.now(), ALL)).count, 2);
+      assert.equal(await metadata.blobs.linkBlob('a', { digest: digest('b'), size: 1 }), false);
+      assert.deepEqual(await putReserved(metadata, { tags: ['v1'] }), { kind: 'unreserved' });
+      assert.equal(await metadata.listing.hasRepository('a'), false);
+    });
+
+    test('a sweep whose collector died makes nobody wait once its lease is over', async (t) => {
+      const { metadata, clock } = await opened(t);
+      const { collection, blobs, leases } = metadata;
+      await blobs.reserveBlob(digest('b'));
+      await clock.advance(10);
+      await leases.acquireLease('collect', 'dead', 60_000);
+      await collection.condemnBlobs(clock.now(), ALL);
+      await collection.beginSweep(digest('b'));
+      await clock.advance(59_000);
+      assert.equal(await blobs.reserveBlob(digest('b')), 'sweeping');
+      await clock.advance(1_000);
+      assert.equal(await blobs.reserveBlob(digest('b')), 'reserved');
+    });
+
     test('nothing that a link or a manifest names is condemned, and no link that a manifest needs expires', async (t) => {
       const { metadata, clock } = await opened(t);
       for (const text of ['needed', 'linked']) {
-        await metadata.blobs.linkBlob('a', { digest: digest(text), size: 1 });
+        await link(metadata, 'a', { digest: digest(text), size: 1 });
       }
       await metadata.blobs.reserveBlob(digest('manifest'));
       await put(metadata, { blobs: [digest('needed')] });
@@ -101,8 +138,7 @@ export function metadataConformance(open: (t: TestContext, clock: ManualClock) =
 
     test('a walk in small steps finds what one step finds', async (t) => {
       const { metadata, clock } = await opened(t);
-      for (let i = 0; i < 25; i++)
-        await metadata.blobs.linkBlob(`r${i % 4}`, { digest: digest(`${i}`), size: 1 });
+      for (let i = 0; i < 25; i++) await link(metadata, `r${i % 4}`, { digest: digest(`${i}`), size: 1 });
       await clock.advance(10);
       let count = 0;
       let cursor: string | undefined;
@@ -129,13 +165,31 @@ export function metadataConformance(open: (t: TestContext, clock: ManualClock) =
     });
   });
 
+  describe('a clock that is set back by a day', () => {
+    const DAY_MS = 24 * 3_600_000;
+
+    test('frees a lease whose holder died, and delivers what was put off', async (t) => {
+      const { metadata, clock } = await opened(t);
+      await clock.advance(2 * DAY_MS);
+      await metadata.leases.acquireLease('x', 'dead', 60_000);
+      await metadata.webhooks.addDeliveries(['ci'], '{}', 10);
+      const [delivery] = await metadata.webhooks.takeDeliveries(10, 1_000);
+      assert.ok(delivery !== undefined);
+      await metadata.webhooks.postponeDelivery(delivery.id, clock.now() + 1_000);
+      clock.set(clock.now() - DAY_MS);
+      assert.equal(await metadata.leases.acquireLease('x', 'two', 60_000), true);
+      assert.equal(await metadata.leases.acquireLease('x', 'three', 60_000), false);
+      assert.equal((await metadata.webhooks.takeDeliveries(10, 1_000)).length, 1);
+    });
+  });
+
   describe('usage', () => {
     test('a blob counts once in a project, from the first link to the last', async (t) => {
       const { metadata } = await opened(t);
       const { blobs, projects, uploads } = metadata;
       await projects.createProject({ name: 'p', public: false, policy: NO_POLICY, createdAt: 0 });
       for (const repository of ['p/x', 'p/y', 'outside']) {
-        await blobs.linkBlob(repository, { digest: digest('b'), size: 700 });
+        await link(metadata, repository, { digest: digest('b'), size: 700 });
       }
       assert.equal(await uploads.projectBytes('p'), 700);
       await blobs.unlinkBlob('p/x', digest('b'));

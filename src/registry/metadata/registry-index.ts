@@ -28,8 +28,11 @@ export interface BlobIndex {
    * caller then tries again a little later.
    */
   reserveBlob(digest: Digest): Promise<'reserved' | 'sweeping'>;
-  /** Makes committed bytes visible in a repository, which it creates. */
-  linkBlob(repository: string, blob: { digest: Digest; size: number }): Promise<void>;
+  /**
+   * Makes committed bytes visible in a repository, which it creates. False, and nothing is done, when a collector has taken
+   * the reservation away meanwhile, as after a leap of the clock: the bytes may be gone.
+   */
+  linkBlob(repository: string, blob: { digest: Digest; size: number }): Promise<boolean>;
   /** Links a blob of one repository into another; undefined when the source has none, or the target's project has no room. */
   mountBlob(
     from: string,
@@ -76,6 +79,8 @@ export type PutManifestResult =
       /** Children that an index names and the repository lacks. */ readonly absent: readonly Digest[];
     }
   | { readonly kind: 'missing'; readonly digests: readonly Digest[] }
+  /** A collector has taken the reservation of the manifest's own bytes away meanwhile. */
+  | { readonly kind: 'unreserved' }
   /** A tag points, or pointed, at other content and may not move. */
   | { readonly kind: 'fixed'; readonly tag: string; readonly digest: Digest };
 

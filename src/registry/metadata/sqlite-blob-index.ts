@@ -1,6 +1,7 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Digest } from '../../oci/digest.ts';
 import type { BlobIndex, BlobLink } from './registry-index.ts';
+import { LONGEST_LEASE_MS } from './collection-index.ts';
 import { reservedBytes, storedBytes } from './_project-usage.ts';
 import { ensureRepository, repositoryId } from './_repository-row.ts';
 import type { SqliteDatabase } from './sqlite-database.ts';
@@ -11,6 +12,9 @@ const PROTECT = `INSERT INTO blob (digest, renewed_at) VALUES (?, ?)
   ON CONFLICT (digest) DO UPDATE SET renewed_at = excluded.renewed_at`;
 const LINK = `INSERT INTO blob_link (repository_id, digest, size, renewed_at) VALUES (?, ?, ?, ?)
   ON CONFLICT (repository_id, digest) DO UPDATE SET size = excluded.size, renewed_at = excluded.renewed_at`;
+
+/** Time within which a collector that lives removes one file, many times over. */
+const SWEEP_MS = 60_000;
 
 /** Keeps blobs and their links in SQLite. */
 export class SqliteBlobIndex implements BlobIndex {
@@ -41,8 +45,7 @@ export class SqliteBlobIndex implements BlobIndex {
   reserveBlob(digest: Digest): Promise<'reserved' | 'sweeping'> {
     return this.#db.write(
       () => {
-        const condemned = this.#db.get('SELECT sweeping_at FROM condemned WHERE digest = ?', digest);
-        if (condemned !== undefined && condemned['sweeping_at'] !== null) return 'sweeping';
+        if (this.#isBeingSwept(digest)) return 'sweeping';
         this.#db.run('DELETE FROM condemned WHERE digest = ?', digest);
         this.#db.run(PROTECT, digest, this.#clock.now());
         return 'reserved';
@@ -51,8 +54,12 @@ export class SqliteBlobIndex implements BlobIndex {
     );
   }
 
-  linkBlob(repository: string, blob: { digest: Digest; size: number }): Promise<void> {
-    return this.#db.write(() => this.#link(repository, blob.digest, blob.size));
+  linkBlob(repository: string, blob: { digest: Digest; size: number }): Promise<boolean> {
+    return this.#db.write(() => {
+      if (this.#db.get('SELECT 1 FROM blob WHERE digest = ?', blob.digest) === undefined) return false;
+      this.#link(repository, blob.digest, blob.size);
+      return true;
+    });
   }
 
   mountBlob(
@@ -86,6 +93,16 @@ export class SqliteBlobIndex implements BlobIndex {
     const sql = `SELECT r.name FROM blob_link l JOIN repository r ON r.id = l.repository_id
       WHERE l.digest = ? AND r.name > ? ORDER BY r.name LIMIT ?`;
     return this.#db.all(sql, digest, after, limit).map((row) => String(row['name']));
+  }
+
+  /** A sweep that outlived its collector's lease will not end by itself: the collector was killed in the middle. */
+  #isBeingSwept(digest: Digest): boolean {
+    const condemned = this.#db.get('SELECT sweeping_at FROM condemned WHERE digest = ?', digest);
+    if (condemned === undefined || condemned['sweeping_at'] === null) return false;
+    const now = this.#clock.now();
+    if (Math.abs(now - Number(condemned['sweeping_at'])) < SWEEP_MS) return true;
+    const lease = "SELECT 1 FROM lease WHERE name = 'collect' AND until > ? AND until <= ?";
+    return this.#db.get(lease, now, now + LONGEST_LEASE_MS) !== undefined;
   }
 
   #find(repository: string, digest: Digest): BlobLink | undefined {

@@ -1,5 +1,5 @@
 import type { Clock } from '../../base/clock.ts';
-import type { LeaseIndex } from './collection-index.ts';
+import { LONGEST_LEASE_MS, type LeaseIndex } from './collection-index.ts';
 import type { SqliteDatabase } from './sqlite-database.ts';
 
 /** Keeps leases in SQLite. */
@@ -14,10 +14,10 @@ export class SqliteLeaseIndex implements LeaseIndex {
 
   acquireLease(name: string, holder: string, ttlMs: number): Promise<boolean> {
     const sql = `INSERT INTO lease (name, holder, until) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE
-      SET holder = excluded.holder, until = excluded.until WHERE lease.holder = excluded.holder OR lease.until <= ?`;
+      SET holder = excluded.holder, until = excluded.until WHERE lease.holder = excluded.holder OR lease.until <= ? OR lease.until > ?`;
     return this.#db.write(() => {
       const now = this.#clock.now();
-      return this.#db.run(sql, name, holder, now + ttlMs, now) > 0;
+      return this.#db.run(sql, name, holder, now + ttlMs, now, now + LONGEST_LEASE_MS) > 0;
     });
   }
 

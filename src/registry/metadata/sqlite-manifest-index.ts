@@ -59,6 +59,8 @@ export class SqliteManifestIndex implements ManifestIndex {
   putManifest(manifest: NewManifest): Promise<PutManifestResult> {
     return this.#db.write((): PutManifestResult => {
       const now = this.#clock.now();
+      const reserved = 'SELECT 1 FROM blob WHERE digest = ?';
+      if (this.#db.get(reserved, manifest.digest) === undefined) return { kind: 'unreserved' };
       const known = repositoryId(this.#db, manifest.repository);
       const required = manifest.lazy === true ? [] : manifest.blobs;
       const missing = required.filter((digest) => !this.#has(known, 'blob_link', digest));

@@ -2,6 +2,9 @@ import type { Clock } from '../../base/clock.ts';
 import type { SqliteDatabase } from './sqlite-database.ts';
 import type { WebhookDelivery, WebhookIndex } from './webhook-index.ts';
 
+/** What is due later than anything is put off was put off before the clock was set back. */
+const LONGEST_DELAY_MS = 2 * 3_600_000;
+
 /** Keeps notifications in SQLite. */
 export class SqliteWebhookIndex implements WebhookIndex {
   readonly #db: SqliteDatabase;
@@ -32,8 +35,9 @@ export class SqliteWebhookIndex implements WebhookIndex {
     return this.#db.write(
       () => {
         const now = this.#clock.now();
-        const sql = 'SELECT * FROM webhook_delivery WHERE due_at <= ? ORDER BY due_at, id LIMIT ?';
-        const rows = this.#db.all(sql, now, limit);
+        const sql =
+          'SELECT * FROM webhook_delivery WHERE due_at <= ? OR due_at > ? ORDER BY due_at, id LIMIT ?';
+        const rows = this.#db.all(sql, now, now + LONGEST_DELAY_MS, limit);
         const lease = 'UPDATE webhook_delivery SET due_at = ?, attempts = attempts + 1 WHERE id = ?';
         for (const row of rows) this.#db.run(lease, now + leaseMs, Number(row['id']));
         return rows.map((row) => ({

@@ -10,6 +10,7 @@ import { RemoteError } from '../../remote/remote-error.ts';
 import type { RepositorySession } from '../../remote/repository-session.ts';
 import { resolveReference } from '../../remote/resolve.ts';
 import { reserveBlob } from '../commit-blob.ts';
+import { commitManifest } from '../commit-manifest.ts';
 import { blobUnknown } from '../unknown-content.ts';
 import type { RegistryMetrics } from '../http/registry-metrics.ts';
 import type { ManifestReference } from '../http/request-target.ts';
@@ -239,13 +240,10 @@ export class PullThrough {
     descriptor: Descriptor,
     tags: readonly string[],
   ): Promise<void> {
-    const { metadata, manifestBytes, clock } = this.#parts;
     const bytes = await fetchDocument(session, descriptor, MANIFEST_LIMIT, this.#stop.signal);
     const facts = parseManifestDocument(bytes, descriptor.mediaType);
     if (!isDigest(descriptor.digest)) throw new Error('Cannot store a manifest: it has no digest');
-    await reserveBlob({ blobs: metadata.blobs, clock }, descriptor.digest);
-    await manifestBytes.write(descriptor.digest, bytes);
-    await metadata.manifests.putManifest({
+    await commitManifest(this.#parts, bytes, {
       ...facts,
       repository: target.local,
       digest: descriptor.digest,
