@@ -3,6 +3,7 @@ import type { KubeObject } from '../kube/object.ts';
 import { controllerOf } from '../kube/owner-reference.ts';
 import type { Pod, PodSpec, PodTemplate, Toleration } from '../kube/pod.ts';
 import { labelSelectorOf, type LabelSelectorObject } from '../kube/selector/label-selector.ts';
+import { matchesNodeSelection } from '../kube/scheduling/node-selection.ts';
 import { claimObjects } from './claim-objects.ts';
 import { queueKey, splitKey, unless, type ControllerContext } from './controller-context.ts';
 import {
@@ -16,7 +17,7 @@ import { intOrPercent } from './int-or-percent.ts';
 import { PodControl } from './pod-control.ts';
 import { isAvailable, isFinished, isReady, untilAvailable } from './pod-state.ts';
 import { CONTROLLER_REVISIONS, DAEMON_SETS, NODES, PODS } from './resource-types.ts';
-import { matchesNodeSelection, untolerated, type Node } from './scheduling-fit.ts';
+import { untolerated, type Node } from './scheduling-fit.ts';
 import { withoutZeros } from './workloads.ts';
 
 interface DaemonSet extends KubeObject {

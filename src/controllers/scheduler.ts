@@ -1,16 +1,11 @@
 import { isApiError } from '../kube/client/kube-api-error.ts';
 import type { Pod, PodCondition } from '../kube/pod.ts';
+import { preference } from '../kube/scheduling/node-selection.ts';
+import { podRequests } from '../kube/scheduling/pod-requests.ts';
 import { formatTime } from '../kube/time.ts';
 import { queueKey, splitKey, unless, type ControllerContext } from './controller-context.ts';
 import { NODES, PODS } from './resource-types.ts';
-import {
-  fitPod,
-  podRequests,
-  preference,
-  unschedulableMessage,
-  type Fit,
-  type Node,
-} from './scheduling-fit.ts';
+import { fitPod, unschedulableMessage, type Fit, type Node } from './scheduling-fit.ts';
 
 const COMPONENT = 'default-scheduler';
 /** A Pod that fits nowhere is tried again after this long even if nothing seems to have changed. */
