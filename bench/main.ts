@@ -9,6 +9,8 @@ const BENCHES: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
   explain: () => import('./explain.ts'),
   credentials: () => import('./credentials.ts'),
   pull: () => import('./pull.ts'),
+  registry: () => import('./registry.ts'),
+  api: () => import('./api.ts'),
 };
 
 const args = process.argv.slice(2);

@@ -9,7 +9,8 @@ import { formatTime } from '../kube/time.ts';
 import type { AdmissionChain } from './admission-chain.ts';
 import type { ResourceRequest } from './api-request.ts';
 import { convertEvent } from './event-conversion.ts';
-import { StoreError, type ObjectKey, type ObjectStore, type Stored } from './object-store.ts';
+import type { ObjectStore } from './object-store.ts';
+import { StoreError, type ObjectKey, type Stored } from './stored-object.ts';
 import type { UserInfo } from './user-info.ts';
 
 /** What the verbs work with. */

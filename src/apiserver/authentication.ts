@@ -22,13 +22,25 @@ export interface StaticToken {
 /** Reads the credentials of a request; the TLS layer checked the certificate's chain and dates already. */
 export function credentialsOf(socket: TLSSocket, authorization: string | undefined): Credentials {
   const bearer = /^bearer +(\S.*)$/i.exec(authorization ?? '')?.[1]?.trim();
-  const certificate = socket.authorized ? socket.getPeerCertificate() : undefined;
-  const subject = certificate?.subject;
-  const [commonName] = list(subject?.['CN']);
+  const certificate = certificateOf(socket);
   return {
-    ...(commonName === undefined ? {} : { certificate: { commonName, organizations: list(subject?.['O']) } }),
+    ...(certificate === undefined ? {} : { certificate }),
     ...(bearer === undefined ? {} : { bearerToken: bearer }),
   };
+}
+
+/** Reading the subject out of a certificate takes longer than most requests, and it stays the same for a connection. */
+const certificates = new WeakMap<TLSSocket, { readonly certificate: Credentials['certificate'] }>();
+
+function certificateOf(socket: TLSSocket): Credentials['certificate'] {
+  const known = certificates.get(socket);
+  if (known !== undefined) return known.certificate;
+  const subject = socket.authorized ? socket.getPeerCertificate().subject : undefined;
+  const [commonName] = list(subject?.['CN']);
+  const certificate =
+    commonName === undefined ? undefined : { commonName, organizations: list(subject?.['O']) };
+  certificates.set(socket, { certificate });
+  return certificate;
 }
 
 /**

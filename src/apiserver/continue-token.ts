@@ -1,5 +1,5 @@
 import { badRequest } from '../kube/status.ts';
-import type { ListPosition } from './object-store.ts';
+import type { ListPosition } from './stored-object.ts';
 
 /** Where a list goes on: the revision of its first page, and the last object delivered. */
 export interface ContinueToken {

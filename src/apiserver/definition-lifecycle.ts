@@ -5,7 +5,8 @@ import type { KubeObject } from '../kube/object.ts';
 import { resources } from '../kube/resources.ts';
 import { formatTime } from '../kube/time.ts';
 import { isReadyToGo } from './delete-objects.ts';
-import { StoreError, type ObjectStore, type Stored } from './object-store.ts';
+import type { ObjectStore } from './object-store.ts';
+import { StoreError, type Stored } from './stored-object.ts';
 import { DEFINITIONS, isEstablished } from './served-resources.ts';
 
 const CLEANUP = 'customresourcecleanup.apiextensions.k8s.io';

@@ -13,7 +13,7 @@ import {
   type ApiCall,
   type ApiContext,
 } from './api-call.ts';
-import { StoreError, type Stored } from './object-store.ts';
+import { StoreError, type Stored } from './stored-object.ts';
 import { selectObjects, selectionOf, type ObjectList } from './read-objects.ts';
 import {
   deleteOptions,

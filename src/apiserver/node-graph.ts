@@ -20,7 +20,10 @@ export class NodeGraph {
       const pod = change.object as Pod;
       this.#set(podKey(pod), change.type === 'DELETED' ? undefined : pod);
     });
-    for (const { object } of store.list('pods').items) this.#set(podKey(object as Pod), object as Pod);
+    // Only Pods bound to a node matter here; the others are not even parsed.
+    for (const { object } of store.list('pods', { containing: ['"nodeName":'] }).items) {
+      this.#set(podKey(object as Pod), object as Pod);
+    }
   }
 
   /** Tells whether a Pod on `node` refers to the object: `secrets`, `configmaps`, `serviceaccounts`, `persistentvolumeclaims`. */

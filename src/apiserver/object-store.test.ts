@@ -8,7 +8,8 @@ import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { ManualClock } from '../base/manual-clock.ts';
 import type { KubeObject } from '../kube/object.ts';
-import { HISTORY_MS, ObjectStore, StoreError, type Change } from './object-store.ts';
+import { HISTORY_MS, ObjectStore } from './object-store.ts';
+import { StoreError, type Change } from './stored-object.ts';
 
 const key = (name: string, namespace = 'a', resource = 'configmaps') => ({ resource, namespace, name });
 const object = (name: string, data: Record<string, string> = {}): KubeObject & { data: unknown } => ({
@@ -68,6 +69,25 @@ test('a list can be paged, and every page shows the state of the first', () => {
   assert.deepEqual(
     store.list('configmaps', { namespace: 'a' }).items.map((item) => item.key.name),
     ['a', 'b', 'bb', 'd'],
+  );
+  store.close();
+});
+
+test('a list of objects that hold given texts leaves out the others before a page is full', () => {
+  const store = new ObjectStore(':memory:');
+  for (let i = 0; i < 20; i++)
+    store.create(key(`x-${i}`), object(`x-${i}`, { app: i % 4 === 0 ? 'we"b' : 'db' }));
+  const wanted = [String.raw`"app":"we\"b"`];
+  const first = store.list('configmaps', { containing: wanted, limit: 3 });
+  assert.deepEqual([first.items.length, first.remaining], [3, 2]);
+  const last = first.items.at(-1)?.key;
+  assert.ok(last !== undefined);
+  assert.equal(store.list('configmaps', { containing: wanted, after: last }).items.length, 2);
+  // More texts than one statement takes: those beyond are for the caller to check.
+  assert.equal(
+    store.list('configmaps', { containing: [...wanted, ...wanted, ...wanted, ...wanted, 'nowhere'] }).items
+      .length,
+    5,
   );
   store.close();
 });

@@ -1,100 +1,29 @@
-import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { systemClock, type Clock } from '../base/clock.ts';
-import { CodedError } from '../base/coded-error.ts';
 import type { KubeObject } from '../kube/object.ts';
-
-export type StoreErrorCode = 'ALREADY_EXISTS' | 'NOT_FOUND' | 'CONFLICT' | 'EXPIRED' | 'NEWER_VERSION';
-export class StoreError extends CodedError<StoreErrorCode> {}
-
-/** Names one stored object. `resource` is `pods` or `deployments.apps`; `namespace` is `''` at cluster scope. */
-export interface ObjectKey {
-  readonly resource: string;
-  readonly namespace: string;
-  readonly name: string;
-}
-
-export interface Stored {
-  readonly key: ObjectKey;
-  readonly revision: number;
-  /** Never changed after it was read or written; writers build a new object. */
-  readonly object: KubeObject;
-}
-
-/** An object as the database holds it; parsed when somebody looks inside. */
-export class StoredRow implements Stored {
-  readonly key: ObjectKey;
-  readonly revision: number;
-  /** JSON text, kind and apiVersion first. */
-  readonly body: string;
-  #object: KubeObject | undefined;
-
-  constructor(key: ObjectKey, revision: number, body: string) {
-    this.key = key;
-    this.revision = revision;
-    this.body = body;
-  }
-
-  get object(): KubeObject {
-    this.#object ??= JSON.parse(this.body) as KubeObject;
-    return this.#object;
-  }
-}
-
-export interface Change extends Stored {
-  readonly type: 'ADDED' | 'MODIFIED' | 'DELETED';
-  /** The state before the change; absent for `ADDED`, and when history no longer holds it. */
-  readonly previous?: KubeObject;
-}
-
-export interface ListPosition {
-  readonly namespace: string;
-  readonly name: string;
-}
-
-export interface StoreListOptions {
-  /** Absent: all namespaces. */
-  readonly namespace?: string;
-  /** The state as it was at this revision; absent: now. */
-  readonly revision?: number;
-  /** Only objects after this place in the order of namespace and name. */
-  readonly after?: ListPosition;
-  readonly limit?: number;
-}
-
-export interface StoreList {
-  readonly items: StoredRow[];
-  readonly revision: number;
-  /** Objects behind the last one returned; 0 when nothing was left out. */
-  readonly remaining: number;
-}
+import { StoreDatabase, type Row } from './_store-database.ts';
+import {
+  describeKey,
+  StoredRow,
+  StoreError,
+  type Change,
+  type ObjectKey,
+  type StoreList,
+  type StoreListOptions,
+  type Stored,
+} from './stored-object.ts';
 
 /** Changes younger than this stay readable, so that a client that paused can go on where it was. */
 export const HISTORY_MS = 5 * 60_000;
 /** Changes kept at most, however young: bounds the file under a storm of writes. */
 export const HISTORY_CHANGES = 50_000;
 
-const SCHEMA_VERSION = 1;
-const SCHEMA = `
-CREATE TABLE versions (
-  revision INTEGER PRIMARY KEY AUTOINCREMENT,
-  resource TEXT NOT NULL,
-  namespace TEXT NOT NULL,
-  name TEXT NOT NULL,
-  type TEXT NOT NULL,
-  at INTEGER NOT NULL,
-  previous INTEGER,
-  superseded INTEGER
-);
-CREATE UNIQUE INDEX current ON versions (resource, namespace, name) WHERE superseded IS NULL AND type <> 'DELETED';
-CREATE INDEX log ON versions (resource, revision);
-CREATE INDEX dead ON versions (superseded) WHERE superseded IS NOT NULL;
-CREATE TABLE bodies (revision INTEGER PRIMARY KEY, body TEXT NOT NULL);
-CREATE TABLE facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-INSERT INTO facts VALUES ('compacted', 0);
-INSERT INTO sqlite_sequence (name, seq) VALUES ('versions', 1);
-`;
+/** Revisions that no reader after a compaction to `?` can ask for. */
+const DEAD = `SELECT revision FROM versions WHERE superseded <= ?
+  UNION ALL SELECT revision FROM versions WHERE type = 'DELETED' AND revision <= ?`;
 
-type Row = Record<string, string | number | bigint | null | Uint8Array>;
+/** Texts looked for in one statement; the rest of a long selector is left to whoever looks at the objects. */
+const MAX_CONTAINING = 4;
+
 type Listener = (change: Change) => void;
 
 /** Writes that share one commit. */
@@ -113,10 +42,9 @@ interface Batch {
  * first, after reads too. Writes never leave a gap or repeat a number; a batch that cannot be committed leaves no trace.
  */
 export class ObjectStore {
-  readonly #db: DatabaseSync;
+  readonly #db: StoreDatabase;
   readonly #clock: Clock;
   readonly #listeners = new Map<string, Set<Listener>>();
-  readonly #statements = new Map<string, StatementSync>();
   #revision: number;
   #compacted: number;
   #batch: Batch | undefined;
@@ -124,20 +52,9 @@ export class ObjectStore {
   /** @param path the database file, made when absent, or `:memory:` */
   constructor(path: string, clock: Clock = systemClock) {
     this.#clock = clock;
-    this.#db = new DatabaseSync(path);
-    // FULL: a commit that was acknowledged survives loss of power. The cache is bounded to 8 MiB.
-    this.#db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -8192');
-    const version = Number((this.#db.prepare('PRAGMA user_version').get() as Row)['user_version']);
-    if (version > SCHEMA_VERSION) {
-      this.#db.close();
-      throw new StoreError(
-        'NEWER_VERSION',
-        `Cannot open "${path}": its format is version ${version}, this program knows up to ${SCHEMA_VERSION}`,
-      );
-    }
-    if (version === 0) this.#db.exec(`BEGIN; ${SCHEMA} PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT`);
-    this.#revision = this.#number("SELECT seq AS n FROM sqlite_sequence WHERE name = 'versions'");
-    this.#compacted = this.#number("SELECT value AS n FROM facts WHERE name = 'compacted'");
+    this.#db = new StoreDatabase(path);
+    this.#revision = this.#db.number("SELECT seq AS n FROM sqlite_sequence WHERE name = 'versions'");
+    this.#compacted = this.#db.number("SELECT value AS n FROM facts WHERE name = 'compacted'");
   }
 
   /** The number of the newest change. */
@@ -151,17 +68,19 @@ export class ObjectStore {
   }
 
   get(key: ObjectKey): StoredRow | undefined {
-    const row = this.#prepare(
-      `SELECT revision, body FROM versions JOIN bodies USING (revision)
+    const row = this.#db
+      .prepare(
+        `SELECT revision, body FROM versions JOIN bodies USING (revision)
        WHERE resource = ? AND namespace = ? AND name = ? AND superseded IS NULL AND type <> 'DELETED'`,
-    ).get(key.resource, key.namespace, key.name) as Row | undefined;
+      )
+      .get(key.resource, key.namespace, key.name) as Row | undefined;
     return row === undefined ? undefined : stored(key, row);
   }
 
   /** @throws StoreError `ALREADY_EXISTS` */
   create(key: ObjectKey, object: KubeObject): Stored {
     if (this.#currentRevision(key) !== undefined) {
-      throw new StoreError('ALREADY_EXISTS', `Cannot create ${describe(key)}: it exists`);
+      throw new StoreError('ALREADY_EXISTS', `Cannot create ${describeKey(key)}: it exists`);
     }
     return this.#append('ADDED', key, object, undefined);
   }
@@ -204,16 +123,24 @@ export class ObjectStore {
       where.push('(namespace, name) > (?, ?)');
       values.push(options.after.namespace, options.after.name);
     }
+    const containing = (options.containing ?? []).slice(0, MAX_CONTAINING);
+    const tables = containing.length === 0 ? 'versions' : 'versions JOIN bodies USING (revision)';
+    for (const text of containing) {
+      where.push('instr(body, ?) > 0');
+      values.push(text);
+    }
     const condition = where.join(' AND ');
     const limit = options.limit !== undefined && options.limit > 0 ? options.limit : undefined;
-    const rows = this.#prepare(
-      `SELECT revision, namespace, name, body FROM versions JOIN bodies USING (revision)
+    const rows = this.#db
+      .prepare(
+        `SELECT revision, namespace, name, body FROM versions JOIN bodies USING (revision)
        WHERE ${condition} ORDER BY namespace, name LIMIT ?`,
-    ).all(...values, limit ?? -1) as Row[];
+      )
+      .all(...values, limit ?? -1) as Row[];
     let remaining = 0;
     if (limit !== undefined && rows.length === limit) {
       remaining =
-        this.#number(`SELECT count(*) AS n FROM versions WHERE ${condition}`, ...values) - rows.length;
+        this.#db.number(`SELECT count(*) AS n FROM ${tables} WHERE ${condition}`, ...values) - rows.length;
     }
     const items = rows.map((row) =>
       stored({ resource, namespace: String(row['namespace']), name: String(row['name']) }, row),
@@ -230,11 +157,13 @@ export class ObjectStore {
     if (revision < this.#compacted) {
       throw new StoreError('EXPIRED', `Cannot replay ${resource} after ${revision}: history begins later`);
     }
-    const rows = this.#prepare(
-      `SELECT v.revision, v.namespace, v.name, v.type, b.body, p.body AS before
+    const rows = this.#db
+      .prepare(
+        `SELECT v.revision, v.namespace, v.name, v.type, b.body, p.body AS before
        FROM versions v JOIN bodies b ON b.revision = v.revision LEFT JOIN bodies p ON p.revision = v.previous
        WHERE v.resource = ? AND v.revision > ? ORDER BY v.revision LIMIT ?`,
-    ).all(resource, revision, limit) as Row[];
+      )
+      .all(resource, revision, limit) as Row[];
     return rows.map((row) => {
       const key = { resource, namespace: String(row['namespace']), name: String(row['name']) };
       const before = row['before'];
@@ -256,9 +185,9 @@ export class ObjectStore {
     if (batch === undefined) return;
     this.#batch = undefined;
     try {
-      this.#db.exec('COMMIT');
+      this.#db.prepare('COMMIT').run();
     } catch (error) {
-      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
+      this.#db.rollback();
       this.#revision = batch.start;
       batch.done.reject(error);
       throw error;
@@ -280,10 +209,12 @@ export class ObjectStore {
 
   /** Returns keys of current objects of a resource last written before `at` (milliseconds), oldest first, at most `limit`. */
   writtenBefore(resource: string, at: number, limit: number): ObjectKey[] {
-    const rows = this.#prepare(
-      `SELECT namespace, name FROM versions
+    const rows = this.#db
+      .prepare(
+        `SELECT namespace, name FROM versions
        WHERE resource = ? AND superseded IS NULL AND type <> 'DELETED' AND at < ? ORDER BY revision LIMIT ?`,
-    ).all(resource, at, limit) as Row[];
+      )
+      .all(resource, at, limit) as Row[];
     return rows.map((row) => ({
       resource,
       namespace: String(row['namespace']),
@@ -293,10 +224,12 @@ export class ObjectStore {
 
   /** Counts what is stored, by resource. */
   counts(): Map<string, number> {
-    const rows = this.#prepare(
-      `SELECT resource, count(*) AS n FROM versions
+    const rows = this.#db
+      .prepare(
+        `SELECT resource, count(*) AS n FROM versions
        WHERE superseded IS NULL AND type <> 'DELETED' GROUP BY resource`,
-    ).all() as Row[];
+      )
+      .all() as Row[];
     return new Map(rows.map((row) => [String(row['resource']), Number(row['n'])]));
   }
 
@@ -305,12 +238,10 @@ export class ObjectStore {
     if (to <= this.#compacted) return;
     this.flush();
     const target = Math.min(to, this.#revision);
-    this.#transaction(() => {
-      const dead = `SELECT revision FROM versions WHERE superseded <= ${target}
-                    UNION ALL SELECT revision FROM versions WHERE type = 'DELETED' AND revision <= ${target}`;
-      this.#db.exec(`DELETE FROM bodies WHERE revision IN (${dead})`);
-      this.#db.exec(`DELETE FROM versions WHERE revision IN (${dead})`);
-      this.#db.exec(`UPDATE facts SET value = ${target} WHERE name = 'compacted'`);
+    this.#db.transaction(() => {
+      this.#db.prepare(`DELETE FROM bodies WHERE revision IN (${DEAD})`).run(target, target);
+      this.#db.prepare(`DELETE FROM versions WHERE revision IN (${DEAD})`).run(target, target);
+      this.#db.prepare("UPDATE facts SET value = ? WHERE name = 'compacted'").run(target);
     });
     this.#compacted = target;
   }
@@ -318,13 +249,12 @@ export class ObjectStore {
   /** Writes a consistent copy of the database to a new file while the server runs. */
   backup(path: string): void {
     this.flush();
-    this.#prepare('VACUUM INTO ?').run(path);
+    this.#db.prepare('VACUUM INTO ?').run(path);
   }
 
   close(): void {
     this.flush();
     this.#listeners.clear();
-    this.#statements.clear();
     this.#db.close();
   }
 
@@ -344,31 +274,34 @@ export class ObjectStore {
     };
     const body = JSON.stringify(written);
     const batch = this.#begin();
-    this.#db.exec('SAVEPOINT write');
+    this.#db.prepare('SAVEPOINT write').run();
     try {
       if (previous !== undefined) {
-        this.#prepare('UPDATE versions SET superseded = ? WHERE revision = ?').run(
-          revision,
-          previous.revision,
-        );
+        this.#db
+          .prepare('UPDATE versions SET superseded = ? WHERE revision = ?')
+          .run(revision, previous.revision);
       }
-      this.#prepare(
-        'INSERT INTO versions (revision, resource, namespace, name, type, at, previous) VALUES (?, ?, ?, ?, ?, ?, ?)',
-      ).run(
-        revision,
-        key.resource,
-        key.namespace,
-        key.name,
-        type,
-        Math.floor(this.#clock.now()),
-        previous?.revision ?? null,
-      );
-      this.#prepare('INSERT INTO bodies (revision, body) VALUES (?, ?)').run(revision, body);
-      this.#db.exec('RELEASE write');
+      this.#db
+        .prepare(
+          'INSERT INTO versions (revision, resource, namespace, name, type, at, previous) VALUES (?, ?, ?, ?, ?, ?, ?)',
+        )
+        .run(
+          revision,
+          key.resource,
+          key.namespace,
+          key.name,
+          type,
+          Math.floor(this.#clock.now()),
+          previous?.revision ?? null,
+        );
+      this.#db.prepare('INSERT INTO bodies (revision, body) VALUES (?, ?)').run(revision, body);
+      this.#db.prepare('RELEASE write').run();
     } catch (error) {
       // A full disk may have ended the whole transaction already; then there is no savepoint to go back to.
-      if (this.#db.isTransaction) this.#db.exec('ROLLBACK TO write; RELEASE write');
-      else this.#lose(batch, error);
+      if (this.#db.isTransaction) {
+        this.#db.prepare('ROLLBACK TO write').run();
+        this.#db.prepare('RELEASE write').run();
+      } else this.#lose(batch, error);
       throw error;
     }
     this.#revision = revision;
@@ -379,7 +312,7 @@ export class ObjectStore {
 
   #begin(): Batch {
     if (this.#batch !== undefined) return this.#batch;
-    this.#db.exec('BEGIN IMMEDIATE');
+    this.#db.prepare('BEGIN IMMEDIATE').run();
     const batch: Batch = { start: this.#revision, writes: [], done: Promise.withResolvers() };
     this.#batch = batch;
     // Whoever wrote awaits the outcome; one that nobody awaits must not end the process.
@@ -411,17 +344,19 @@ export class ObjectStore {
   }
 
   #expect(key: ObjectKey, expected: number): { revision: number; body: string } {
-    const row = this.#prepare(
-      `SELECT revision, body FROM versions JOIN bodies USING (revision)
+    const row = this.#db
+      .prepare(
+        `SELECT revision, body FROM versions JOIN bodies USING (revision)
        WHERE resource = ? AND namespace = ? AND name = ? AND superseded IS NULL AND type <> 'DELETED'`,
-    ).get(key.resource, key.namespace, key.name) as Row | undefined;
+      )
+      .get(key.resource, key.namespace, key.name) as Row | undefined;
     if (row === undefined)
-      throw new StoreError('NOT_FOUND', `Cannot write ${describe(key)}: it does not exist`);
+      throw new StoreError('NOT_FOUND', `Cannot write ${describeKey(key)}: it does not exist`);
     const revision = Number(row['revision']);
     if (revision !== expected) {
       throw new StoreError(
         'CONFLICT',
-        `Cannot write ${describe(key)}: it is at ${revision}, not ${expected}`,
+        `Cannot write ${describeKey(key)}: it is at ${revision}, not ${expected}`,
         {
           retryable: true,
         },
@@ -431,49 +366,24 @@ export class ObjectStore {
   }
 
   #currentRevision(key: ObjectKey): number | undefined {
-    const row = this.#prepare(
-      `SELECT revision FROM versions
+    const row = this.#db
+      .prepare(
+        `SELECT revision FROM versions
        WHERE resource = ? AND namespace = ? AND name = ? AND superseded IS NULL AND type <> 'DELETED'`,
-    ).get(key.resource, key.namespace, key.name) as Row | undefined;
+      )
+      .get(key.resource, key.namespace, key.name) as Row | undefined;
     return row === undefined ? undefined : Number(row['revision']);
   }
 
   #compactionTarget(): number {
-    const old = this.#number(
+    const old = this.#db.number(
       'SELECT max(revision) AS n FROM versions WHERE at < ?',
       this.#clock.now() - HISTORY_MS,
     );
     return Math.max(old, this.#revision - HISTORY_CHANGES);
   }
-
-  #transaction(work: () => void): void {
-    this.#db.exec('BEGIN IMMEDIATE');
-    try {
-      work();
-      this.#db.exec('COMMIT');
-    } catch (error) {
-      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
-      throw error;
-    }
-  }
-
-  #number(sql: string, ...values: (string | number)[]): number {
-    const row = this.#prepare(sql).get(...values) as Row | undefined;
-    return Number(row?.['n'] ?? 0);
-  }
-
-  #prepare(sql: string): StatementSync {
-    let statement = this.#statements.get(sql);
-    // The set of texts is closed (no value is ever spliced into one), so the cache is bounded by the code.
-    if (statement === undefined) this.#statements.set(sql, (statement = this.#db.prepare(sql)));
-    return statement;
-  }
 }
 
 function stored(key: ObjectKey, row: Row): StoredRow {
   return new StoredRow(key, Number(row['revision']), String(row['body']));
-}
-
-function describe(key: ObjectKey): string {
-  return `${key.resource} "${key.namespace === '' ? '' : `${key.namespace}/`}${key.name}"`;
 }

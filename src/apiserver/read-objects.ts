@@ -14,7 +14,7 @@ import {
   type ApiContext,
 } from './api-call.ts';
 import { decodeContinue, encodeContinue } from './continue-token.ts';
-import { StoreError, type ListPosition, type StoredRow } from './object-store.ts';
+import { StoreError, type ListPosition, type StoredRow } from './stored-object.ts';
 import { listOptions, type ListRequestOptions } from './request-options.ts';
 
 export interface ListMetadata {
@@ -60,6 +60,8 @@ class StoredList implements ObjectList {
 export interface Selection {
   readonly labels: LabelSelector | undefined;
   readonly fields: FieldSelector | undefined;
+  /** Texts that the stored JSON of every matching object holds. */
+  readonly containing: readonly string[];
   matches(object: KubeObject): boolean;
 }
 
@@ -79,6 +81,7 @@ export function selectionOf(resource: ResourceInfo, labelText: string, fieldText
     return {
       labels,
       fields,
+      containing: [...labelTexts(labels), ...fieldTexts(fields, resource)],
       matches: (object) =>
         (labels?.matches(object.metadata.labels) ?? true) && (fields?.matches(object) ?? true),
     };
@@ -86,6 +89,27 @@ export function selectionOf(resource: ResourceInfo, labelText: string, fieldText
     if (error instanceof SelectorError) throw badRequest(error.message);
     throw error;
   }
+}
+
+function labelTexts(labels: LabelSelector | undefined): string[] {
+  return (labels?.requirements ?? [])
+    .filter(({ operator }) => operator === '=' || operator === '==' || operator === 'in')
+    .filter(({ values }) => values.length === 1)
+    .map(({ key, values }) => `${JSON.stringify(key)}:${JSON.stringify(values[0])}`);
+}
+
+/** Fields that hold text under the same last name in every form of the object; numbers and defaults do not. */
+const TEXT_FIELD =
+  /^(spec\.(nodeName|schedulerName|serviceAccountName)|status\.phase|(involvedObject|regarding)\.(kind|namespace|name|uid))$/;
+
+function fieldTexts(fields: FieldSelector | undefined, resource: ResourceInfo): string[] {
+  if (resource.custom !== undefined) return [];
+  return (fields?.requirements ?? [])
+    .filter(({ field, operator, value }) => operator === '=' && value !== '' && TEXT_FIELD.test(field))
+    .map(
+      ({ field, value }) =>
+        `${JSON.stringify(field.slice(field.lastIndexOf('.') + 1))}:${JSON.stringify(value)}`,
+    );
 }
 
 /** Answers `list`. */
@@ -126,6 +150,7 @@ export function selectObjects(
       const limit = options.limit === 0 ? 0 : isFiltered ? Math.max(PAGE, missing) : missing;
       const page = store.list(storageName(resource), {
         limit,
+        containing: selection.containing,
         ...(namespace === undefined ? {} : { namespace }),
         ...(revision === undefined ? {} : { revision }),
         ...(after === undefined ? {} : { after }),

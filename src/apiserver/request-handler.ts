@@ -36,6 +36,7 @@ export interface HandlerContext extends RouterContext {
   readonly failing: () => readonly string[];
 }
 
+const CLIENT_GONE = new DOMException('the client went away', 'AbortError');
 const NOT_FOUND_TEXT = { code: 404, body: '404 page not found\n' } as const;
 
 /** Answers one HTTP request: who, whether, what. Never throws; a failure of our own is logged and answered with 500. */
@@ -45,7 +46,10 @@ export async function handleRequest(
   response: ServerResponse,
 ): Promise<void> {
   const gone = new AbortController();
-  response.once('close', () => gone.abort());
+  response.once('close', () => {
+    // Making an abort's reason anew costs a stack trace, and most answers were whole by now.
+    if (!response.writableFinished) gone.abort(CLIENT_GONE);
+  });
   const warnings: string[] = [];
   const responder = new HttpResponder(request, response, warnings);
   const representation = negotiate(request.headers.accept);
@@ -60,7 +64,7 @@ export async function handleRequest(
       context.authenticators,
     );
     const user = actingUser(sender, request.headers, context.authorizer);
-    authorize(context, user, parsed);
+    authorize(context, user, parsed, responder);
     if (parsed.type === 'path') {
       const answer = await answerPath(parsed, {
         accept: request.headers.accept,
@@ -103,10 +107,16 @@ export async function handleRequest(
   }
 }
 
-function authorize(context: HandlerContext, user: UserInfo, request: ApiRequest): void {
+function authorize(
+  context: HandlerContext,
+  user: UserInfo,
+  request: ApiRequest,
+  responder: HttpResponder,
+): void {
   const attempt = attemptOf(context, user, request);
   const verdict = context.authorizer.authorize(attempt);
   if (verdict.allowed) return;
+  responder.neverSniff();
   if (attempt.path !== undefined) throw forbiddenPath(user.name, attempt.verb, attempt.path);
   throw refusal(attempt, verdict.reason);
 }

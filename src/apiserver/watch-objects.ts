@@ -2,7 +2,7 @@ import type { Clock } from '../base/clock.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { resourceExpired, resourceVersionTooLarge, type Status } from '../kube/status.ts';
 import { asServed, storageName, type ApiCall, type ApiContext } from './api-call.ts';
-import { StoreError, type Change } from './object-store.ts';
+import { StoreError, type Change } from './stored-object.ts';
 import { selectionOf, type Selection } from './read-objects.ts';
 import { listOptions } from './request-options.ts';
 

@@ -33,7 +33,7 @@ import {
   type ApiContext,
 } from './api-call.ts';
 import { isReadyToGo } from './delete-objects.ts';
-import { StoreError, type Stored } from './object-store.ts';
+import { StoreError, type Stored } from './stored-object.ts';
 import { writeOptions, type WriteOptions } from './request-options.ts';
 
 /** Times a write that named no resourceVersion is tried again when another came between. */
