@@ -1,4 +1,6 @@
-import { rm, type FileHandle } from 'node:fs/promises';
+import { rm, stat, type FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isSystemError } from '../base/coded-error.ts';
 import { algorithmOf, Digester, type Digest } from '../oci/digest.ts';
 import { contentError } from './_system-error.ts';
 import { ContentError } from './content-error.ts';
@@ -26,7 +28,7 @@ interface FileIngestParts {
   readonly algorithm: string;
   /** Lets go of the ref. */
   readonly release: () => void;
-  readonly publish: (digest: Digest, size: number) => Promise<ContentInfo>;
+  readonly publish: (digest: Digest, size: number, inode: number) => Promise<ContentInfo>;
 }
 
 /** One ingest of a file store: digests what it appends, so that a commit reads nothing again. */
@@ -34,6 +36,7 @@ export class FileIngest implements Ingest {
   readonly ref: string;
   readonly #parts: FileIngestParts;
   #offset = 0;
+  #inode = 0;
   #digester: Digester;
   #state: 'open' | 'closed' = 'open';
 
@@ -47,7 +50,8 @@ export class FileIngest implements Ingest {
   static async resume(parts: FileIngestParts): Promise<FileIngest> {
     const ingest = new FileIngest(parts);
     try {
-      const { size } = await parts.file.stat();
+      const { size, ino } = await parts.file.stat();
+      ingest.#inode = ino;
       await digestFile(parts.file, size, ingest.#digester);
       ingest.#offset = size;
     } catch (error) {
@@ -113,11 +117,21 @@ export class FileIngest implements Ingest {
       await this.#parts.file.sync();
       await this.#parts.file.chmod(COMMITTED_MODE);
       await this.#parts.file.close();
-      return await this.#parts.publish(digest, this.#offset);
+      return await this.#parts.publish(digest, this.#offset, this.#inode);
     } catch (error) {
       throw contentError(error, action);
     } finally {
       await this.close();
+    }
+  }
+
+  async isCurrent(): Promise<boolean> {
+    try {
+      const { ino, size } = await stat(join(this.#parts.directory, INGEST_DATA));
+      return ino === this.#inode && size === this.#offset;
+    } catch (error) {
+      if (isSystemError(error, 'ENOENT')) return false;
+      throw contentError(error, `Cannot look at ingest "${this.ref}"`);
     }
   }
 

@@ -6,6 +6,7 @@ import { syncDirectory } from '../base/atomic-file.ts';
 import { isSystemError } from '../base/coded-error.ts';
 import { algorithmOf, hexOf, isDigest, type Digest } from '../oci/digest.ts';
 import { COMMITTED_MODE, FileIngest, INGEST_DATA, INGEST_RECORD, type IngestRecord } from './_file-ingest.ts';
+import { detachData, linkOwnData } from './_shared-ingest.ts';
 import { openLayoutFiles, writeIfMissing } from './_layout-files.ts';
 import { lockedError, RefLocks } from './_ref-locks.ts';
 import { ContentError } from './content-error.ts';
@@ -20,6 +21,8 @@ import type {
   Range,
 } from './store.ts';
 
+/** An ingest without a record that is younger than this is just being made by another process. */
+const BEING_MADE_MS = 10 * 60_000;
 /** Bytes read at a time: large enough that a layer costs few system calls, small enough for many open readers. */
 const READ_CHUNK = 256 * 1024;
 
@@ -31,7 +34,8 @@ const READ_CHUNK = 256 * 1024;
  * oci-layout  index.json  blobs/<algorithm>/<hex>  ingest/<sha256 of ref>/{record.json,data}
  * ```
  *
- * One process opens a directory at a time; the lock on the root above it sees to that.
+ * Several processes may have a directory open. Refs are locked within one process; an ingest that another process may
+ * take up has to be opened as `shared`.
  */
 export interface FileStore extends ContentStore {
   /** The layout's directory. */
@@ -157,14 +161,20 @@ class DirectoryStore implements FileStore {
     const algorithm = options.algorithm ?? 'sha256';
     const { directory, release } = await this.#hold(ref, options);
     try {
-      const file = await open(join(directory, INGEST_DATA), 'a+', 0o600);
+      const path = join(directory, INGEST_DATA);
+      if (options.shared === true) await detachData(path);
+      const file = await open(path, 'a+', 0o600);
       return await FileIngest.resume({
         ref,
         directory,
         file,
         algorithm,
         release,
-        publish: (digest, size) => this.#publish(directory, digest, size),
+        publish: async (digest, size, inode) => {
+          if (options.shared !== true) return this.#publish(directory, INGEST_DATA, digest, size);
+          const own = await linkOwnData(ref, path, { inode, size });
+          return this.#publish(directory, own, digest, size);
+        },
       });
     } catch (error) {
       release();
@@ -186,7 +196,7 @@ class DirectoryStore implements FileStore {
         publish: async (digest, size) => {
           try {
             await flush(path);
-            return await this.#publish(directory, digest, size);
+            return await this.#publish(directory, INGEST_DATA, digest, size);
           } catch (error) {
             throw contentError(error, `Cannot commit ingest "${ref}"`);
           } finally {
@@ -226,7 +236,7 @@ class DirectoryStore implements FileStore {
   async dropUnreadableIngests(): Promise<void> {
     for (const name of await readdir(join(this.directory, 'ingest'))) {
       const directory = join(this.directory, 'ingest', name);
-      if ((await this.#statusOf(directory)) === undefined)
+      if ((await this.#statusOf(directory)) === undefined && (await ageOf(directory)) > BEING_MADE_MS)
         await rm(directory, { recursive: true, force: true });
     }
   }
@@ -266,7 +276,7 @@ class DirectoryStore implements FileStore {
   }
 
   /** Moves the flushed data file of an ingest to its place and removes the rest of the ingest. */
-  async #publish(ingest: string, digest: Digest, size: number): Promise<ContentInfo> {
+  async #publish(ingest: string, data: string, digest: Digest, size: number): Promise<ContentInfo> {
     const target = this.pathOf(digest);
     const parent = join(this.directory, 'blobs', algorithmOf(digest));
     const existing = await sizeOf(target);
@@ -274,11 +284,21 @@ class DirectoryStore implements FileStore {
     if (existing !== size) {
       if ((await mkdir(parent, { recursive: true })) !== undefined)
         await syncDirectory(join(this.directory, 'blobs'));
-      await rename(join(ingest, INGEST_DATA), target);
+      await rename(join(ingest, data), target);
       await syncDirectory(parent);
     }
     await rm(ingest, { recursive: true, force: true });
     return this.stat(digest);
+  }
+}
+
+/** Returns how many milliseconds ago a directory was last changed; 0 when it is gone. */
+async function ageOf(directory: string): Promise<number> {
+  try {
+    return Date.now() - (await stat(directory)).mtimeMs;
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT')) return 0;
+    throw error;
   }
 }
 

@@ -55,9 +55,12 @@ export interface Ingest {
   /**
    * Verifies, makes durable and publishes. Content that already exists is a success, and the ingest's bytes are dropped.
    *
-   * @throws ContentError `DIGEST_MISMATCH` or `SIZE_MISMATCH`; the ingest is then unusable and its bytes are gone
+   * @throws ContentError `DIGEST_MISMATCH` or `SIZE_MISMATCH`; the ingest is then unusable and its bytes are gone.
+   *   `LOCKED` when another process has taken a shared ingest away
    */
   commit(expected: { digest?: Digest; size?: number }): Promise<ContentInfo>;
+  /** Tells whether a shared ingest still is what this process wrote: no other has taken it up or away. */
+  isCurrent?(): Promise<boolean>;
   /** Stops writing and keeps the bytes for a later resume; harmless after commit or abort. */
   close(): Promise<void>;
   /** Throws the bytes away; harmless after commit. */
@@ -77,6 +80,11 @@ export interface Ingester {
 export interface OpenIngestOptions {
   /** Algorithm to digest with while writing: `sha256` by default. */
   readonly algorithm?: string;
+  /**
+   * Set where another process may take the same ref up while this one still has it: whoever took it last has it, and an
+   * ingest that was taken away can be neither committed nor made to write into what the other has.
+   */
+  readonly shared?: boolean;
   /** Waits for another holder of the ref to let go, until this aborts, instead of failing with `LOCKED`. */
   readonly wait?: AbortSignal;
 }

@@ -89,7 +89,9 @@ export class OpenUploads {
       release: async (how) => {
         if (upload.claim !== claim) return;
         try {
-          if (how === 'abort') await upload.ingest.abort();
+          // What another process has taken away is no longer ours to throw away.
+          const isOurs = how === 'abort' && (await upload.ingest.isCurrent?.()) !== false;
+          if (isOurs) await upload.ingest.abort();
           if (how !== 'keep') await this.#close(id, upload);
         } finally {
           delete upload.claim;
@@ -103,12 +105,20 @@ export class OpenUploads {
   }
 
   async #get(record: UploadRecord): Promise<OpenUpload> {
-    const known = this.#open.get(record.id);
-    if (known !== undefined) return known;
+    const written = this.#open.get(record.id);
+    if (written?.claim !== undefined) return written;
     return this.#opening.do(record.id, async () => {
       try {
         const { id, algorithm } = record;
-        const upload: OpenUpload = { ingest: await this.#store.openIngest(`upload/${id}`, { algorithm }) };
+        // Another process may have gone on with it meanwhile, or do so while this one still has it open.
+        const known = this.#open.get(id);
+        if (known?.claim !== undefined) return known;
+        if (known !== undefined) {
+          if ((await known.ingest.isCurrent?.()) !== false || known.claim !== undefined) return known;
+          await this.#close(id, known);
+        }
+        const options = { algorithm, shared: true };
+        const upload: OpenUpload = { ingest: await this.#store.openIngest(`upload/${id}`, options) };
         this.#open.set(id, upload);
         return upload;
       } catch (error) {

@@ -62,6 +62,13 @@ async function commitAs(ingest: Ingest, digest: Digest): Promise<number> {
         detail: { digest },
       });
     }
+    if (error instanceof ContentError && (error.code === 'LOCKED' || error.code === 'NOT_FOUND')) {
+      throw new RegistryError('UPLOAD_BUSY', 'another request has taken this upload over', {
+        cause: error,
+        retryable: true,
+        headers: { 'Retry-After': '1' },
+      });
+    }
     throw error;
   }
 }

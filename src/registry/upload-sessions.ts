@@ -7,8 +7,11 @@ import { OpenUploads } from './_open-uploads.ts';
 import { commitBlob } from './commit-blob.ts';
 import type { ProjectIndex } from './metadata/identity-index.ts';
 import type { BlobIndex, UploadIndex, UploadRecord } from './metadata/registry-index.ts';
-import { uploadQuota, type UploadQuota } from './quota.ts';
+import { uploadQuota } from './quota.ts';
 import { RegistryError } from './registry-error.ts';
+
+/** How often it is noted that an upload goes on: far more often than uploads are thrown away. */
+const TOUCH_MS = 3_600_000 / 4;
 
 /** What a request adds to an upload. */
 export interface UploadBody {
@@ -64,9 +67,10 @@ export class UploadSessions {
    * @throws RegistryError `BLOB_UPLOAD_UNKNOWN`, `RANGE_INVALID`, `SIZE_INVALID`, `UPLOAD_BUSY`
    */
   async append(repository: string, id: string, body: UploadBody): Promise<number> {
-    const claim = await this.#open.claim(await this.#find(repository, id), body.stream);
+    const record = await this.#find(repository, id);
+    const claim = await this.#open.claim(record, body.stream);
     try {
-      await this.#append(claim.ingest, body, repository, id);
+      await this.#append(claim.ingest, body, record);
       return claim.ingest.offset;
     } finally {
       await claim.release('keep');
@@ -79,9 +83,10 @@ export class UploadSessions {
    * @throws RegistryError as {@link append}; `DIGEST_INVALID`, and the upload is gone
    */
   async finish(repository: string, id: string, digest: Digest, body: UploadBody): Promise<number> {
-    const claim = await this.#open.claim(await this.#find(repository, id), body.stream);
+    const record = await this.#find(repository, id);
+    const claim = await this.#open.claim(record, body.stream);
     try {
-      await this.#append(claim.ingest, body, repository, id);
+      await this.#append(claim.ingest, body, record);
       const size = await commitBlob(this.#parts, claim.ingest, repository, digest);
       await this.#parts.uploads.removeUpload(id);
       await claim.release('abort');
@@ -114,13 +119,18 @@ export class UploadSessions {
     await this.#drop(await this.#find(repository, id));
   }
 
-  /** Throws away uploads that began before `before`, except those that are being written now. Returns how many. */
+  /** Throws away uploads that nobody wrote to since `before`, in whatever process. Returns how many. */
   async sweep(before: number, limit = 1_000): Promise<number> {
     let swept = 0;
     for (const record of await this.#parts.uploads.uploadsBefore(before, limit)) {
       if (this.#open.isClaimed(record.id)) continue;
-      await this.#drop(record);
-      swept++;
+      try {
+        await this.#drop(record);
+        swept++;
+      } catch (error) {
+        // It goes on after all.
+        if (!(error instanceof RegistryError && error.code === 'UPLOAD_BUSY')) throw error;
+      }
     }
     return swept;
   }
@@ -138,10 +148,27 @@ export class UploadSessions {
     return record;
   }
 
-  async #append(ingest: Ingest, body: UploadBody, repository: string, id: string): Promise<void> {
+  async #append(ingest: Ingest, body: UploadBody, record: UploadRecord): Promise<void> {
+    const { id, repository } = record;
     const announced = body.length === undefined ? 0 : ingest.offset + body.length;
     const quota = await uploadQuota(this.#parts, { id, repository }, announced);
-    await appendBody(ingest, body, quota, uploadHeaders(repository, id, ingest.offset));
+    const touch = this.#toucher(record);
+    const beforeWrite = async (total: number): Promise<void> => {
+      await touch();
+      await quota.cover(total);
+    };
+    await appendBody(ingest, body, beforeWrite, uploadHeaders(repository, id, ingest.offset));
+  }
+
+  /** Returns what notes that an upload goes on, once in a while. */
+  #toucher({ id, touchedAt }: UploadRecord): () => Promise<void> {
+    let touched = touchedAt;
+    return async () => {
+      const now = this.#parts.clock.now();
+      if (Math.abs(now - touched) < TOUCH_MS) return;
+      touched = now;
+      await this.#parts.uploads.touchUpload(id, now);
+    };
   }
 
   async #drop(record: UploadRecord): Promise<void> {
@@ -157,7 +184,7 @@ export class UploadSessions {
 async function appendBody(
   ingest: Ingest,
   body: UploadBody,
-  quota: UploadQuota,
+  beforeWrite: (total: number) => Promise<void>,
   headers: Record<string, string>,
 ): Promise<void> {
   const start = ingest.offset;
@@ -169,7 +196,7 @@ async function appendBody(
   // A stream left early is not destroyed: its socket has to carry the answer that says why.
   const chunks = body.stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>;
   for await (const chunk of chunks) {
-    await quota.cover(ingest.offset + chunk.length);
+    await beforeWrite(ingest.offset + chunk.length);
     await ingest.write(chunk);
   }
   const received = ingest.offset - start;

@@ -47,7 +47,7 @@ export interface CollectorParts {
 export interface CollectOptions {
   /** What nothing needs is kept this long after the last push, mount, HEAD or need of it. */
   readonly delayMs: number;
-  /** Uploads are thrown away this long after they began. */
+  /** Uploads are thrown away this long after they were last written to. */
   readonly uploadAgeMs: number;
   readonly signal: AbortSignal;
 }

@@ -210,4 +210,11 @@ CREATE TABLE webhook_delivery (
 CREATE INDEX webhook_delivery_due ON webhook_delivery (due_at);
 CREATE INDEX webhook_delivery_hook ON webhook_delivery (hook, id);
 `,
+  `
+-- When an upload was last written to, to the hour: one that goes on is not thrown away however long ago it began.
+ALTER TABLE upload ADD COLUMN touched_at INTEGER NOT NULL DEFAULT 0;
+UPDATE upload SET touched_at = started_at;
+DROP INDEX upload_started;
+CREATE INDEX upload_touched ON upload (touched_at);
+`,
 ];

@@ -144,12 +144,16 @@ export interface UploadRecord {
   readonly algorithm: string;
   readonly account: string;
   readonly startedAt: number;
+  /** When it was last written to, as far as anybody said so. */
+  readonly touchedAt: number;
 }
 
 export interface UploadIndex {
   /** Bytes of the blobs of a project, each counted once. */
   projectBytes(project: string): Promise<number>;
-  createUpload(upload: UploadRecord): Promise<void>;
+  createUpload(upload: Omit<UploadRecord, 'touchedAt'>): Promise<void>;
+  /** Puts off the end of an upload that goes on. */
+  touchUpload(id: string, at: number): Promise<void>;
   findUpload(id: string): Promise<UploadRecord | undefined>;
   /** Removes the record; false when it is gone already. */
   removeUpload(id: string): Promise<boolean>;
@@ -163,6 +167,6 @@ export interface UploadIndex {
     bytes: number,
     quotaBytes: number,
   ): Promise<{ readonly used: number } | undefined>;
-  /** Uploads begun before `before`, oldest first. */
+  /** Uploads that were last written to before `before`, oldest first. */
   uploadsBefore(before: number, limit: number): Promise<UploadRecord[]>;
 }

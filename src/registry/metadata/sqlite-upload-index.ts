@@ -12,10 +12,16 @@ export class SqliteUploadIndex implements UploadIndex {
 
   async createUpload(upload: UploadRecord): Promise<void> {
     const { id, repository, algorithm, account, startedAt } = upload;
-    const sql = 'INSERT INTO upload (id, repository, algorithm, account, started_at) VALUES (?, ?, ?, ?, ?)';
+    const sql = `INSERT INTO upload (id, repository, algorithm, account, started_at, touched_at)
+      VALUES (?1, ?2, ?3, ?4, ?5, ?5)`;
     await this.#db.write(() => this.#db.run(sql, id, repository, algorithm, account, startedAt), {
       durable: false,
     });
+  }
+
+  async touchUpload(id: string, at: number): Promise<void> {
+    const sql = 'UPDATE upload SET touched_at = ? WHERE id = ?';
+    await this.#db.write(() => this.#db.run(sql, at, id), { durable: false });
   }
 
   async findUpload(id: string): Promise<UploadRecord | undefined> {
@@ -49,7 +55,7 @@ export class SqliteUploadIndex implements UploadIndex {
   }
 
   async uploadsBefore(before: number, limit: number): Promise<UploadRecord[]> {
-    const sql = 'SELECT * FROM upload WHERE started_at < ? ORDER BY started_at LIMIT ?';
+    const sql = 'SELECT * FROM upload WHERE touched_at < ? ORDER BY touched_at LIMIT ?';
     return this.#db.all(sql, before, limit).map(uploadOf);
   }
 }
@@ -61,5 +67,6 @@ function uploadOf(row: SqlRow): UploadRecord {
     algorithm: String(row['algorithm']),
     account: String(row['account']),
     startedAt: Number(row['started_at']),
+    touchedAt: Number(row['touched_at']),
   };
 }

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../base/clock.ts';
 import { Limiter } from '../../base/limiter.ts';
 import { SingleFlight } from '../../base/single-flight.ts';
@@ -17,6 +18,7 @@ import type { ManifestReference } from '../http/request-target.ts';
 import type { ManifestBytes } from '../manifest-bytes.ts';
 import { parseManifestDocument } from '../manifest-document.ts';
 import type { Metadata } from '../metadata/metadata.ts';
+import { RegistryError } from '../registry-error.ts';
 import { BlobFlight } from './blob-flight.ts';
 import { mayServeStale, staleWarning, upstreamFailure } from './upstream-failure.ts';
 import {
@@ -135,7 +137,8 @@ export class PullThrough {
   async #startFlight(target: UpstreamRepository, descriptor: Descriptor): Promise<BlobFlight> {
     const { store, metadata, clock } = this.#parts;
     const { digest, size } = descriptor;
-    const ingest = await store.openExternalIngest(`upstream/${target.local}@${digest}`);
+    // Another process may fetch the same: each has a file of its own, and one of them is kept.
+    const ingest = await store.openExternalIngest(`upstream/${target.local}@${digest} ${randomUUID()}`);
     const session = this.#session(target);
     return new BlobFlight({
       digest,
@@ -152,7 +155,12 @@ export class PullThrough {
             throw upstreamFailure(target.upstream.registry, error);
           }),
       reserve: () => reserveBlob({ blobs: metadata.blobs, clock }, digest),
-      link: () => metadata.blobs.linkBlob(target.local, { digest, size }),
+      link: async () => {
+        if (await metadata.blobs.linkBlob(target.local, { digest, size })) return;
+        throw new RegistryError('UNAVAILABLE', 'content was collected while it was stored', {
+          retryable: true,
+        });
+      },
     });
   }
 
