@@ -3,7 +3,8 @@ import type { FieldManager } from '../kube/apply/managed-fields.ts';
 import { managerOf } from '../kube/apply/managed-fields.ts';
 import type { DefaultOptions } from '../kube/default/set-defaults.ts';
 import type { KubeObject } from '../kube/object.ts';
-import { findResource, formatApiVersion, type ResourceInfo } from '../kube/resources.ts';
+import { findResource, formatApiVersion, structOfResource, type ResourceInfo } from '../kube/resources.ts';
+import { inFieldOrder, withOrderedMetadata } from '../kube/schema/field-order.ts';
 import { badRequest, conflict, notFound } from '../kube/status.ts';
 import { formatTime } from '../kube/time.ts';
 import type { AdmissionChain } from './admission-chain.ts';
@@ -67,13 +68,20 @@ function inVersion(object: KubeObject, apiVersion: string): KubeObject {
   return object.apiVersion === apiVersion ? object : { ...object, apiVersion };
 }
 
-/** Returns an object in the form that is stored. */
+/** Returns an object in the form that is stored: fields in the order of the wire, with a place for the revision. */
 export function asStored(resource: ResourceInfo, object: KubeObject): KubeObject {
   const { storedAs, custom } = resource;
-  if (custom !== undefined) return inVersion(object, custom.storedVersion);
-  return storedAs === undefined
-    ? object
-    : convertEvent(object, formatApiVersion(storedAs.group, storedAs.version));
+  const { resourceVersion = '' } = object.metadata;
+  const placed = { ...object, metadata: { ...object.metadata, resourceVersion } };
+  if (custom !== undefined) return withOrderedMetadata(inVersion(placed, custom.storedVersion));
+  if (storedAs === undefined) return inWireOrder(resource, placed);
+  return convertEvent(placed, formatApiVersion(storedAs.group, storedAs.version));
+}
+
+/** Returns an object with its fields in the order in which the API declares them. */
+export function inWireOrder(resource: ResourceInfo, object: KubeObject): KubeObject {
+  const struct = resource.custom === undefined ? structOfResource(resource) : undefined;
+  return struct === undefined ? withOrderedMetadata(object) : inFieldOrder(object, struct);
 }
 
 /** @throws StatusError 404 */

@@ -1,4 +1,6 @@
+import { structOfObject } from '../kube/apply/managed-fields.ts';
 import type { KubeObject } from '../kube/object.ts';
+import { inFieldOrder } from '../kube/schema/field-order.ts';
 
 /*
  * Events are served by two groups and stored once, as core/v1:
@@ -32,5 +34,7 @@ export function convertEvent(object: KubeObject, apiVersion: string): KubeObject
     Object.hasOwn(names, key) ? (names[key] ?? key) : key,
     value,
   ]);
-  return { ...(Object.fromEntries(converted) as unknown as KubeObject), apiVersion };
+  const event: KubeObject = { ...(Object.fromEntries(converted) as unknown as KubeObject), apiVersion };
+  const struct = structOfObject(event);
+  return struct === undefined ? event : inFieldOrder(event, struct);
 }

@@ -26,6 +26,11 @@ export class HttpResponder {
     await this.#send(code, `application/${representation.encoding}`, Buffer.from(text), {});
   }
 
+  /** Makes browsers take the answer for what it says it is: a refusal may quote what the client sent. */
+  neverSniff(): void {
+    this.#response.setHeader('X-Content-Type-Options', 'nosniff');
+  }
+
   /** Sends JSON that is text already. */
   async json(text: string): Promise<void> {
     await this.#send(200, 'application/json', Buffer.from(text), {});
@@ -35,8 +40,6 @@ export class HttpResponder {
     const { status } = error;
     const retry = status.details?.retryAfterSeconds;
     if (retry !== undefined && retry > 0) this.#response.setHeader('Retry-After', String(retry));
-    // A refusal may quote what the client sent: a browser must not take it for a page.
-    if (status.code === 403) this.#response.setHeader('X-Content-Type-Options', 'nosniff');
     await this.object(status.code, status, { encoding: representation.encoding });
   }
 

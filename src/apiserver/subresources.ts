@@ -94,7 +94,7 @@ async function bindPod(context: RouterContext, call: ApiCall): Promise<Answer> {
   const { name } = binding.metadata;
   const request = { ...call.request, resource: 'pods', name, subresource: 'binding' };
   const podCall: ApiCall = { ...call, resource: pods, request };
-  await changeObject(context, podCall, options, (current) => {
+  const assign = (current: KubeObject): KubeObject => {
     const pod = current as Pod;
     const refuse = (why: string): Error => conflict({ group: '', resource: 'pods/binding' }, name, why);
     if (pod.metadata.deletionTimestamp !== undefined) {
@@ -107,7 +107,9 @@ async function bindPod(context: RouterContext, call: ApiCall): Promise<Answer> {
     const { annotations } = binding.metadata;
     if (annotations !== undefined) pod.metadata.annotations = { ...pod.metadata.annotations, ...annotations };
     return pod;
-  });
+  };
+  // What a binding sets is nobody's: managedFields stay as they are.
+  await changeObject(context, podCall, options, assign, true);
   return { code: 201, value: success(201) };
 }
 

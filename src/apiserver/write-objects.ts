@@ -14,7 +14,7 @@ import {
   plainError,
   unsupportedPatchType,
 } from '../kube/status.ts';
-import { prepareForCreate, prepareForUpdate } from '../kube/strategy.ts';
+import { completeForCreate, finishUpdate, prepareForCreate, prepareForUpdate } from '../kube/strategy.ts';
 import { structOfResource } from '../kube/resources.ts';
 import { formatTime } from '../kube/time.ts';
 import { validateCreate, validateUpdate, warningsOf } from '../kube/validate/validate-object.ts';
@@ -25,6 +25,7 @@ import {
   asStored,
   fieldManager,
   fitToPath,
+  inWireOrder,
   keyOf,
   mustGet,
   storageFailure,
@@ -61,6 +62,9 @@ async function insertObject(
 ): Promise<Answer> {
   const { resource, request } = call;
   setDefaults(object, context.defaults);
+  // The author owns what they sent and its defaults, not what admission and the server add.
+  completeForCreate(object, resource);
+  if (!applied) ownFields(context, call, options, object);
   const admission = admissionOf(call, options, 'CREATE', object);
   await context.admission.admit(admission, call.signal);
   const admitted = admission.object ?? object;
@@ -73,14 +77,6 @@ async function insertObject(
   metadata.uid = newUid();
   metadata.creationTimestamp = formatTime(context.clock.now());
   prepareForCreate(admitted, resource);
-  if (!applied) {
-    metadata.managedFields = updateManagedFields(
-      undefined,
-      admitted,
-      fieldManager(context, call, options.fieldManager),
-      structOfResource(resource),
-    );
-  }
   const base = metadata.generateName;
   const isGenerated = (metadata.name ?? '') === '' && base !== undefined && base !== '';
   for (let attempt = 1; ; attempt++) {
@@ -98,7 +94,7 @@ async function insertObject(
     try {
       if (options.dryRun) {
         if (context.store.get(key) !== undefined) throw alreadyExists(resource, metadata.name);
-        return { code: 201, value: admitted };
+        return { code: 201, value: inWireOrder(resource, admitted) };
       }
       const stored = context.store.create(key, asStored(resource, admitted));
       return { code: 201, value: asServed(resource, stored.object) };
@@ -217,17 +213,13 @@ async function replaceObject(
   setDefaults(object, context.defaults);
   fillUnset(object, old);
   prepareForUpdate(object, old, resource, subresource);
+  if (!applied) ownFields(context, call, options, object, old);
   const admission = admissionOf(call, options, 'UPDATE', object, old);
   await context.admission.admit(admission, call.signal);
   const admitted = admission.object ?? object;
-  if (!applied) {
-    admitted.metadata.managedFields = updateManagedFields(
-      old,
-      admitted,
-      fieldManager(context, call, options.fieldManager),
-      structOfResource(resource),
-    );
-  }
+  // Admission may have written where this request may not.
+  prepareForUpdate(admitted, old, resource, subresource);
+  finishUpdate(admitted, old, resource);
   const errors = validateUpdate(admitted, old, resource, subresource);
   if (errors.length > 0) throw invalid(resource, request.name, errors);
   const warnings = warningsOf(admitted, resource, old);
@@ -235,7 +227,7 @@ async function replaceObject(
   call.warnings.push(...warnings);
   admitted.metadata.resourceVersion = String(stored.revision);
   if (isSame(old, admitted)) return { code: 200, value: old };
-  if (options.dryRun) return { code: 200, value: admitted };
+  if (options.dryRun) return { code: 200, value: inWireOrder(resource, admitted) };
   const { key } = stored;
   const next = asStored(resource, admitted);
   // An object under deletion goes for good with the write that takes away its last finalizer.
@@ -243,6 +235,20 @@ async function replaceObject(
     ? context.store.delete(key, stored.revision, next)
     : context.store.update(key, stored.revision, next);
   return { code: 200, value: asServed(resource, written.object) };
+}
+
+/** Notes in `metadata.managedFields` what a request that was no apply sets. */
+function ownFields(
+  context: ApiContext,
+  call: ApiCall,
+  options: WriteOptions,
+  object: KubeObject,
+  old?: KubeObject,
+): void {
+  const by = fieldManager(context, call, options.fieldManager);
+  const entries = updateManagedFields(old, object, by, structOfResource(call.resource));
+  if (entries.length > 0) object.metadata.managedFields = entries;
+  else delete object.metadata.managedFields;
 }
 
 /** A client may leave out what only the server sets; what it gives is checked by validation. */

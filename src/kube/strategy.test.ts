@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { createObject } from './fixtures/create-object.ts';
 import type { KubeObject } from './object.ts';
 import { findKind, type ResourceInfo } from './resources.ts';
-import { prepareForUpdate, qosClassOf } from './strategy.ts';
+import { finishUpdate, prepareForUpdate, qosClassOf } from './strategy.ts';
 
 function resourceOf({ apiVersion, kind }: KubeObject): ResourceInfo {
   const found = findKind(apiVersion, kind);
@@ -31,6 +31,10 @@ test('a changed spec counts the generation up, a changed label does not', () => 
   labelled.metadata.labels = { x: 'y' };
   prepareForUpdate(labelled, deployment, resourceOf(deployment));
   assert.equal(labelled.metadata.generation, 1);
+  const annotated = structuredClone(deployment);
+  annotated.metadata.annotations = { x: 'y' };
+  prepareForUpdate(annotated, deployment, resourceOf(deployment));
+  assert.equal(annotated.metadata.generation, 2, 'a Deployment hands its annotations on');
 });
 
 test('the main path keeps status, the status path keeps everything else', () => {
@@ -69,6 +73,7 @@ test('a DaemonSet counts the generations of its template', () => {
   };
   changed.spec.template.spec.hostNetwork = true;
   prepareForUpdate(changed, set, resourceOf(set));
+  finishUpdate(changed, set, resourceOf(set));
   assert.equal(changed.metadata.annotations?.['deprecated.daemonset.template.generation'], '2');
 });
 

@@ -19,6 +19,23 @@ const COUNTS_GENERATION: ReadonlySet<string> = new Set([
   'Job',
   'CronJob',
   'CustomResourceDefinition',
+  'PodDisruptionBudget',
+  'PriorityClass',
+  'EndpointSlice',
+  'ValidatingWebhookConfiguration',
+  'MutatingWebhookConfiguration',
+  'ValidatingAdmissionPolicy',
+  'ValidatingAdmissionPolicyBinding',
+  'MutatingAdmissionPolicy',
+  'MutatingAdmissionPolicyBinding',
+]);
+
+/** Kinds without a spec: what their author asks for is everything but metadata. */
+const FLAT: ReadonlySet<string> = new Set([
+  'PriorityClass',
+  'EndpointSlice',
+  'ValidatingWebhookConfiguration',
+  'MutatingWebhookConfiguration',
 ]);
 
 const TEMPLATE_GENERATION = 'deprecated.daemonset.template.generation';
@@ -36,7 +53,7 @@ export function prepareForCreate(object: KubeObject, resource: ResourceInfo): vo
     object.metadata.generation = 1;
     return;
   }
-  mergeStringData(json);
+  completeForCreate(object, resource);
   if (hasStatus(resource)) resetStatus(json, resource);
   if (COUNTS_GENERATION.has(resource.kind)) object.metadata.generation = 1;
   else delete object.metadata.generation;
@@ -55,13 +72,19 @@ export function prepareForCreate(object: KubeObject, resource: ResourceInfo): vo
     case 'CustomResourceDefinition':
       prepareDefinition(json);
       break;
-    case 'DaemonSet':
-      object.metadata.annotations = { ...object.metadata.annotations, [TEMPLATE_GENERATION]: '1' };
-      break;
     case 'Job':
       generateJobSelector(json, object.metadata.uid ?? '');
       break;
     default:
+  }
+}
+
+/** Does in place what counts as the author's own doing: merges a Secret's stringData, begins a DaemonSet's count. */
+export function completeForCreate(object: KubeObject, resource: ResourceInfo): void {
+  if (resource.custom !== undefined) return;
+  mergeStringData(object as unknown as JsonObject);
+  if (resource.kind === 'DaemonSet') {
+    object.metadata.annotations = { ...object.metadata.annotations, [TEMPLATE_GENERATION]: '1' };
   }
 }
 
@@ -94,11 +117,24 @@ export function prepareForUpdate(
   if (resource.kind === 'Namespace' && subresource !== 'finalize' && subresource !== 'status') {
     setOrDelete(json, 'spec', before['spec']);
   }
-  if (resource.kind === 'DaemonSet') countTemplateGeneration(object, old, json, before);
   if (!COUNTS_GENERATION.has(resource.kind)) return;
   // Being placed on a node is no wish of the author's, so it does not count.
-  const changed = subresource !== 'binding' && !isDeepStrictEqual(json['spec'], before['spec']);
+  const of = (side: JsonObject): unknown => (FLAT.has(resource.kind) ? wish(side, resource) : side['spec']);
+  const changed =
+    (subresource !== 'binding' && !isDeepStrictEqual(of(json), of(before))) ||
+    (resource.kind === 'Deployment' && hasOtherAnnotations(object, old));
   object.metadata.generation = (old.metadata.generation ?? 0) + (changed ? 1 : 0);
+}
+
+/** A Deployment's annotations go to its replica sets, so a change of theirs is one that its controller has to see. */
+function hasOtherAnnotations(object: KubeObject, old: KubeObject): boolean {
+  return !isDeepStrictEqual({ ...object.metadata.annotations }, { ...old.metadata.annotations });
+}
+
+/** Does in place what belongs to nobody who writes: a DaemonSet counts the changes of its template. */
+export function finishUpdate(object: KubeObject, old: KubeObject, resource: ResourceInfo): void {
+  if (resource.kind !== 'DaemonSet' || resource.custom !== undefined) return;
+  countTemplateGeneration(object, old, object as unknown as JsonObject, old as unknown as JsonObject);
 }
 
 /** What of a custom object its author asks for: all but metadata, and status where that has a path of its own. */

@@ -7,7 +7,7 @@ import { closureOf, findKindStruct, findStruct, structNameIn, type StructSchema 
 
 function allStructs(): StructSchema[] {
   return readdirSync(import.meta.dirname)
-    .filter((file) => file.endsWith('.json') && file !== 'descriptions.json')
+    .filter((file) => /^[a-z]+-v\d+\.json$/.test(file))
     .flatMap((file) => {
       const names = Object.keys(JSON.parse(readFileSync(`${import.meta.dirname}/${file}`, 'utf8')) as object);
       return names.map((name) => `${file.replace('.json', '').replace('-', '.')}.${name}`);

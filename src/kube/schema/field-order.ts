@@ -1,0 +1,84 @@
+import { readFileSync } from 'node:fs';
+import { isObject } from '../json/own-property.ts';
+import { findStruct, structIn, type StructSchema, type TypeSchema } from './schema.ts';
+
+/*
+ * Clients that print what they got, and error texts that quote a value, show fields in the order in which the API's
+ * structs declare them. `field-order.json` has that order for each struct where it is not the alphabet's.
+ */
+let orders: Readonly<Record<string, string>> | undefined;
+const ranks = new Map<string, ReadonlyMap<string, number>>();
+
+function rankOf(struct: StructSchema): ReadonlyMap<string, number> {
+  const known = ranks.get(struct.name);
+  if (known !== undefined) return known;
+  orders ??= JSON.parse(readFileSync(new URL('./field-order.json', import.meta.url), 'utf8')) as Record<
+    string,
+    string
+  >;
+  const declared = orders[struct.name]?.split(' ') ?? [];
+  // Only what stands alone begins with its kind; in other structs a kind is a field like any other.
+  const first = struct.fields.has('metadata') ? ['kind', 'apiVersion'] : [];
+  const names = new Set([...first, ...declared, ...[...struct.fields.keys()].sort()]);
+  const rank = new Map([...names].map((name, index) => [name, index]));
+  ranks.set(struct.name, rank);
+  return rank;
+}
+
+/** Returns `value` with the fields of all its structs in their declared order; itself when they are. */
+export function inFieldOrder<T extends object>(value: T, struct: StructSchema): T {
+  return orderStruct(value as Record<string, unknown>, struct) as T;
+}
+
+/** Returns an object whose kind has no declared struct with its metadata in order. */
+export function withOrderedMetadata<T extends { metadata: object }>(object: T): T {
+  const struct = findStruct('meta.v1.ObjectMeta');
+  if (struct === undefined) return object;
+  const metadata = inFieldOrder(object.metadata, struct);
+  return metadata === object.metadata ? object : { ...object, metadata };
+}
+
+function orderStruct(value: Record<string, unknown>, struct: StructSchema): Record<string, unknown> {
+  const rank = rankOf(struct);
+  let last = -1;
+  let isSame = true;
+  const entries: [string, unknown][] = [];
+  for (const key of Object.keys(value)) {
+    const field = struct.fields.get(key);
+    const before = value[key];
+    const after = field === undefined ? before : orderValue(before, field.type);
+    const place = rank.get(key) ?? rank.size;
+    if (after !== before || place < last) isSame = false;
+    last = place;
+    entries.push([key, after]);
+  }
+  if (isSame) return value;
+  entries.sort(([a], [b]) => (rank.get(a) ?? rank.size) - (rank.get(b) ?? rank.size));
+  // Names come from the struct or were let through by decoding, which takes none that could reach a prototype.
+  return Object.fromEntries(entries);
+}
+
+function orderValue(value: unknown, type: TypeSchema): unknown {
+  switch (type.is) {
+    case 'scalar':
+      return value;
+    case 'struct':
+      return isObject(value) ? orderStruct(value, structIn(type)) : value;
+    case 'list':
+      return Array.isArray(value) ? orderItems(value, type.items) : value;
+    case 'map':
+      return type.values.is !== 'scalar' && isObject(value) ? orderEntries(value, type.values) : value;
+    default:
+      return type satisfies never;
+  }
+}
+
+function orderItems(items: readonly unknown[], type: TypeSchema): readonly unknown[] {
+  if (type.is === 'scalar') return items;
+  const ordered = items.map((item) => orderValue(item, type));
+  return ordered.every((item, index) => item === items[index]) ? items : ordered;
+}
+
+function orderEntries(value: Record<string, unknown>, type: TypeSchema): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, orderValue(entry, type)]));
+}
