@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { chmod, constants, copyFile, link, rename, rm, stat } from 'node:fs/promises';
+import { chmod, constants, copyFile, link, open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { isSystemError } from '../base/coded-error.ts';
 import { lockedError } from './_ref-locks.ts';
@@ -9,15 +9,31 @@ import { lockedError } from './_ref-locks.ts';
  * had it before goes on writing to a file that nobody looks at, and finds out when it looks or commits.
  */
 
-/** Gives the bytes of an earlier holder a file of their own, if there are any. */
-export async function detachData(path: string): Promise<void> {
+/** Opens a file that nobody else has open, with the bytes of an earlier holder if there are any, and puts it in place. */
+export async function openOwnData(path: string): Promise<FileHandle> {
   const fresh = `${path}.${randomUUID()}`;
   try {
-    await copyFile(path, fresh, constants.COPYFILE_FICLONE);
-    await chmod(fresh, 0o600);
-    await rename(fresh, path);
+    await copyIfThere(path, fresh);
+    const file = await open(fresh, 'a+', 0o600);
+    try {
+      await rename(fresh, path);
+      return file;
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
   } catch (error) {
     await rm(fresh, { force: true });
+    throw error;
+  }
+}
+
+async function copyIfThere(from: string, to: string): Promise<void> {
+  try {
+    await copyFile(from, to, constants.COPYFILE_FICLONE);
+    // A holder that died in the middle of a commit had made it read-only.
+    await chmod(to, 0o600);
+  } catch (error) {
     if (!isSystemError(error, 'ENOENT')) throw error;
   }
 }

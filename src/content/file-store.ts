@@ -6,7 +6,7 @@ import { syncDirectory } from '../base/atomic-file.ts';
 import { isSystemError } from '../base/coded-error.ts';
 import { algorithmOf, hexOf, isDigest, type Digest } from '../oci/digest.ts';
 import { COMMITTED_MODE, FileIngest, INGEST_DATA, INGEST_RECORD, type IngestRecord } from './_file-ingest.ts';
-import { detachData, linkOwnData } from './_shared-ingest.ts';
+import { linkOwnData, openOwnData } from './_shared-ingest.ts';
 import { openLayoutFiles, writeIfMissing } from './_layout-files.ts';
 import { lockedError, RefLocks } from './_ref-locks.ts';
 import { ContentError } from './content-error.ts';
@@ -162,8 +162,7 @@ class DirectoryStore implements FileStore {
     const { directory, release } = await this.#hold(ref, options);
     try {
       const path = join(directory, INGEST_DATA);
-      if (options.shared === true) await detachData(path);
-      const file = await open(path, 'a+', 0o600);
+      const file = options.shared === true ? await openOwnData(path) : await open(path, 'a+', 0o600);
       return await FileIngest.resume({
         ref,
         directory,
@@ -287,7 +286,8 @@ class DirectoryStore implements FileStore {
       await rename(join(ingest, data), target);
       await syncDirectory(parent);
     }
-    await rm(ingest, { recursive: true, force: true });
+    // Another process that just takes a shared ingest up may put a file there; it will find that the upload has ended.
+    await rm(ingest, { recursive: true, force: true, maxRetries: 2, retryDelay: 10 });
     return this.stat(digest);
   }
 }

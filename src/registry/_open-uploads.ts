@@ -122,7 +122,9 @@ export class OpenUploads {
         this.#open.set(id, upload);
         return upload;
       } catch (error) {
-        if (error instanceof ContentError && error.code === 'LOCKED') throw busy(error);
+        // Another holder of this process has it, or another process just ended it.
+        if (error instanceof ContentError && (error.code === 'LOCKED' || error.code === 'NOT_FOUND'))
+          throw busy(error);
         throw error;
       }
     });

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { METRICS_TYPE } from '../../observe/metrics.ts';
 import type { AccessTokens } from '../identity/access-token.ts';
 import { ANONYMOUS } from '../identity/identity.ts';
 import type { Login } from '../identity/login.ts';
@@ -57,10 +58,8 @@ export async function answerRequest(
       const reason = await parts.unready();
       return reason === undefined ? textAnswer(200, 'ok\n') : textAnswer(503, `${reason}\n`);
     }
-    case '/metrics': {
-      const { collection } = parts.metrics;
-      return textAnswer(200, await collection.metrics(), collection.contentType);
-    }
+    case '/metrics':
+      return textAnswer(200, parts.metrics.collection.text(), METRICS_TYPE);
     case '/':
       return jsonAnswer(200, { service: parts.serviceName, api: '/v2/' });
     default:

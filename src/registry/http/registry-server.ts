@@ -1,15 +1,16 @@
-import type { AddressInfo, Socket } from 'node:net';
-import { Server as TlsServer } from 'node:tls';
-import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { once } from 'node:events';
+import type { RequestListener, Server } from 'node:http';
+import type { Server as HttpsServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { RequestServer } from './request-server.ts';
 
-/** Methods that any route may see; each answers 405 where it means nothing. */
-const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'];
 /** Longest silence of a client before its connection is closed; a slow client sends something within it. */
 const SILENCE_MS = 120_000;
 /** Longest time for request headers: real clients send them at once. */
 const HEADERS_MS = 30_000;
-
+/** How long a connection is kept for the next request: longer than proxies keep theirs, so that they close it, not we. */
+const KEEP_ALIVE_MS = 72_000;
 /** How often connections that have become idle are closed while the registry closes. */
 const IDLE_LOOK_MS = 100;
 
@@ -30,34 +31,44 @@ export interface ListeningServer {
 
 /** Starts to serve. Bodies reach the request server as raw streams; nothing is parsed or kept on the way. */
 export async function listenRegistry(
-  server: RequestServer,
+  requests: RequestServer,
   listen: { host: string; port: number; tls?: TlsPair },
 ): Promise<ListeningServer> {
-  const app = makeApp(server, listen.tls);
-  await app.listen({ host: listen.host, port: listen.port });
-  const { port, family, address } = app.server.address() as AddressInfo;
+  let closing = false;
+  const server = makeServer((message, response) => {
+    // Whoever comes again has to find another server, or this one after it was started anew.
+    if (closing) response.setHeader('Connection', 'close');
+    requests.serve(message, response, message.socket.remoteAddress ?? '');
+  }, listen.tls);
+  server.listen({ host: listen.host, port: listen.port });
+  await once(server, 'listening');
+  const { port, family, address } = server.address() as AddressInfo;
   const host = family === 'IPv6' ? `[${address}]` : address;
   return {
     url: `${listen.tls === undefined ? 'http' : 'https'}://${host}:${port}`,
     port,
     replaceTls: (pair) => {
-      const serving: unknown = app.server;
-      if (serving instanceof TlsServer) serving.setSecureContext({ ...pair, minVersion: 'TLSv1.2' });
+      if ('setSecureContext' in server) {
+        (server as HttpsServer).setSecureContext({ ...pair, minVersion: 'TLSv1.2' });
+      }
     },
     close: async (graceMs) => {
-      const cut = setTimeout(() => app.server.closeAllConnections(), graceMs);
+      closing = true;
+      const closed = once(server, 'close');
+      server.close();
+      const cut = setTimeout(() => server.closeAllConnections(), graceMs);
       // A connection whose request ends while we close would stay for the next one.
-      const sweep = setInterval(() => app.server.closeIdleConnections(), IDLE_LOOK_MS);
-      await app.close();
+      const sweep = setInterval(() => server.closeIdleConnections(), IDLE_LOOK_MS);
+      await closed;
       clearInterval(sweep);
       clearTimeout(cut);
-      await server.idle();
+      await requests.idle();
     },
   };
 }
 
 /** Answers what is not HTTP, before there is a request. */
-function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
+function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
     return;
@@ -75,29 +86,22 @@ const CLIENT_ERRORS: Readonly<Record<string, string>> = {
   ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
 };
 
-function makeApp(server: RequestServer, tls: TlsPair | undefined): FastifyInstance {
-  const serveRaw = (request: FastifyRequest, reply: FastifyReply): void => {
-    reply.hijack();
-    server.serve(request.raw, reply.raw, request.ip);
-  };
-  const base = {
-    exposeHeadRoutes: false,
-    forceCloseConnections: 'idle' as const,
+/** Makes the server that speaks HTTP; bodies are left to whoever serves the request. */
+function makeServer(serve: RequestListener, tls: TlsPair | undefined): Server {
+  const options = {
     // An upload may take hours; silence is what ends it.
     requestTimeout: 0,
-    clientErrorHandler: answerClientError,
-    // What Fastify's router cannot read, such as bad percent-encoding, is answered by our own parser.
-    frameworkErrors: (_error: unknown, request: FastifyRequest, reply: FastifyReply) =>
-      serveRaw(request, reply),
+    headersTimeout: HEADERS_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
   };
-  const app = (
-    tls === undefined ? fastify(base) : fastify({ ...base, https: { ...tls, minVersion: 'TLSv1.2' } })
-  ) as FastifyInstance;
-  app.server.headersTimeout = HEADERS_MS;
-  app.server.timeout = SILENCE_MS;
-  app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', (_request, _payload, done) => done(null));
-  app.route({ method: METHODS, url: '/*', handler: serveRaw });
-  app.setNotFoundHandler(serveRaw);
-  return app;
+  // Not imported: an import of all that these modules offer would load a whole HTTP client, 12 MB that serve nothing here.
+  const server: Server =
+    tls === undefined
+      ? process.getBuiltinModule('node:http').createServer(options, serve)
+      : process
+          .getBuiltinModule('node:https')
+          .createServer({ ...options, ...tls, minVersion: 'TLSv1.2' }, serve);
+  server.timeout = SILENCE_MS;
+  server.on('clientError', answerClientError);
+  return server;
 }

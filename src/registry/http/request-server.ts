@@ -40,12 +40,13 @@ export class RequestServer {
     const started = performance.now();
     metrics.begin();
     let status = 499;
+    let length = 0;
     try {
-      response.setHeader('X-Request-Id', trail.id);
       const answer = await this.#answer(message, trail);
       if (!response.destroyed) {
         status = answer.status;
-        await sendAnswer(response, answer, message.method === 'HEAD');
+        length = Number(answer.headers['Content-Length'] ?? 0);
+        await sendAnswer(response, answer, { id: trail.id, head: message.method === 'HEAD' });
       }
     } catch (error) {
       // The connection broke under the answer: there is nobody left to tell.
@@ -55,7 +56,7 @@ export class RequestServer {
     }
     const seconds = (performance.now() - started) / 1000;
     const hasBody = message.method !== 'HEAD' && status !== 304 && status !== 499;
-    const sent = hasBody ? Number(response.getHeader('content-length') ?? 0) : 0;
+    const sent = hasBody ? length : 0;
     const received = Number(message.headers['content-length'] ?? 0);
     metrics.end(trail.kind, status, seconds, { sent, received });
     const { id, method, path, account, kind } = trail;
