@@ -51,3 +51,9 @@ export function apiObjects(client: KubeClient): ObjectSource {
     configMap: (namespace, name, signal) => get<ConfigMap>(CONFIG_MAPS, namespace, name, signal),
   };
 }
+
+/** An agent that stands alone knows no objects. */
+export const NO_OBJECTS: ObjectSource = {
+  secret: () => Promise.resolve(undefined),
+  configMap: () => Promise.resolve(undefined),
+};

@@ -1,40 +1,25 @@
 import { rm } from 'node:fs/promises';
 import { activeDeadline, DEADLINE_MESSAGE, DEADLINE_REASON } from './active-deadline.ts';
 import type { Clock } from '../base/clock.ts';
-import { messageOf } from '../base/coded-error.ts';
 import type { Container, Pod, PodStatus } from '../kube/pod.ts';
 import type { ContainerStatus, RuntimeService } from '../runtime/runtime-service.ts';
 import type { ContainerStarter, PodContext, StartFailure } from './container-starter.ts';
 import type { EventRecorder, ImageManager } from './ensure-image.ts';
-import { podHostname, writeEtcHosts } from './etc-hosts.ts';
+import { makeSandbox } from './pod-sandbox.ts';
 import { graceOf, type PodKiller } from './pod-killer.ts';
+import { lookedAtBy, outcomeOf, type SyncOutcome } from './sync-outcome.ts';
 import { planPod, type PodPlan } from './plan-pod.ts';
 import type { PodPaths } from './pod-paths.ts';
-import {
-  formatPod,
-  isSidecar,
-  podEventObject,
-  podNamespace,
-  podUid,
-  type ContainerKind,
-} from './pod-reference.ts';
+import { isSidecar, podEventObject, podUid, type ContainerKind } from './pod-reference.ts';
 import { podStatus } from './pod-status.ts';
 import type { ProbeManager } from './probes/probe-manager.ts';
 import type { PodPullSecrets } from './pull-secrets-of-pod.ts';
 import type { ReasonCache } from './reason-cache.ts';
-import { sandboxLabels } from './runtime-labels.ts';
 import { latest, readRuntimePod, runningContainers, type RuntimePod } from './runtime-pod.ts';
 import type { StatusManager } from './status-manager.ts';
 import type { TerminationMessages } from './termination-message.ts';
 import type { MountedVolume, VolumeManager } from './volumes/volume-manager.ts';
 import { VolumeError } from './volumes/volume-error.ts';
-
-/** What a sync came to. Times are milliseconds. */
-export type SyncOutcome =
-  | { readonly kind: 'fine'; readonly lookAt?: number }
-  /** The Pod has ended: nothing may start again. */
-  | { readonly kind: 'ended' }
-  | { readonly kind: 'failed'; readonly error: string; readonly retryAt?: number };
 
 /** Why a Pod must go, or may not come. */
 export interface Eviction {
@@ -83,7 +68,7 @@ export class PodSyncer {
       await this.evict(given, { reason: DEADLINE_REASON, message: DEADLINE_MESSAGE, graceSeconds }, signal);
       return { kind: 'ended' };
     }
-    return before(await this.#advance(pod, running, signal), deadline);
+    return lookedAtBy(await this.#advance(pod, running, signal), deadline);
   }
 
   async #advance(pod: Pod, running: RuntimePod, signal: AbortSignal): Promise<SyncOutcome> {
@@ -198,40 +183,11 @@ export class PodSyncer {
   ): Promise<string | SyncOutcome> {
     const current = running.sandboxes[0];
     if (!plan.createSandbox && current !== undefined) return current.id;
-    const { runtime, recorder, paths, address, killer } = this.#options;
-    if (current !== undefined) {
-      recorder.event(
-        podEventObject(pod),
-        'Normal',
-        'SandboxChanged',
-        'Pod sandbox changed, it will be killed and re-created.',
-      );
-      await killer.killPod(pod, running, undefined, signal);
-    }
-    try {
-      await writeEtcHosts(paths.etcHosts(podUid(pod)), pod, address);
-      const id = await runtime.runPodSandbox(
-        {
-          name: pod.metadata.name,
-          uid: podUid(pod),
-          namespace: podNamespace(pod),
-          attempt: (current?.config.attempt ?? -1) + 1,
-          hostname: podHostname(pod),
-          logDirectory: paths.logDirectory(pod),
-          labels: sandboxLabels(pod),
-          annotations: pod.metadata.annotations ?? {},
-        },
-        signal,
-      );
-      // The condition tells at once, not only when the images have come.
-      await this.#report(this.#withKnownStatus(pod), running, { sandboxReady: true });
-      return id;
-    } catch (error) {
-      signal.throwIfAborted();
-      const message = `Failed to create pod sandbox: ${messageOf(error)}`;
-      recorder.event(podEventObject(pod), 'Warning', 'FailedCreatePodSandBox', message);
-      return { kind: 'failed', error: message };
-    }
+    const made = await makeSandbox({ ...this.#options, pod, running }, signal);
+    if ('error' in made) return { kind: 'failed', error: made.error };
+    // The condition tells at once, not only when the images have come.
+    await this.#report(this.#withKnownStatus(pod), running, { sandboxReady: true });
+    return made.id;
   }
 
   async #start(
@@ -308,25 +264,4 @@ export class PodSyncer {
     await this.#options.runtime.removeContainer(status.id, signal);
     await rm(status.logPath, { force: true });
   }
-}
-
-/** A Pod with a deadline is looked at again by then. */
-function before(outcome: SyncOutcome, deadline: number | undefined): SyncOutcome {
-  if (deadline === undefined || outcome.kind === 'ended') return outcome;
-  if (outcome.kind === 'fine') return { kind: 'fine', lookAt: deadline };
-  return outcome.retryAt === undefined
-    ? outcome
-    : { ...outcome, retryAt: Math.min(outcome.retryAt, deadline) };
-}
-
-/** A Pod is tried again when the shortest pause of its containers is over, or after the usual time when one failed otherwise. */
-function outcomeOf(pod: Pod, failures: readonly StartFailure[]): SyncOutcome {
-  if (failures.length === 0) return { kind: 'fine' };
-  const error = failures
-    .map(({ reason, message }) => `failed to start container of ${formatPod(pod)}: ${reason}: ${message}`)
-    .join('; ');
-  const pauses = failures.flatMap(({ retryAt }) => (retryAt === undefined ? [] : [retryAt]));
-  return pauses.length === 0
-    ? { kind: 'failed', error }
-    : { kind: 'failed', error, retryAt: Math.min(...pauses) };
 }

@@ -5,8 +5,9 @@ import { isApiError } from '../kube/client/kube-api-error.ts';
 import type { Pod } from '../kube/pod.ts';
 import type { Logger } from '../observe/logger.ts';
 import { podNamespace, podUid } from './pod-reference.ts';
-import type { Eviction, PodSyncer, SyncOutcome } from './pod-syncer.ts';
+import type { Eviction, PodSyncer } from './pod-syncer.ts';
 import { PODS, type StatusManager } from './status-manager.ts';
+import type { SyncOutcome } from './sync-outcome.ts';
 
 /** Time to the next look at a Pod that is fine, and at one that failed; each is stretched by up to half. The kubelet's values. */
 const RESYNC_MS = 60_000;
@@ -16,7 +17,8 @@ const JITTER = 0.5;
 export interface PodWorkerOptions {
   readonly syncer: PodSyncer;
   readonly statuses: StatusManager;
-  readonly client: KubeClient;
+  /** Absent when the agent stands alone. */
+  readonly client: KubeClient | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Chooses where in the stretch to be, 0 to 1. */
@@ -177,6 +179,7 @@ export class PodWorker {
   async #deleteFromApi(): Promise<void> {
     const { client, statuses } = this.#options;
     await statuses.written(this.uid);
+    if (client === undefined) return;
     const name = { namespace: podNamespace(this.#pod), name: this.#pod.metadata.name };
     try {
       await client.delete(PODS, name, this.#stop.signal, {

@@ -8,6 +8,8 @@ import { PodWorker, type PodWorkerOptions } from './pod-worker.ts';
 export interface PodWorkersOptions extends Omit<PodWorkerOptions, 'gone'> {
   /** Says why a Pod that is new here may not run; undefined lets it. */
   readonly refuse: (pod: Pod) => Eviction | undefined;
+  /** Told when a Pod and everything of it is gone from here. */
+  readonly left?: (uid: string) => void;
 }
 
 /** Gives each Pod of the node a worker and tells it what happens. */
@@ -20,14 +22,14 @@ export class PodWorkers {
     this.#options = options;
   }
 
-  /** Follows a set of Pods. */
-  follow(pods: Informer<Pod>): void {
+  /** Follows a set of Pods, those for which `mine` holds. */
+  follow(pods: Informer<Pod>, mine: (pod: Pod) => boolean = () => true): void {
     pods.onChange(({ type, object }) => {
-      if (this.#stopped) return;
+      if (this.#stopped || !mine(object)) return;
       const uid = podUid(object);
       const worker = this.#workers.get(uid);
       if (type === 'deleted') worker?.deleted();
-      else if (worker === undefined) this.#add(object);
+      else if (worker === undefined) this.add(object);
       else worker.update(object);
     });
   }
@@ -39,6 +41,11 @@ export class PodWorkers {
 
   wake(uid: string): void {
     this.#workers.get(uid)?.wake();
+  }
+
+  /** Ends a Pod and forgets it, as when it is deleted from the API. */
+  remove(uid: string): void {
+    this.#workers.get(uid)?.deleted();
   }
 
   has(uid: string): boolean {
@@ -69,7 +76,9 @@ export class PodWorkers {
     await Promise.all([...this.#workers.values()].map((worker) => worker.stop()));
   }
 
-  #add(pod: Pod): void {
+  /** Begins to work on a Pod. */
+  add(pod: Pod): void {
+    if (this.#stopped) return;
     // One that has begun before is not new, although this agent may be.
     const refused = pod.status?.startTime === undefined ? this.#options.refuse(pod) : undefined;
     const worker = new PodWorker(
@@ -78,6 +87,7 @@ export class PodWorkers {
         ...this.#options,
         gone: (uid) => {
           if (this.#workers.get(uid) === worker) this.#workers.delete(uid);
+          this.#options.left?.(uid);
         },
       },
       refused,

@@ -1,93 +1,30 @@
 import { chmod, mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
-import { systemClock, type Clock } from '../base/clock.ts';
+import { systemClock } from '../base/clock.ts';
 import { messageOf } from '../base/coded-error.ts';
+import type { Clock } from '../base/clock.ts';
 import { createInformer } from '../kube/client/informer.ts';
 import type { KubeClient } from '../kube/client/kube-client.ts';
 import type { Pod } from '../kube/pod.ts';
 import { silentLogger, type Logger } from '../observe/logger.ts';
-import type { Platform } from '../oci/platform.ts';
-import type { ImageService } from '../pull/image-service.ts';
-import type { RuntimeService } from '../runtime/runtime-service.ts';
-import { ContainerBackoff } from './container-backoff.ts';
-import { ContainerStarter } from './container-starter.ts';
-import type { EventRecorder, ImageManager } from './ensure-image.ts';
-import { HookRunner } from './lifecycle-hooks.ts';
+import { refusalOf } from './admit-pod.ts';
+import type { EventObject } from './ensure-image.ts';
+import type { GcVerdict } from './images/image-gc-plan.ts';
+import type { KubeletOptions } from './kubelet-options.ts';
+import { LogRotation } from './log-rotation.ts';
 import { readMachineFacts } from './node/machine-facts.ts';
 import { NodeAgent } from './node/node-agent.ts';
-import { imagesInUse } from './images-in-use.ts';
-import type { EvictionThreshold } from './images/eviction-thresholds.ts';
-import { ImageGarbageCollector } from './images/image-gc.ts';
-import type { ImageGcPolicy } from './images/image-gc-policy.ts';
-import { imageFilesystemStats } from './images/image-filesystem.ts';
-import type { NodeMetrics } from './images/node-metrics.ts';
-import { IMAGE_LIST_PERIOD, readNodeImages } from './images/read-node-images.ts';
-import { DEFAULT_MAX_IMAGES, type NodeImage } from './node/node-images.ts';
-import { NodePressure } from './node/node-pressure.ts';
-import { observeResources } from './node/observe-resources.ts';
-import type { NodeFacts } from './node/node-object.ts';
-import { apiObjects, type ObjectSource } from './object-source.ts';
+import { createNodeUpkeep, quietly, type NodeUpkeep } from './node-upkeep.ts';
 import { removeOrphans } from './orphans.ts';
-import { PodKiller } from './pod-killer.ts';
+import { createPodMachinery, type PodMachinery } from './pod-machinery.ts';
 import { PodPaths } from './pod-paths.ts';
 import { podEventObject, podUid } from './pod-reference.ts';
-import { PodSyncer } from './pod-syncer.ts';
-import { PodWorkers } from './pod-workers.ts';
-import { ProbeManager } from './probes/probe-manager.ts';
-import { PodPullSecrets } from './pull-secrets-of-pod.ts';
-import { ReasonCache } from './reason-cache.ts';
-import { startKubeletServer, type KubeletServerTls } from './server/kubelet-server.ts';
-import { LogRotation } from './log-rotation.ts';
-import { PODS, StatusManager } from './status-manager.ts';
-import { TerminationMessages } from './termination-message.ts';
-import { ServiceAccountTokens } from './volumes/service-account-tokens.ts';
-import { VolumeManager } from './volumes/volume-manager.ts';
-
-/** Removes no image by itself (rule 11.6: 100 per cent and no age switch clean-up off). */
-const KEEP_IMAGES: ImageGcPolicy = {
-  highThresholdPercent: 100,
-  lowThresholdPercent: 100,
-  minAge: 120_000,
-  maxAge: 0,
-};
-
-export interface KubeletOptions {
-  readonly client: KubeClient;
-  readonly nodeName: string;
-  /** Platform that the node claims, and pulls for. */
-  readonly platform: Platform;
-  /** Directory of the agent's own state: `pods`, `pod-logs`, `claims`. */
-  readonly root: string;
-  readonly images: ImageService;
-  readonly imageManager: ImageManager;
-  readonly runtime: RuntimeService;
-  readonly recorder: EventRecorder;
-  /** Pull secrets of Pods; shared with the image manager's candidate lookup. */
-  readonly pullSecrets?: PodPullSecrets;
-  /** Address of the node and, as all share its network, of its Pods. */
-  readonly address?: string;
-  /** Where the agent's own endpoint listens; absent: it has none. Port 0 takes a free one. */
-  readonly endpoint?: { readonly host: string; readonly port: number; readonly tls: KubeletServerTls };
-  /** Variables for every container, such as `KUBERNETES_SERVICE_HOST`. */
-  readonly clusterEnv?: Readonly<Record<string, string>>;
-  readonly maxNodeImages?: number;
-  readonly objects?: ObjectSource;
-  /** Clean-up of images; absent: images stay until eviction needs their space. */
-  readonly imageGc?: {
-    readonly policy: ImageGcPolicy;
-    readonly afterSpacePass?: (present: ReadonlySet<string>, startedAt: number) => Promise<void>;
-    /** Frees content and layers that removed images leave behind. */
-    readonly reclaim?: (signal: AbortSignal) => Promise<void>;
-  };
-  /** What the agent's endpoint answers at `/metrics`, and where clean-up and eviction are counted (section 14). */
-  readonly metrics?: NodeMetrics;
-  /** When the node counts as short of something (`parseEvictionThresholds`); absent: never, as befits a machine with other work too. */
-  readonly evictionThresholds?: readonly EvictionThreshold[];
-  readonly evictionTransitionPeriod?: number;
-  readonly clock?: Clock;
-  readonly logger?: Logger;
-  readonly random?: () => number;
-}
+import type { Eviction } from './pod-syncer.ts';
+import { startKubeletServer } from './server/kubelet-server.ts';
+import { MirrorPods } from './static-pods/mirror-pods.ts';
+import { StaticPodFiles } from './static-pods/static-pod-files.ts';
+import { isMirrorPod, isStaticPod } from './static-pods/static-pod-marks.ts';
+import { StaticPods } from './static-pods/static-pods.ts';
+import { PODS } from './status-manager.ts';
 
 /** A running node agent. */
 export interface Kubelet {
@@ -95,221 +32,252 @@ export interface Kubelet {
   readonly port: number;
   /** Sends the node's status now. */
   refreshNode(): Promise<void>;
+  /** Foretells what the next clean-up of images would do, and when it is. */
+  planImageGc(signal: AbortSignal): Promise<{ verdicts: readonly GcVerdict[]; nextRunAt: number }>;
   /** Stops the agent. Containers go on and are taken up by the next agent. */
   stop(): Promise<void>;
 }
 
-/** Starts the node agent and returns once the node is registered and its Pods are known. */
+/** Starts the node agent and returns once its Pods are known and, unless it stands alone, the node is registered. */
 export async function startKubelet(options: KubeletOptions, signal: AbortSignal): Promise<Kubelet> {
-  const { client, runtime, recorder, root, nodeName } = options;
-  const clock = options.clock ?? systemClock;
-  const logger = options.logger ?? silentLogger;
-  const address = options.address ?? '127.0.0.1';
-  const stopping = new AbortController();
-  const alive = AbortSignal.any([signal, stopping.signal]);
-
-  const paths = new PodPaths(root);
-  // Containers of any user read their volumes through these directories; only the names are hidden.
-  for (const directory of [root, paths.pods]) {
-    await mkdir(directory, { recursive: true });
-    await chmod(directory, 0o711);
-  }
-  const machine = await readMachineFacts(root);
-  const { runtimeName, runtimeVersion } = await runtime.version(alive);
-  const objects = options.objects ?? apiObjects(client);
-  const capacity = {
-    cpus: machine.cpus,
-    memoryBytes: machine.memoryBytes,
-    storageBytes: machine.storageBytes,
-  };
-  const addresses = { hostIP: address, podIP: address };
-  const tokens = new ServiceAccountTokens(client, clock);
-  const pullSecrets = options.pullSecrets ?? new PodPullSecrets({ objects, recorder });
-  const hooks = new HookRunner({ runtime, clock, address });
-  const killer = new PodKiller({ runtime, recorder, hooks, clock });
-  const statuses = new StatusManager({ client, clock, logger, signal: alive });
-  const probes = new ProbeManager({
-    runtime,
-    recorder,
-    clock,
-    podIP: address,
-    changed: (uid) => workers.wake(uid),
-  });
-  const syncer = new PodSyncer({
-    runtime,
-    runtimeName,
-    imageManager: options.imageManager,
-    recorder,
-    starter: new ContainerStarter({
-      runtime,
-      images: options.images,
-      imageManager: options.imageManager,
-      recorder,
-      backoff: new ContainerBackoff(clock),
-      hooks,
-      paths,
-      env: { objects, addresses, capacity, cluster: options.clusterEnv ?? {} },
-      clock,
-    }),
-    killer,
-    probes,
-    reasons: new ReasonCache(),
-    statuses,
-    messages: new TerminationMessages(paths),
-    volumes: new VolumeManager({
-      paths,
-      sources: { objects, tokens, addresses, capacity },
-      claims: join(root, 'claims'),
-    }),
-    pullSecrets,
-    paths,
-    address,
-    clock,
-  });
-  const workers = new PodWorkers({
-    syncer,
-    statuses,
-    client,
-    clock,
-    logger,
-    random: options.random ?? Math.random,
-    refuse: (pod) => {
-      const refusal = pressure.refusal(pod);
-      if (refusal === undefined) return undefined;
-      recorder.event(podEventObject(pod), 'Warning', refusal.reason, refusal.message);
-      return { reason: refusal.reason, message: `Pod was rejected: ${refusal.message}`, graceSeconds: 0 };
-    },
-  });
-  const nodeObject = { apiVersion: 'v1', kind: 'Node', name: nodeName, uid: nodeName };
-  const collector = new ImageGarbageCollector({
-    imageService: options.images,
-    policy: options.imageGc?.policy ?? KEEP_IMAGES,
-    imagesInUse: (signal) => imagesInUse(runtime, signal),
-    space: (signal) => imageFilesystemStats(options.images, signal),
-    clock,
-    recorder,
-    node: nodeObject,
-    ...(options.imageGc?.afterSpacePass === undefined
-      ? {}
-      : { afterSpacePass: options.imageGc.afterSpacePass }),
-    ...(options.imageGc?.reclaim === undefined ? {} : { reclaim: options.imageGc.reclaim }),
-    onRemoved: (_image, reason) => options.metrics?.imageCollected(reason),
-    log: (message) => logger.warn({}, message),
-  });
-  const pressure = new NodePressure({
-    thresholds: options.evictionThresholds ?? [],
-    ...(options.evictionTransitionPeriod === undefined
-      ? {}
-      : { transitionPeriod: options.evictionTransitionPeriod }),
-    observe: (signal) => observeResources(root, options.images, signal),
-    removeUnusedImages: (signal) => collector.deleteUnused(signal),
-    pods: () => workers.pods(),
-    evict: (pod, message, graceSeconds, evictionSignal) => {
-      options.metrics?.podEvicted(evictionSignal);
-      recorder.event(podEventObject(pod), 'Warning', 'Evicted', message);
-      workers.evict(podUid(pod), { reason: 'Evicted', message, graceSeconds });
-    },
-    recorder,
-    node: nodeObject,
-    clock,
-    logger,
-    changed: () => {
-      node.refresh(alive).catch((error: unknown) => {
-        if (!alive.aborted) logger.warn({ error: messageOf(error) }, 'cannot update node status');
-      });
-    },
-  });
-
-  const server =
-    options.endpoint === undefined
-      ? undefined
-      : await startKubeletServer({
-          ...options.endpoint,
-          workers,
-          statuses,
-          runtime,
-          runtimeName,
-          logger,
-          ...(options.metrics === undefined ? {} : { metrics: options.metrics }),
-        });
-  const nodeImageCache = cachedImages(options, clock, logger);
-  const node = new NodeAgent({
-    client,
-    clock,
-    logger,
-    facts: async (signal): Promise<NodeFacts> => ({
-      name: nodeName,
-      platform: options.platform,
-      address,
-      port: server?.port ?? 0,
-      machine,
-      runtimeVersion: `${runtimeName}://${runtimeVersion}`,
-      images: await nodeImageCache(signal),
-      pressures: {
-        memory: pressure.has('MemoryPressure'),
-        disk: pressure.has('DiskPressure'),
-        pid: pressure.has('PIDPressure'),
-      },
-      now: clock.now(),
-    }),
-  });
-
-  const rotation = new LogRotation({ runtime, clock, logger });
-  const running: Promise<unknown>[] = [];
-  const stop = async (): Promise<void> => {
-    stopping.abort(new Error('the node agent stops'));
-    probes.close();
-    await workers.stop();
-    await server?.close();
-    await Promise.allSettled(running);
-  };
+  const kubelet = await RunningKubelet.make(options, signal);
   try {
-    await node.register(alive);
+    await kubelet.begin();
+    return kubelet;
+  } catch (error) {
+    await kubelet.stop();
+    throw error;
+  }
+}
+
+class RunningKubelet implements Kubelet {
+  readonly #options: KubeletOptions;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #paths: PodPaths;
+  readonly #stopping: AbortController;
+  readonly #alive: AbortSignal;
+  readonly #runtimeName: string;
+  readonly #machinery: PodMachinery;
+  readonly #upkeep: NodeUpkeep;
+  readonly #node: NodeAgent | undefined;
+  readonly #statics: StaticPods;
+  readonly #running: Promise<unknown>[] = [];
+  #mirrors: MirrorPods | undefined;
+  #server: { readonly port: number; close(): Promise<void> } | undefined;
+
+  private constructor(
+    options: KubeletOptions,
+    facts: {
+      paths: PodPaths;
+      machine: Awaited<ReturnType<typeof readMachineFacts>>;
+      runtimeName: string;
+      runtimeVersion: string;
+      stopping: AbortController;
+      alive: AbortSignal;
+    },
+  ) {
+    const { client, nodeName, recorder } = options;
+    const { paths, machine, runtimeName } = facts;
+    const address = options.address ?? '127.0.0.1';
+    const clock = options.clock ?? systemClock;
+    const logger = options.logger ?? silentLogger;
+    this.#options = options;
+    this.#clock = clock;
+    this.#logger = logger;
+    this.#paths = paths;
+    this.#stopping = facts.stopping;
+    this.#alive = facts.alive;
+    this.#runtimeName = runtimeName;
+    this.#machinery = createPodMachinery(
+      {
+        options,
+        paths,
+        machine,
+        runtimeName,
+        address,
+        clock,
+        logger,
+        refuse: (pod) => this.#refuse(pod),
+        apiUid: (pod) => (isStaticPod(pod) ? this.#mirrors?.uidOf(podUid(pod)) : podUid(pod)),
+        gone: (uid) => this.#statics.gone(uid),
+      },
+      this.#alive,
+    );
+    const object: EventObject = { apiVersion: 'v1', kind: 'Node', name: nodeName, uid: nodeName };
+    this.#upkeep = createNodeUpkeep({
+      options,
+      machine,
+      address,
+      runtimeVersion: `${runtimeName}://${facts.runtimeVersion}`,
+      workers: () => this.#machinery.workers,
+      node: object,
+      port: () => this.port,
+      changed: () => quietly(this.refreshNode(), logger, this.#alive),
+      clock,
+      logger,
+    });
+    this.#statics = new StaticPods(this.#machinery.workers, (name) => this.#mirrors?.look(name));
+    const factsNow = (now: AbortSignal): ReturnType<NodeUpkeep['facts']> => this.#upkeep.facts(now);
+    this.#node =
+      client === undefined
+        ? undefined
+        : new NodeAgent({ client, clock, logger, facts: factsNow, recorder, object });
+    recorder.event(object, 'Normal', 'Starting', 'Starting kubelet.');
+  }
+
+  static async make(options: KubeletOptions, signal: AbortSignal): Promise<RunningKubelet> {
+    const paths = new PodPaths(options.root);
+    // Containers of any user read their volumes through these directories; only the names are hidden.
+    for (const directory of [options.root, paths.pods]) {
+      await mkdir(directory, { recursive: true });
+      await chmod(directory, 0o711);
+    }
+    const stopping = new AbortController();
+    const alive = AbortSignal.any([signal, stopping.signal]);
+    const machine = await readMachineFacts(options.root);
+    const { runtimeName, runtimeVersion } = await options.runtime.version(alive);
+    return new RunningKubelet(options, { paths, machine, runtimeName, runtimeVersion, stopping, alive });
+  }
+
+  get port(): number {
+    return this.#server?.port ?? 0;
+  }
+
+  async begin(): Promise<void> {
+    const { options, alive } = { options: this.#options, alive: this.#alive };
+    const { workers, statuses } = this.#machinery;
+    const { endpoint, metrics, runtime, evictionThresholds } = options;
+    if (endpoint !== undefined) {
+      this.#server = await startKubeletServer({
+        ...endpoint,
+        workers,
+        statuses,
+        runtime,
+        runtimeName: this.#runtimeName,
+        logger: this.#logger,
+        ...(metrics === undefined ? {} : { metrics }),
+      });
+    }
+    // Before the API is asked for anything: what the API itself needs may be a static Pod.
+    const known = await this.#startStaticPods();
+    if (options.client !== undefined) for (const uid of await this.#followApi(options.client)) known.add(uid);
+    const rotation = new LogRotation({ runtime, clock: this.#clock, logger: this.#logger });
+    this.#running.push(
+      rotation.run(alive),
+      workers.followRuntime(runtime, alive),
+      this.#upkeep.collector.run(alive),
+      this.#orphans((uid) => known.has(uid) || workers.has(uid)),
+    );
+    if ((evictionThresholds ?? []).length > 0) this.#running.push(this.#upkeep.pressure.run(alive));
+  }
+
+  async refreshNode(): Promise<void> {
+    await this.#node?.refresh(this.#alive);
+  }
+
+  async planImageGc(signal: AbortSignal): Promise<{ verdicts: readonly GcVerdict[]; nextRunAt: number }> {
+    const { collector } = this.#upkeep;
+    return { verdicts: await collector.plan(signal), nextRunAt: collector.nextRunAt };
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort(new Error('the node agent stops'));
+    this.#machinery.probes.close();
+    await this.#machinery.workers.stop();
+    await this.#server?.close();
+    await Promise.allSettled(this.#running);
+  }
+
+  /** Registers the node and begins to work on the Pods that are bound to it; returns their UIDs. */
+  async #followApi(client: KubeClient): Promise<string[]> {
+    const { nodeName } = this.#options;
+    const { workers } = this.#machinery;
+    const node = this.#node;
+    await node?.register(this.#alive);
     const pods = createInformer<Pod>(
       client,
       PODS,
       {
         fieldSelector: `spec.nodeName=${nodeName}`,
-        onError: (error) => logger.warn({ error: messageOf(error) }, 'watching Pods failed, trying again'),
+        onError: (error) =>
+          this.#logger.warn({ error: messageOf(error) }, 'watching Pods failed, trying again'),
       },
-      alive,
+      this.#alive,
     );
     await pods.synced();
-    workers.follow(pods);
-    running.push(node.run(alive), rotation.run(alive), workers.followRuntime(runtime, alive));
-    running.push(collector.run(alive));
-    if ((options.evictionThresholds ?? []).length > 0) running.push(pressure.run(alive));
-    const known = new Set(pods.values().map(podUid));
-    running.push(
-      removeOrphans(
-        { runtime, paths, known: (uid) => known.has(uid) || workers.has(uid), logger },
-        alive,
-      ).catch((error: unknown) => {
-        if (!alive.aborted) logger.error({ error: messageOf(error) }, 'cannot remove orphans');
-      }),
-    );
-  } catch (error) {
-    await stop();
-    throw error;
+    this.#mirrors = new MirrorPods({
+      client,
+      pods,
+      statics: this.#statics,
+      node: () => {
+        const uid = node?.node?.metadata.uid;
+        return uid === undefined ? undefined : { name: nodeName, uid };
+      },
+      appeared: (uid) => {
+        const pod = workers.pods().find((each) => podUid(each) === uid);
+        if (pod !== undefined) this.#machinery.statuses.resend(uid, pod);
+      },
+      clock: this.#clock,
+      logger: this.#logger,
+    });
+    for (const name of this.#statics.names()) this.#mirrors.look(name);
+    workers.follow(pods, (pod) => !isMirrorPod(pod));
+    if (node !== undefined) this.#running.push(node.run(this.#alive));
+    this.#running.push(this.#mirrors.run(this.#alive));
+    return pods
+      .values()
+      .filter((pod) => !isMirrorPod(pod))
+      .map(podUid);
   }
-  return { port: server?.port ?? 0, refreshNode: () => node.refresh(alive), stop };
-}
 
-/** Lists the node's images at most every 30 s; a failure empties the list and is logged (rule 13.3). */
-function cachedImages(
-  options: KubeletOptions,
-  clock: Clock,
-  logger: Logger,
-): (signal: AbortSignal) => Promise<readonly NodeImage[]> {
-  let listedAt = -Infinity;
-  let images: readonly NodeImage[] = [];
-  return async (signal) => {
-    if (clock.now() - listedAt < IMAGE_LIST_PERIOD) return images;
-    const max = options.maxNodeImages ?? DEFAULT_MAX_IMAGES;
-    const result = await readNodeImages(options.images, max, signal);
-    if (result.error !== undefined) logger.warn({}, result.error);
-    images = result.images;
-    listedAt = clock.now();
-    return images;
-  };
+  /** Begins with the Pods that files name; returns their UIDs. */
+  async #startStaticPods(): Promise<Set<string>> {
+    const { staticPods: path, nodeName, runtime } = this.#options;
+    const { workers } = this.#machinery;
+    const known = new Set<string>();
+    const files =
+      path === undefined
+        ? undefined
+        : new StaticPodFiles({ path, nodeName, clock: this.#clock, logger: this.#logger });
+    const pods = (await files?.read()) ?? [];
+    for (const pod of pods) known.add(podUid(pod));
+    // What a file said before it was changed while the agent was away: gone before the new one starts.
+    await removeOrphans(
+      {
+        runtime,
+        paths: this.#paths,
+        known: (uid) => known.has(uid) || workers.has(uid),
+        logger: this.#logger,
+        only: 'static',
+      },
+      this.#alive,
+    );
+    this.#statics.set(pods);
+    if (files !== undefined) {
+      this.#running.push(files.run((changed) => this.#statics.set(changed), this.#alive));
+    }
+    return known;
+  }
+
+  async #orphans(known: (uid: string) => boolean): Promise<void> {
+    const { runtime } = this.#options;
+    const options = { runtime, paths: this.#paths, known, logger: this.#logger };
+    await removeOrphans(options, this.#alive).catch((error: unknown) => {
+      if (!this.#alive.aborted) this.#logger.error({ error: messageOf(error) }, 'cannot remove orphans');
+    });
+  }
+
+  #refuse(pod: Pod): Eviction | undefined {
+    const { workers, statuses } = this.#machinery;
+    const present = workers.pods().filter((other) => {
+      const phase = statuses.get(podUid(other))?.phase;
+      return podUid(other) !== podUid(pod) && phase !== 'Succeeded' && phase !== 'Failed';
+    });
+    const refusal = this.#upkeep.pressure.refusal(pod) ?? refusalOf(pod, present, this.#upkeep.admitting());
+    if (refusal === undefined) return undefined;
+    const { reason, message } = refusal;
+    this.#options.recorder.event(podEventObject(pod), 'Warning', reason, message);
+    return { reason, message: `Pod was rejected: ${message}`, graceSeconds: 0 };
+  }
 }

@@ -40,14 +40,24 @@ interface Entry {
 
 /** Writes Pod statuses to the API server when they change, in order, one write at a time for each Pod. */
 export class StatusManager {
-  readonly #client: KubeClient;
+  readonly #client: KubeClient | undefined;
+  readonly #apiUid: (pod: Pod) => string | undefined;
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #signal: AbortSignal;
   readonly #entries = new Map<string, Entry>();
 
-  constructor(options: { client: KubeClient; clock: Clock; logger: Logger; signal: AbortSignal }) {
+  constructor(options: {
+    /** Absent: nobody is told. */
+    client: KubeClient | undefined;
+    /** UID by which the API knows a Pod; its own when absent. Undefined while the API knows none. */
+    apiUid?: (pod: Pod) => string | undefined;
+    clock: Clock;
+    logger: Logger;
+    signal: AbortSignal;
+  }) {
     this.#client = options.client;
+    this.#apiUid = options.apiUid ?? podUid;
     this.#clock = options.clock;
     this.#logger = options.logger;
     this.#signal = options.signal;
@@ -65,13 +75,21 @@ export class StatusManager {
 
   /** Takes a status; equal ones cost nothing. A Pod that is new here is taken to be as the API server has it. */
   set(pod: Pod, status: PodStatus): void {
-    const uid = podUid(pod);
     const entry = this.#entryOf(pod);
     if (isDeepStrictEqual(plain(entry.last), plain(status))) return;
     entry.last = status;
     if (entry.waiting.length >= MAX_WAITING) entry.waiting.pop();
     entry.waiting.push({ pod, status });
-    entry.running ??= this.#drain(uid, entry);
+    entry.running ??= this.#drain(entry);
+  }
+
+  /** Writes the whole status again: the API has come to know the Pod, or knows it anew. */
+  resend(uid: string, pod: Pod): void {
+    const entry = this.#entries.get(uid);
+    if (entry === undefined) return;
+    entry.written = undefined;
+    entry.waiting.push({ pod, status: entry.last });
+    entry.running ??= this.#drain(entry);
   }
 
   /** Resolves when everything set for a Pod is written, or the Pod is gone. */
@@ -99,14 +117,14 @@ export class StatusManager {
     return entry;
   }
 
-  async #drain(uid: string, entry: Entry): Promise<void> {
+  async #drain(entry: Entry): Promise<void> {
     // Set before the first await ends, so that a second `set` does not start a second writer.
     await Promise.resolve();
     try {
       for (;;) {
         const next = entry.waiting[0];
         if (next === undefined || this.#signal.aborted) return;
-        const done = await this.#write(uid, entry, next.pod, next.status);
+        const done = await this.#write(entry, next.pod, next.status);
         if (done) entry.waiting.shift();
         else await this.#clock.sleep(RETRY_MS, this.#signal).catch(() => undefined);
       }
@@ -115,7 +133,9 @@ export class StatusManager {
     }
   }
 
-  async #write(uid: string, entry: Entry, pod: Pod, status: PodStatus): Promise<boolean> {
+  async #write(entry: Entry, pod: Pod, status: PodStatus): Promise<boolean> {
+    const uid = this.#apiUid(pod);
+    if (this.#client === undefined || uid === undefined) return true;
     const patch = statusPatch(uid, entry.written, status);
     const name = { namespace: podNamespace(pod), name: pod.metadata.name };
     try {

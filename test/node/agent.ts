@@ -30,6 +30,8 @@ export interface TestAgentOptions {
   readonly logger: Logger;
   readonly launcher?: 'runc' | 'unshare';
   readonly evictionHard?: Readonly<Record<string, string>>;
+  readonly maxPods?: number;
+  readonly staticPods?: string;
 }
 
 export interface TestAgent {
@@ -93,6 +95,8 @@ export async function startAgent(options: TestAgentOptions, signal: AbortSignal)
       ...(options.evictionHard === undefined
         ? {}
         : { evictionThresholds: parseEvictionThresholds({ evictionHard: options.evictionHard }) }),
+      ...(options.maxPods === undefined ? {} : { maxPods: options.maxPods }),
+      ...(options.staticPods === undefined ? {} : { staticPods: options.staticPods }),
       endpoint: { host: '127.0.0.1', port: 0, tls: options.tls },
     },
     signal,

@@ -23,7 +23,7 @@ test(
     const requests: string[] = [];
     const host = await basicFront(t, registry, LOGIN, (request) => requests.push(request));
     await pushTinyImage(registry, await tinyLayer(), 'many', '1', { cmd: ['/bin/true'] });
-    await withNodeSystem({ realImages: true }, async (system) => {
+    await withNodeSystem({ realImages: true, maxPods: MANY }, async (system) => {
       const auths = { [host]: { username: LOGIN.user, password: LOGIN.password } };
       await system.create({
         kind: 'Secret',
@@ -35,7 +35,6 @@ test(
       await Promise.all(
         names.map((name) =>
           system.createPod(name, {
-            // More than a node offers by default: the scheduler would keep some waiting.
             nodeName: NODE,
             restartPolicy: 'Never',
             automountServiceAccountToken: false,

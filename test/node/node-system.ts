@@ -72,6 +72,8 @@ export interface NodeSystemOptions {
   readonly clock?: Clock;
   readonly launcher?: 'runc' | 'unshare';
   readonly evictionHard?: Readonly<Record<string, string>>;
+  readonly maxPods?: number;
+  readonly staticPods?: string;
 }
 
 /** Starts it, hands it to `use`, and takes everything away again. */
@@ -151,6 +153,8 @@ export async function withNodeSystem(
         logger,
         ...(options.launcher === undefined ? {} : { launcher: options.launcher }),
         ...(options.evictionHard === undefined ? {} : { evictionHard: options.evictionHard }),
+        ...(options.maxPods === undefined ? {} : { maxPods: options.maxPods }),
+        ...(options.staticPods === undefined ? {} : { staticPods: options.staticPods }),
       },
       signal,
     );

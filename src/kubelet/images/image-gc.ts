@@ -48,11 +48,18 @@ export class ImageGarbageCollector {
   readonly #options: ImageGcOptions;
   readonly #tracker = new ImageTracker();
   readonly #startedAt: number;
+  #nextRunAt: number;
   #failedBefore = false;
 
   constructor(options: ImageGcOptions) {
     this.#options = options;
     this.#startedAt = options.clock.now();
+    this.#nextRunAt = this.#startedAt + GC_PERIOD;
+  }
+
+  /** When the next run of its own accord is, in milliseconds since the epoch. */
+  get nextRunAt(): number {
+    return this.#nextRunAt;
   }
 
   /** Looks which images are there and in use; also done at the start of each run (rule 11.1). */
@@ -109,6 +116,7 @@ export class ImageGarbageCollector {
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       try {
+        this.#nextRunAt = this.#options.clock.now() + GC_PERIOD;
         await this.#options.clock.sleep(GC_PERIOD, signal);
         await this.collect(signal);
         this.#failedBefore = false;

@@ -6,6 +6,8 @@ import { isApiError } from '../../kube/client/kube-api-error.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import { formatMicroTime } from '../../kube/time.ts';
 import type { Logger } from '../../observe/logger.ts';
+import type { EventObject, EventRecorder } from '../ensure-image.ts';
+import { recordConditions, recordReboot } from './node-events.ts';
 import {
   newNode,
   nodeLabels,
@@ -52,6 +54,9 @@ export interface NodeAgentOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly facts: (signal: AbortSignal) => Promise<NodeFacts>;
+  readonly recorder: EventRecorder;
+  /** The Node, for its events. */
+  readonly object: EventObject;
 }
 
 /** Keeps the Node object and its Lease true. */
@@ -65,19 +70,29 @@ export class NodeAgent {
     this.#options = options;
   }
 
+  /** The Node as the API has it; undefined before it is registered. */
+  get node(): NodeObject | undefined {
+    return this.#node;
+  }
+
   /** Registers the node, or takes over the Node object that is there, and returns once the API server has it. */
   async register(signal: AbortSignal): Promise<NodeObject> {
     return await this.#retry(signal, 'register node', async () => {
       const facts = await this.#options.facts(signal);
       let node;
+      let stored: NodeStatus | undefined;
       try {
         node = await this.#options.client.create<NodeObject>(NODES, newNode(facts), signal);
       } catch (error) {
         if (!isApiError(error, 'AlreadyExists')) throw error;
         node = await this.#options.client.get<NodeObject>(NODES, { name: facts.name }, signal);
+        stored = node.status;
         node = await this.#label(node, facts, signal);
       }
       this.#node = node;
+      const { recorder, object } = this.#options;
+      recordReboot(recorder, object, facts.machine.bootId, stored);
+      recordConditions(recorder, object, undefined, nodeStatus(facts, stored), stored);
       await this.#update(facts, signal);
       await this.#renew(facts.name, signal);
       return node;
@@ -124,6 +139,8 @@ export class NodeAgent {
     const status = nodeStatus(facts, this.#sent ?? this.#node?.status);
     const due = facts.now - this.#sentAt >= REPORT_MS;
     if (!due && this.#sent !== undefined && isDeepStrictEqual(timeless(status), timeless(this.#sent))) return;
+    const { recorder, object } = this.#options;
+    if (this.#sent !== undefined) recordConditions(recorder, object, this.#sent, status, undefined);
     const patch = { status };
     try {
       const name = { name: facts.name };

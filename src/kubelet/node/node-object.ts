@@ -10,7 +10,7 @@ export const KUBELET_VERSION = 'v1.36.2';
 /** Pods that a node takes, and memory and storage that are kept back. The kubelet's defaults. */
 const MAX_PODS = 110;
 const RESERVED_MEMORY_BYTES = 100 * 1024 * 1024;
-const ALLOCATABLE_STORAGE = 0.9;
+const RESERVED_STORAGE = Math.fround(0.1);
 
 export interface NodeCondition {
   type: string;
@@ -47,6 +47,10 @@ export interface NodeFacts {
   readonly machine: MachineFacts;
   readonly runtimeVersion: string;
   readonly images: readonly NodeImage[];
+  /** 110 when absent. */
+  readonly maxPods?: number | undefined;
+  /** What hard eviction keeps free, in bytes; Kubernetes' defaults where absent. */
+  readonly reserved?: { readonly memory?: number | undefined; readonly storage?: number | undefined };
   readonly pressures: { readonly memory: boolean; readonly disk: boolean; readonly pid: boolean };
   /** Why the node cannot run Pods; undefined when it can. */
   readonly notReady?: string;
@@ -83,12 +87,14 @@ export function nodeLabels(facts: Pick<NodeFacts, 'name' | 'platform'>): Record<
 /** Builds the status; times of conditions that have not changed are taken from `before`. */
 export function nodeStatus(facts: NodeFacts, before: NodeStatus | undefined): NodeStatus {
   const { machine } = facts;
+  const storageKept = facts.reserved?.storage ?? Math.trunc(machine.storageBytes * RESERVED_STORAGE);
+  const memoryKept = facts.reserved?.memory ?? RESERVED_MEMORY_BYTES;
   const shared = {
     cpu: String(machine.cpus),
     ...Object.fromEntries(
       [...machine.hugePages].map(([size, bytes]) => [`hugepages-${size}`, quantity(bytes)]),
     ),
-    pods: String(MAX_PODS),
+    pods: String(facts.maxPods ?? MAX_PODS),
   };
   return {
     capacity: {
@@ -98,8 +104,8 @@ export function nodeStatus(facts: NodeFacts, before: NodeStatus | undefined): No
     },
     allocatable: {
       ...shared,
-      'ephemeral-storage': String(Math.floor(machine.storageBytes * ALLOCATABLE_STORAGE)),
-      memory: quantity(Math.max(0, machine.memoryBytes - RESERVED_MEMORY_BYTES)),
+      'ephemeral-storage': String(Math.max(0, machine.storageBytes - storageKept)),
+      memory: quantity(Math.max(0, machine.memoryBytes - memoryKept)),
     },
     conditions: nodeConditions(facts, before?.conditions ?? []),
     addresses: [

@@ -21,6 +21,7 @@ import {
   type NodePressure as Pressure,
 } from '../images/eviction-state.ts';
 import type { EvictionThreshold } from '../images/eviction-thresholds.ts';
+import { isStaticPod } from '../static-pods/static-pod-marks.ts';
 import type { ResourceReport } from './observe-resources.ts';
 
 /** Priority from which on a Pod is critical: it is never evicted or refused. @see Kubernetes, scheduling.SystemCriticalPriority */
@@ -167,5 +168,5 @@ function rank(pods: readonly Pod[]): Pod[] {
 }
 
 function isCritical(pod: Pod): boolean {
-  return (pod.spec.priority ?? 0) >= CRITICAL_PRIORITY;
+  return isStaticPod(pod) || (pod.spec.priority ?? 0) >= CRITICAL_PRIORITY;
 }

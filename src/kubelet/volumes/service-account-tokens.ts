@@ -5,6 +5,7 @@ import type { KubeObject } from '../../kube/object.ts';
 import type { Pod } from '../../kube/pod.ts';
 import { parseTime } from '../../kube/time.ts';
 import { podNamespace, podUid } from '../pod-reference.ts';
+import { VolumeError } from './volume-error.ts';
 
 const SERVICE_ACCOUNTS: ResourceType = {
   group: '',
@@ -36,11 +37,12 @@ interface Token {
 
 /** Asks the API server for tokens of Pods' service accounts, bound to the Pod, and keeps them while they are fresh. */
 export class ServiceAccountTokens {
-  readonly #client: KubeClient;
+  readonly #client: KubeClient | undefined;
   readonly #clock: Clock;
   readonly #tokens = new LruMap<string, Token>(MAX_TOKENS);
 
-  constructor(client: KubeClient, clock: Clock) {
+  /** @param client absent when the agent stands alone: there are no tokens then */
+  constructor(client: KubeClient | undefined, clock: Clock) {
     this.#client = client;
     this.#clock = clock;
   }
@@ -68,6 +70,9 @@ export class ServiceAccountTokens {
         boundObjectRef: { apiVersion: 'v1', kind: 'Pod', name: pod.metadata.name, uid: podUid(pod) },
       },
     };
+    // The kubelet's words.
+    if (this.#client === undefined)
+      throw new VolumeError('cannot use TokenManager when kubelet is in standalone mode');
     const answer = await this.#client.createSubresource<TokenRequest>(
       SERVICE_ACCOUNTS,
       { namespace, name },
