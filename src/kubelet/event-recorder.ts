@@ -45,7 +45,7 @@ interface Request {
 interface Known {
   readonly name: string;
   readonly firstAt: number;
-  count: number;
+  readonly count: number;
 }
 
 export interface EventRecorderOptions {
@@ -75,7 +75,7 @@ class Recorder implements QueuedEventRecorder {
   readonly #options: EventRecorderOptions;
   readonly #logger: Logger;
   readonly #known = new LruMap<string, Known>(MAX_KNOWN);
-  readonly #similar = new LruMap<string, { since: number; messages: Set<string> }>(MAX_KNOWN);
+  readonly #similar = new LruMap<string, { last: number; messages: Set<string> }>(MAX_KNOWN);
   readonly #tokens = new LruMap<string, { left: number; at: number }>(MAX_KNOWN);
   readonly #closing = new AbortController();
   #queued = 0;
@@ -116,12 +116,19 @@ class Recorder implements QueuedEventRecorder {
 
   async #record(request: Request): Promise<void> {
     const { key, message } = this.#correlate(request);
+    const before = this.#known.get(key);
+    const known: Known = {
+      name: before?.name ?? `${request.object.name}.${eventSuffix(request.at)}`,
+      firstAt: before?.firstAt ?? request.at,
+      count: (before?.count ?? 0) + 1,
+    };
+    // Counted before it is held back: what is let through later tells how often it really happened.
+    this.#known.set(key, known);
     if (this.#isSpam(request)) return;
-    const known = this.#known.get(key);
     for (let attempt = 1; ; attempt++) {
       try {
-        if (known !== undefined && (await this.#count(known, request, message))) return;
-        await this.#create(key, known, request, message);
+        if (before !== undefined && (await this.#count(known, request, message))) return;
+        await this.#create(known, request, message);
         return;
       } catch (error) {
         const permanent = isPermanent(error);
@@ -133,23 +140,26 @@ class Recorder implements QueuedEventRecorder {
 
   /** Many different messages of one kind become one event, so that a message with a changing part cannot fill the server. */
   #correlate(request: Request): { key: string; message: string } {
-    const group = JSON.stringify([identity(request.object), request.type, request.reason]);
+    const { object, type, reason, message, at } = request;
+    // Similar is what is said of a whole object; the same is what is said of one part of it.
+    const group = JSON.stringify([identity(object), type, reason]);
     let entry = this.#similar.get(group);
-    if (entry === undefined || request.at - entry.since > AGGREGATE_INTERVAL_MS) {
-      entry = { since: request.at, messages: new Set() };
+    if (entry === undefined || at - entry.last > AGGREGATE_INTERVAL_MS) {
+      entry = { last: at, messages: new Set() };
     }
-    entry.messages.add(request.message);
+    entry.last = at;
+    entry.messages.add(message);
     this.#similar.set(group, entry);
     if (entry.messages.size < AGGREGATE_AFTER) {
-      return { key: JSON.stringify([group, request.message]), message: request.message };
+      return { key: JSON.stringify([group, object.fieldPath ?? '', message]), message };
     }
-    // One more than the limit is all that must be remembered.
-    if (entry.messages.size > AGGREGATE_AFTER) entry.messages.delete(request.message);
-    return { key: group, message: `(combined from similar events): ${request.message}` };
+    // One less than the limit is all that must be remembered.
+    entry.messages.delete(message);
+    return { key: group, message: `(combined from similar events): ${message}` };
   }
 
   #isSpam(request: Request): boolean {
-    const key = JSON.stringify(identity(request.object).slice(0, 5));
+    const key = JSON.stringify(identity(request.object));
     const bucket = this.#tokens.get(key) ?? { left: SPAM_BURST, at: request.at };
     const left = Math.min(SPAM_BURST, bucket.left + (request.at - bucket.at) / SPAM_REFILL_MS);
     const spam = left < 1;
@@ -159,11 +169,10 @@ class Recorder implements QueuedEventRecorder {
 
   /** Raises the count of an event that exists; false when the server has forgotten it. */
   async #count(known: Known, request: Request, message: string): Promise<boolean> {
-    const patch = { count: known.count + 1, lastTimestamp: formatTime(request.at), message };
+    const patch = { count: known.count, lastTimestamp: formatTime(request.at), message };
     try {
       const name = { namespace: request.object.namespace ?? 'default', name: known.name };
       await this.#options.client.patch(EVENTS, name, patch, 'strategic', this.#closing.signal);
-      known.count++;
       return true;
     } catch (error) {
       if (!hasReason(error, 'NotFound')) throw error;
@@ -171,13 +180,11 @@ class Recorder implements QueuedEventRecorder {
     }
   }
 
-  async #create(key: string, known: Known | undefined, request: Request, message: string): Promise<void> {
+  async #create(known: Known, request: Request, message: string): Promise<void> {
     const { component, host, client } = this.#options;
     const { object } = request;
     const namespace = object.namespace ?? 'default';
-    const firstAt = known?.firstAt ?? request.at;
-    const count = (known?.count ?? 0) + 1;
-    const name = `${object.name}.${eventSuffix(request.at)}`;
+    const { name, firstAt, count } = known;
     const event: KubeObject & Record<string, unknown> = {
       apiVersion: 'v1',
       kind: 'Event',
@@ -195,7 +202,6 @@ class Recorder implements QueuedEventRecorder {
       reportingInstance: host,
     };
     await client.create(EVENTS, event, this.#closing.signal);
-    this.#known.set(key, { name, firstAt, count });
   }
 }
 
@@ -209,14 +215,7 @@ function eventSuffix(at: number): string {
 }
 
 function identity(object: EventObject): string[] {
-  return [
-    object.kind,
-    object.namespace ?? '',
-    object.name,
-    object.uid,
-    object.apiVersion,
-    object.fieldPath ?? '',
-  ];
+  return [object.kind, object.namespace ?? '', object.name, object.uid, object.apiVersion];
 }
 
 function hasReason(error: unknown, reason: string): boolean {

@@ -9,6 +9,7 @@ import { readNumber, readPid, readShim } from './process-files.ts';
 import { RuntimeError } from './runtime-error.ts';
 import type { ContainerState } from './runtime-service.ts';
 import { spawnShim } from './spawn-shim.ts';
+import { startErrorMessage } from './start-messages.ts';
 
 /** Exit code of a container that never ran. */
 const START_FAILED_CODE = 128;
@@ -297,9 +298,4 @@ export class ContainerProcess {
       })
       .catch(this.#failed);
   }
-}
-
-/** Puts a launcher's message into the words of a CRI runtime, which people and tools search for. */
-export function startErrorMessage(failure: string): string {
-  return `failed to create shim task: OCI runtime create failed: runc create failed: ${failure}`;
 }

@@ -11,7 +11,7 @@ import type { LauncherChoice, LauncherName } from './choose-launcher.ts';
 import { ContainerDescriber } from './container-describer.ts';
 import type { ImageLookup } from './container-image.ts';
 import { resolveMounts } from './container-mounts.ts';
-import { ContainerProcess, startErrorMessage } from './container-process.ts';
+import { ContainerProcess } from './container-process.ts';
 import {
   listNames,
   readRecord,
@@ -36,6 +36,7 @@ import type {
   RuntimeEvent,
   RuntimeService,
 } from './runtime-service.ts';
+import { startErrorMessage } from './start-messages.ts';
 import { parseSignal } from './stop-signal.ts';
 import { rootLayers } from './unshare-script.ts';
 import { resolveUser } from './user.ts';

@@ -379,7 +379,7 @@ test('a program that is not in the image is a StartError with RunContainerError 
     assert.equal(lines.at(-2), 'Normal Created Container created');
     assert.match(
       lines.at(-1) ?? '',
-      /^Warning Failed Error: failed to create shim task: OCI runtime create failed/,
+      /^Warning Failed Error: failed to create containerd task: failed to create shim task: OCI runtime create failed/,
     );
   });
 });
