@@ -94,6 +94,40 @@ test('11.28 11.30 11.31 a node short of memory says so, evicts its Pods and refu
   });
 });
 
+test('the node tells how it began and what it has, as events of the Node', async () => {
+  await withNodeSystem({}, async (system) => {
+    const lines = (await system.events(NODE)).map(({ line }) => line);
+    // What the controllers say comes when they have seen the Node.
+    const said = lines.filter((line) => !line.startsWith('Normal RegisteredNode'));
+    assert.deepEqual(said.toSorted(), [
+      'Normal NodeHasNoDiskPressure Node n1 status is now: NodeHasNoDiskPressure',
+      'Normal NodeHasSufficientMemory Node n1 status is now: NodeHasSufficientMemory',
+      'Normal NodeHasSufficientPID Node n1 status is now: NodeHasSufficientPID',
+      'Normal NodeReady Node n1 status is now: NodeReady',
+      'Normal Starting Starting kubelet.',
+    ]);
+  });
+});
+
+test('a Pod that was bound here but does not fit fails at once and says why', async () => {
+  await withNodeSystem({ maxPods: 1 }, async (system) => {
+    const command = ['/bin/sh', '-c', 'trap "exit 0" TERM; while :; do sleep 0.05; done'];
+    const containers = [{ name: 'a', image: 'registry.example/tiny:1', command }];
+    await system.createPod('first', { nodeName: NODE, containers });
+    await system.until('first', 'running', (pod) => pod?.status?.phase === 'Running');
+    await system.createPod('second', { nodeName: NODE, containers });
+    const second = await system.until('second', 'failed', (pod) => pod?.status?.phase === 'Failed');
+    const words = "Node didn't have enough resource: pods, requested: 1, used: 1, capacity: 1";
+    assert.equal(second?.status?.reason, 'OutOfpods');
+    assert.equal(second?.status?.message, `Pod was rejected: ${words}`);
+    assert.deepEqual(
+      (await system.events('second')).map(({ line }) => line),
+      [`Warning OutOfpods ${words}`],
+    );
+    assert.equal((await nodeObject(system)).status?.capacity?.['pods'], '1');
+  });
+});
+
 test('identical events are counted in one object, different ones of a kind are joined after ten', async () => {
   const clock = new ManualClock(Date.now());
   await withNodeSystem({}, async (system) => {
