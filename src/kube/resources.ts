@@ -55,6 +55,8 @@ interface Options {
   verbs?: readonly string[];
   subresources?: readonly SubresourceInfo[];
   storedAs?: { readonly group: string; readonly version: string };
+  /** Plural of a kind that takes more than an `s`. */
+  resource?: string;
 }
 
 function declare(
@@ -69,7 +71,7 @@ function declare(
     group,
     version,
     apiVersion,
-    resource: `${singular}s`,
+    resource: options.resource ?? `${singular}s`,
     singular,
     kind,
     namespaced: scope === 'Namespaced',
@@ -90,6 +92,8 @@ const scale: SubresourceInfo = {
   verbs: WRITE_STATUS,
 };
 const ALL: readonly string[] = ['all'];
+const ADMISSION = 'admissionregistration.k8s.io/v1';
+const EXTENSIONS: readonly string[] = ['api-extensions'];
 
 const POD_SUBRESOURCES: readonly SubresourceInfo[] = [
   { name: 'attach', kind: 'PodAttachOptions', verbs: CONNECT },
@@ -107,7 +111,9 @@ const POD_SUBRESOURCES: readonly SubresourceInfo[] = [
 export const resources: readonly ResourceInfo[] = [
   declare('v1', 'Binding', 'Namespaced', { verbs: CREATE }),
   declare('v1', 'ConfigMap', 'Namespaced', { shortNames: ['cm'] }),
+  declare('v1', 'Endpoints', 'Namespaced', { shortNames: ['ep'], resource: 'endpoints' }),
   declare('v1', 'Event', 'Namespaced', { shortNames: ['ev'] }),
+  declare('v1', 'LimitRange', 'Namespaced', { shortNames: ['limits'] }),
   declare('v1', 'Namespace', 'Cluster', {
     shortNames: ['ns'],
     verbs: allVerbs.filter((verb) => verb !== 'deletecollection'),
@@ -127,12 +133,22 @@ export const resources: readonly ResourceInfo[] = [
     categories: ALL,
     subresources: POD_SUBRESOURCES,
   }),
+  declare('v1', 'PodTemplate', 'Namespaced'),
   declare('v1', 'ReplicationController', 'Namespaced', {
     shortNames: ['rc'],
     categories: ALL,
     subresources: [scale, status('ReplicationController')],
   }),
+  declare('v1', 'ResourceQuota', 'Namespaced', {
+    shortNames: ['quota'],
+    subresources: [status('ResourceQuota')],
+  }),
   declare('v1', 'Secret', 'Namespaced'),
+  declare('v1', 'Service', 'Namespaced', {
+    shortNames: ['svc'],
+    categories: ALL,
+    subresources: [status('Service')],
+  }),
   declare('v1', 'ServiceAccount', 'Namespaced', {
     shortNames: ['sa'],
     subresources: [
@@ -182,16 +198,43 @@ export const resources: readonly ResourceInfo[] = [
     subresources: [status('CronJob')],
   }),
   declare('batch/v1', 'Job', 'Namespaced', { categories: ALL, subresources: [status('Job')] }),
+  declare('policy/v1', 'PodDisruptionBudget', 'Namespaced', {
+    shortNames: ['pdb'],
+    subresources: [status('PodDisruptionBudget')],
+  }),
   declare('rbac.authorization.k8s.io/v1', 'ClusterRoleBinding', 'Cluster'),
   declare('rbac.authorization.k8s.io/v1', 'ClusterRole', 'Cluster'),
   declare('rbac.authorization.k8s.io/v1', 'RoleBinding', 'Namespaced'),
   declare('rbac.authorization.k8s.io/v1', 'Role', 'Namespaced'),
+  declare('storage.k8s.io/v1', 'StorageClass', 'Cluster', {
+    shortNames: ['sc'],
+    resource: 'storageclasses',
+  }),
+  declare(ADMISSION, 'MutatingAdmissionPolicy', 'Cluster', {
+    categories: EXTENSIONS,
+    resource: 'mutatingadmissionpolicies',
+  }),
+  declare(ADMISSION, 'MutatingAdmissionPolicyBinding', 'Cluster', { categories: EXTENSIONS }),
+  declare(ADMISSION, 'MutatingWebhookConfiguration', 'Cluster', { categories: EXTENSIONS }),
+  declare(ADMISSION, 'ValidatingAdmissionPolicy', 'Cluster', {
+    categories: EXTENSIONS,
+    resource: 'validatingadmissionpolicies',
+    subresources: [status('ValidatingAdmissionPolicy')],
+  }),
+  declare(ADMISSION, 'ValidatingAdmissionPolicyBinding', 'Cluster', { categories: EXTENSIONS }),
+  declare(ADMISSION, 'ValidatingWebhookConfiguration', 'Cluster', { categories: EXTENSIONS }),
   declare('apiextensions.k8s.io/v1', 'CustomResourceDefinition', 'Cluster', {
     shortNames: ['crd', 'crds'],
-    categories: ['api-extensions'],
+    categories: EXTENSIONS,
     subresources: [status('CustomResourceDefinition')],
   }),
+  declare('scheduling.k8s.io/v1', 'PriorityClass', 'Cluster', {
+    shortNames: ['pc'],
+    resource: 'priorityclasses',
+  }),
   declare('coordination.k8s.io/v1', 'Lease', 'Namespaced'),
+  declare('node.k8s.io/v1', 'RuntimeClass', 'Cluster', { resource: 'runtimeclasses' }),
+  declare('discovery.k8s.io/v1', 'EndpointSlice', 'Namespaced'),
 ];
 
 const byPath = new Map(resources.map((info) => [`${info.apiVersion}/${info.resource}`, info]));

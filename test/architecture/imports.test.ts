@@ -57,6 +57,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   '@clack/prompts': ['cli'],
   '@grpc/grpc-js': ['cri'],
   '@grpc/proto-loader': ['cri'],
+  '@marcbachmann/cel-js': ['kube'],
   bcryptjs: ['registry'],
   commander: ['cli'],
   fastify: ['registry', 'apiserver', 'kubelet'],

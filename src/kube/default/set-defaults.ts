@@ -4,6 +4,15 @@ import { setDefault, setDefaultText } from './_set-default.ts';
 import type { DefaultOptions } from './default-options.ts';
 import { setPodOnlyDefaults, setPodSpecDefaults } from './pod-defaults.ts';
 import {
+  setAdmissionPolicyDefaults,
+  setLimitRangeDefaults,
+  setPolicyBindingDefaults,
+  setPriorityClassDefaults,
+  setStorageClassDefaults,
+  setWebhookDefaults,
+} from './policy-defaults.ts';
+import { setEndpointsDefaults, setEndpointSliceDefaults, setServiceDefaults } from './service-defaults.ts';
+import {
   setClaimDefaults,
   setCronJobDefaults,
   setDaemonSetDefaults,
@@ -19,6 +28,7 @@ export type { DefaultOptions } from './default-options.ts';
 type SetKindDefaults = (object: JsonObject, options: DefaultOptions) => void;
 
 const RBAC = 'rbac.authorization.k8s.io';
+const ADMISSION = 'admissionregistration.k8s.io/v1';
 
 /** Turns a function over a spec into one over an object; a missing spec gets nothing. */
 function onSpec(set: SetKindDefaults): SetKindDefaults {
@@ -50,6 +60,25 @@ const byKind = new Map<string, SetKindDefaults>([
   ['apiextensions.k8s.io/v1/CustomResourceDefinition', onSpec(setDefinitionDefaults)],
   [`${RBAC}/v1/RoleBinding`, setBindingDefaults],
   [`${RBAC}/v1/ClusterRoleBinding`, setBindingDefaults],
+  ['v1/Service', setServiceDefaults],
+  ['v1/Endpoints', setEndpointsDefaults],
+  ['v1/LimitRange', setLimitRangeDefaults],
+  [
+    'v1/PodTemplate',
+    (object, options) => {
+      const template = objectAt(objectAt(object, 'template'), 'spec');
+      if (template !== undefined) setPodSpecDefaults(template, options);
+    },
+  ],
+  ['discovery.k8s.io/v1/EndpointSlice', setEndpointSliceDefaults],
+  ['scheduling.k8s.io/v1/PriorityClass', setPriorityClassDefaults],
+  ['storage.k8s.io/v1/StorageClass', setStorageClassDefaults],
+  [`${ADMISSION}/ValidatingWebhookConfiguration`, setWebhookDefaults],
+  [`${ADMISSION}/MutatingWebhookConfiguration`, setWebhookDefaults],
+  [`${ADMISSION}/ValidatingAdmissionPolicy`, setAdmissionPolicyDefaults],
+  [`${ADMISSION}/MutatingAdmissionPolicy`, setAdmissionPolicyDefaults],
+  [`${ADMISSION}/ValidatingAdmissionPolicyBinding`, setPolicyBindingDefaults],
+  [`${ADMISSION}/MutatingAdmissionPolicyBinding`, setPolicyBindingDefaults],
   ['authentication.k8s.io/v1/TokenRequest', onSpec((spec) => setDefault(spec, 'expirationSeconds', 60 * 60))],
 ]);
 

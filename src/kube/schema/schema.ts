@@ -103,6 +103,11 @@ const files = new Map<string, string>([
   ['events.k8s.io', 'events'],
   ['rbac.authorization.k8s.io', 'rbac'],
   ['apiextensions.k8s.io', 'apiextensions'],
+  ['admissionregistration.k8s.io', 'admissionregistration'],
+  ['scheduling.k8s.io', 'scheduling'],
+  ['node.k8s.io', 'node'],
+  ['discovery.k8s.io', 'discovery'],
+  ['storage.k8s.io', 'storage'],
 ]);
 
 const loaded = new Map<string, ReadonlyMap<string, RawStruct>>();

@@ -38,6 +38,7 @@ const FIELDS: ReadonlyMap<string, readonly string[]> = new Map([
   ['v1/Node', ['spec.unschedulable']],
   ['v1/Namespace', ['status.phase']],
   ['v1/Secret', ['type']],
+  ['v1/Service', ['spec.clusterIP', 'spec.type']],
   ['v1/ReplicationController', ['status.replicas']],
   ['apps/v1/ReplicaSet', ['status.replicas']],
   ['batch/v1/Job', ['status.successful']],

@@ -1,6 +1,20 @@
 import { binding, generic, lease, plain, role } from './_access-printers.ts';
 import { event, namespace, node } from './_cluster-printers.ts';
 import type { Printer } from './_columns.ts';
+import { endpoints, endpointSlice, service } from './_network-printers.ts';
+import {
+  disruptionBudget,
+  limitRange,
+  mutatingPolicy,
+  podTemplate,
+  policyBinding,
+  priorityClass,
+  resourceQuota,
+  runtimeClass,
+  storageClass,
+  validatingPolicy,
+  webhookConfiguration,
+} from './_policy-printers.ts';
 import { pod } from './_pod-printer.ts';
 import { claim, configMap, secret, volume } from './_storage-printers.ts';
 import {
@@ -36,6 +50,22 @@ const printers: ReadonlyMap<string, Printer> = new Map([
   ['Role', role],
   ['ClusterRole', role],
   ['ControllerRevision', revision],
+  ['Service', service],
+  ['Endpoints', endpoints],
+  ['EndpointSlice', endpointSlice],
+  ['LimitRange', limitRange],
+  ['ResourceQuota', resourceQuota],
+  ['PodDisruptionBudget', disruptionBudget],
+  ['PriorityClass', priorityClass],
+  ['RuntimeClass', runtimeClass],
+  ['StorageClass', storageClass],
+  ['ValidatingWebhookConfiguration', webhookConfiguration],
+  ['MutatingWebhookConfiguration', webhookConfiguration],
+  ['ValidatingAdmissionPolicy', validatingPolicy],
+  ['ValidatingAdmissionPolicyBinding', policyBinding],
+  ['MutatingAdmissionPolicy', mutatingPolicy],
+  ['MutatingAdmissionPolicyBinding', policyBinding],
+  ['PodTemplate', podTemplate],
 ]);
 
 /** Returns how a kind is printed: name and creation time when it has no columns of its own. */

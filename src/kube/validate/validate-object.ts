@@ -33,7 +33,28 @@ import {
   validateVolume,
 } from './other-kinds.ts';
 import { validateEphemeralUpdate, validatePod, validatePodUpdate } from './pod.ts';
+import {
+  validateRuntimeClass,
+  validateRuntimeClassUpdate,
+  validateStorageClass,
+  validateStorageClassUpdate,
+} from './classes.ts';
+import {
+  validateDisruptionBudget,
+  validateLimitRange,
+  validatePriorityClass,
+  validatePriorityClassUpdate,
+  validateResourceQuota,
+  validateResourceQuotaUpdate,
+} from './quotas.ts';
 import { validateSecret, validateSecretUpdate } from './secret.ts';
+import {
+  validateEndpoints,
+  validateEndpointSlice,
+  validateEndpointSliceUpdate,
+  validateService,
+  validateServiceUpdate,
+} from './services.ts';
 import { warningsFor } from './warnings.ts';
 import {
   validateDaemonSet,
@@ -108,6 +129,15 @@ const rules: ReadonlyMap<string, KindRules> = new Map<string, KindRules>([
     },
   ],
   ['Lease', { check: validateLease }],
+  ['Service', { name: labelNameFaults, check: validateService, checkUpdate: validateServiceUpdate }],
+  ['Endpoints', { check: validateEndpoints }],
+  ['EndpointSlice', { check: validateEndpointSlice, checkUpdate: validateEndpointSliceUpdate }],
+  ['ResourceQuota', { check: validateResourceQuota, checkUpdate: validateResourceQuotaUpdate }],
+  ['LimitRange', { check: validateLimitRange }],
+  ['PodDisruptionBudget', { check: validateDisruptionBudget }],
+  ['PriorityClass', { check: validatePriorityClass, checkUpdate: validatePriorityClassUpdate }],
+  ['RuntimeClass', { check: validateRuntimeClass, checkUpdate: validateRuntimeClassUpdate }],
+  ['StorageClass', { check: validateStorageClass, checkUpdate: validateStorageClassUpdate }],
   [
     'CustomResourceDefinition',
     { check: validateDefinition, checkUpdate: both(validateDefinition, validateDefinitionUpdate) },
