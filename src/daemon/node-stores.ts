@@ -8,7 +8,9 @@ import type { Logger } from '../observe/logger.ts';
 import type { Platform } from '../oci/platform.ts';
 import { FlightRecords } from '../pull/flight-record.ts';
 import { LocalImageService } from '../pull/local-image-service.ts';
+import type { DownloadLimits } from '../pull/download-queue.ts';
 import { Puller } from '../pull/pull-image.ts';
+import { createBandwidth, type Bandwidth } from '../remote/bandwidth.ts';
 import { createHostResolver, defaultHostRoots } from '../remote/hosts/create-host-resolver.ts';
 import { createRemoteClient, type RemoteClient } from '../remote/remote-client.ts';
 
@@ -22,7 +24,15 @@ export interface NodeStores {
   readonly puller: Puller;
   readonly imageService: LocalImageService;
   readonly records: FlightRecords;
+  /** What all pulls of this root keep to together. */
+  readonly bandwidth: Bandwidth;
   close(): Promise<void>;
+}
+
+/** How much of a machine and its network pulls may take. */
+export interface TransferLimits extends DownloadLimits {
+  /** Bytes of layers that may arrive in a second, of all pulls together; no limit when absent. */
+  readonly bytesPerSecond?: number;
 }
 
 export interface NodeStoresOptions {
@@ -34,6 +44,7 @@ export interface NodeStoresOptions {
   readonly insecureRegistries?: readonly string[];
   /** Milliseconds without a new byte after which a pull is ended; 0 is never, absent five minutes (rule 17.1). */
   readonly progressTimeoutMs?: number;
+  readonly transfers?: TransferLimits;
   readonly logger: Logger;
 }
 
@@ -50,7 +61,9 @@ export async function openNodeStores(options: NodeStoresOptions): Promise<NodeSt
     insecureRegistries: options.insecureRegistries ?? [],
     logger,
   });
-  const remote = createRemoteClient({ hosts });
+  const { bytesPerSecond, ...downloads } = options.transfers ?? {};
+  const bandwidth = createBandwidth(bytesPerSecond);
+  const remote = createRemoteClient({ hosts, bandwidth });
   const records = new FlightRecords(join(root, 'pulls'));
   const puller = new Puller({
     remote,
@@ -58,6 +71,7 @@ export async function openNodeStores(options: NodeStoresOptions): Promise<NodeSt
     images,
     unpacker: layers,
     records,
+    ...downloads,
     ...(options.progressTimeoutMs === undefined ? {} : { progressTimeoutMs: options.progressTimeoutMs }),
     ...(options.platform === undefined ? {} : { platform: options.platform }),
   });
@@ -69,6 +83,7 @@ export async function openNodeStores(options: NodeStoresOptions): Promise<NodeSt
     remote,
     puller,
     records,
+    bandwidth,
     imageService: new LocalImageService({ images, puller, root }),
     close: async () => {
       await remote.close();

@@ -6,6 +6,7 @@ import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import { openBlob } from '../remote/fetch-content.ts';
 import type { RepositorySession } from '../remote/repository-session.ts';
+import { DownloadQueue, type DownloadLimits, type PullWait, type QueuedLayer } from './download-queue.ts';
 import { fetchAndUnpack, fetchBlob, isHeld, type FetchContext } from './fetch-layer.ts';
 import type { FlightPart, FlightRecorder } from './flight-record.ts';
 import { JoinedFlights } from './joined-flights.ts';
@@ -15,17 +16,13 @@ import { PartProgress, type ProgressListener } from './progress.ts';
 import type { ProgressWatch } from './progress-watch.ts';
 import { PullError } from './pull-error.ts';
 
-/** Layers of a node that are downloaded at a time, as containerd's default (rule 17.2). */
-export const DEFAULT_PARALLEL_DOWNLOADS = 3;
-
 /** Layers of a node that are unpacked at a time: each keeps a core busy inflating. */
 export const DEFAULT_PARALLEL_UNPACKS = 2;
 
-export interface LayerPullerOptions {
+export interface LayerPullerOptions extends DownloadLimits {
   readonly content: ContentStore;
   /** Absent: layers are fetched, not unpacked. */
   readonly unpacker?: LayerUnpacker | undefined;
-  readonly parallelDownloads?: number;
   readonly parallelUnpacks?: number;
 }
 
@@ -49,15 +46,17 @@ interface LayerOutcome {
 export class LayerPuller {
   readonly #options: LayerPullerOptions;
   readonly #clock: Clock;
-  readonly #downloads: Limiter;
+  readonly #downloads: DownloadQueue;
   readonly #unpacks: Limiter;
   readonly #layers = new JoinedFlights<string, LayerOutcome>();
+  /** Which pull brings a layer, for those who wait for it. */
+  readonly #bringers = new Map<string, QueuedLayer>();
   readonly #unpacking = new JoinedFlights<string, void>();
 
   constructor(options: LayerPullerOptions, clock: Clock) {
     this.#options = options;
     this.#clock = clock;
-    this.#downloads = new Limiter(options.parallelDownloads ?? DEFAULT_PARALLEL_DOWNLOADS);
+    this.#downloads = new DownloadQueue(options);
     this.#unpacks = new Limiter(options.parallelUnpacks ?? DEFAULT_PARALLEL_UNPACKS);
   }
 
@@ -106,10 +105,17 @@ export class LayerPuller {
     const { signal } = flight;
     // Two images may claim different diff IDs for one layer: neither must fail by the other's claim.
     const key = `${layer.digest} ${diffId}`;
-    const run = (flightSignal: AbortSignal): Promise<LayerOutcome> =>
-      this.#fetch(layer, diffId, progress, flight, flightSignal);
+    const run = async (flightSignal: AbortSignal): Promise<LayerOutcome> => {
+      this.#bringers.set(key, { image: flight.name, digest: layer.digest });
+      try {
+        return await this.#fetch(layer, diffId, progress, flight, flightSignal);
+      } finally {
+        this.#bringers.delete(key);
+      }
+    };
     if (this.#layers.has(key)) {
-      progress.enter('shared');
+      const bringer = this.#bringers.get(key);
+      progress.wait('shared', { for: 'layer', behind: bringer === undefined ? [] : [bringer] });
       try {
         await this.#layers.join(key, run, signal);
         return { bytes: 0, decision: 'shared' };
@@ -127,7 +133,7 @@ export class LayerPuller {
     layer: Descriptor,
     diffId: Digest,
     progress: PartProgress,
-    { session, watch }: LayerFlight,
+    { name, session, watch }: LayerFlight,
     signal: AbortSignal,
   ): Promise<LayerOutcome> {
     const { content, unpacker } = this.#options;
@@ -143,16 +149,25 @@ export class LayerPuller {
       onVerify: () => progress.enter('verifying'),
     };
     try {
-      return await this.#downloads.run(async () => {
-        progress.enter('downloading');
-        const streams = unpacker !== undefined && !(await unpacker.isUnpacked(diffId));
-        const bytes = await watch.during(() =>
-          streams
-            ? fetchAndUnpack(context, unpacker, layer, diffId, signal)
-            : fetchBlob(context, layer, signal),
-        );
-        return { bytes, held: false };
-      }, signal);
+      const place = {
+        layer: { image: name, digest: layer.digest },
+        registry: session.registry,
+        tell: (wait: PullWait) => progress.wait('queued', wait),
+      };
+      return await this.#downloads.run(
+        place,
+        async () => {
+          progress.enter('downloading');
+          const streams = unpacker !== undefined && !(await unpacker.isUnpacked(diffId));
+          const bytes = await watch.during(() =>
+            streams
+              ? fetchAndUnpack(context, unpacker, layer, diffId, signal)
+              : fetchBlob(context, layer, signal),
+          );
+          return { bytes, held: false };
+        },
+        signal,
+      );
     } catch (error) {
       signal.throwIfAborted();
       throw fetchError(error, layer);

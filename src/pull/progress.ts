@@ -1,8 +1,9 @@
 import type { Clock } from '../base/clock.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
+import type { PullWait } from './download-queue.ts';
 
-/** Where a part of an image is on its way. `shared`: another pull brings it; `done` with no bytes: it was held. */
+/** Where a part of an image is on its way. `shared`: another pull brings it; `failed` is told of the pull as a whole. */
 export type PullPhase =
   | 'queued'
   | 'resolving'
@@ -10,13 +11,14 @@ export type PullPhase =
   | 'verifying'
   | 'unpacking'
   | 'done'
-  | 'shared';
+  | 'shared'
+  | 'failed';
 
 /** How far one part of a pull is. Sent at every change of phase, and while bytes arrive at most every 100 ms. */
 export interface PullProgress {
   /** The image's normalised name. */
   readonly image: string;
-  /** Absent for the pull as a whole (`resolving`, `done`). */
+  /** Absent for the pull as a whole (`resolving`, `downloading`, `done`, `failed`). */
   readonly digest?: Digest;
   readonly kind: 'image' | 'config' | 'layer';
   readonly phase: PullPhase;
@@ -25,6 +27,10 @@ export interface PullProgress {
   readonly total: number;
   /** Bytes a second, over the time of this part's download; 0 before the first. */
   readonly rate: number;
+  /** Milliseconds until the download is over if it goes on as it did; absent where nobody can tell. */
+  readonly etaMs?: number;
+  /** With `queued` and `shared`: what it waits for. */
+  readonly waiting?: PullWait;
 }
 
 export type ProgressListener = (progress: PullProgress) => void;
@@ -47,6 +53,7 @@ export class PartProgress {
   #startedAt = 0;
   #startBytes = 0;
   #reportedAt = 0;
+  #waiting: PullWait | undefined;
 
   constructor(
     send: ProgressListener,
@@ -64,7 +71,15 @@ export class PartProgress {
         : { kind, digest: descriptor.digest, size: descriptor.size };
   }
 
+  /** Tells what it waits for, which is a phase of its own. */
+  wait(phase: 'queued' | 'shared', waiting: PullWait): void {
+    this.#waiting = waiting;
+    this.#phase = phase;
+    this.#report(this.#clock.now());
+  }
+
   enter(phase: PullPhase, bytes = this.#bytes): void {
+    this.#waiting = undefined;
     if (phase === 'downloading' && this.#phase !== 'downloading') {
       this.#startedAt = this.#clock.now();
       this.#startBytes = bytes;
@@ -84,6 +99,8 @@ export class PartProgress {
   #report(now: number): void {
     this.#reportedAt = now;
     const seconds = (now - this.#startedAt) / 1000;
+    const rate = this.#startedAt > 0 && seconds > 0 ? (this.#bytes - this.#startBytes) / seconds : 0;
+    const left = this.#part.size - this.#bytes;
     this.#send({
       image: this.#image,
       ...(this.#part.digest === undefined ? {} : { digest: this.#part.digest }),
@@ -91,7 +108,9 @@ export class PartProgress {
       phase: this.#phase,
       bytes: this.#bytes,
       total: this.#part.size,
-      rate: this.#startedAt > 0 && seconds > 0 ? Math.round((this.#bytes - this.#startBytes) / seconds) : 0,
+      rate: Math.round(rate),
+      ...(this.#phase === 'downloading' && rate > 0 ? { etaMs: Math.round((left * 1000) / rate) } : {}),
+      ...(this.#waiting === undefined ? {} : { waiting: this.#waiting }),
     });
   }
 }

@@ -25,6 +25,7 @@ import { JoinedFlights } from './joined-flights.ts';
 import { LayerPuller, type LayerFlight, type LayerPullerOptions } from './layer-puller.ts';
 import { chooseImage, loadDocument, type DocumentContext } from './load-image.ts';
 import { PartProgress, type ProgressListener } from './progress.ts';
+import { PullBoard } from './pull-board.ts';
 import { DEFAULT_PROGRESS_TIMEOUT_MS, ProgressWatch } from './progress-watch.ts';
 import { asPullError, PullError } from './pull-error.ts';
 
@@ -47,6 +48,8 @@ export interface PullImageRequest {
   /** Calls with equal keys present the same credential and may share one flight; absent: never shared. */
   readonly credentialKey?: string | undefined;
   readonly onProgress?: ProgressListener | undefined;
+  /** Reaches the registry in place of the puller's own client; such a pull is not joined with others, its layers are. */
+  readonly remote?: RemoteClient | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -69,6 +72,8 @@ export interface PulledImage {
  * downloads and unpacking are limited for the node, not for the pull.
  */
 export class Puller {
+  /** Where everything under way is. */
+  readonly board = new PullBoard();
   readonly #options: PullerOptions;
   readonly #clock: Clock;
   readonly #layers: LayerPuller;
@@ -86,7 +91,7 @@ export class Puller {
     const name = formatReference(reference);
     const listeners = this.#listen(name, request);
     try {
-      if (request.credentialKey === undefined)
+      if (request.credentialKey === undefined || request.remote !== undefined)
         return await this.#fly(reference, name, request, listeners.send, request.signal);
       const key = JSON.stringify([name, request.platform ?? null, request.credentialKey]);
       return await this.#pulls.join(
@@ -129,12 +134,16 @@ export class Puller {
     reference: Reference,
     name: string,
     request: PullImageRequest,
-    send: ProgressListener,
+    listeners: ProgressListener,
     signal: AbortSignal,
   ): Promise<PulledImage> {
     const startedAt = this.#clock.now();
     const id = FlightRecords.newId(startedAt);
     const recorder = new FlightRecorder();
+    const send: ProgressListener = (progress) => {
+      this.board.note(id, progress);
+      listeners(progress);
+    };
     const whole = new PartProgress(send, this.#clock, name, 'image');
     const watch = new ProgressWatch(
       this.#clock,
@@ -161,8 +170,10 @@ export class Puller {
       const prefix = `failed to pull and unpack image ${goQuote(name)}`;
       const failure = both.aborted ? canceled(prefix, error) : asPullError(error, prefix);
       outcome = { error: failure };
+      whole.enter('failed');
       throw failure;
     } finally {
+      this.board.over(id);
       over.abort();
       await watching;
       await lease.release();
@@ -186,7 +197,8 @@ export class Puller {
     request: PullImageRequest,
     flight: Flight,
   ): Promise<Omit<PulledImage, 'flightId'>> {
-    const { content, images, remote } = this.#options;
+    const { content, images } = this.#options;
+    const remote = request.remote ?? this.#options.remote;
     const { lease, signal, whole, recorder, watch } = flight;
     const session = remote.repository(reference.domain, reference.path, {
       credentials: request.credentials,

@@ -1,7 +1,8 @@
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf, digestOf } from '../oci/digest.ts';
 import { isIndexType, isManifestType } from '../oci/media-type.ts';
+import type { Bandwidth } from './bandwidth.ts';
 import { drain, headerOf, readBody, type Answer } from './exchange.ts';
 import { unexpectedStatus } from './registry-answer.ts';
 import { RemoteError, type HostAnswer } from './remote-error.ts';
@@ -39,9 +40,26 @@ export async function openBlob(
   range: BlobRange,
   signal: AbortSignal,
 ): Promise<BlobStream> {
-  return overHosts(session, range.avoid, signal, (host, last) =>
+  const stream = await overHosts(session, range.avoid, signal, (host, last) =>
     openOn(session, host, descriptor, range, last, signal),
   ).catch(missing(descriptor));
+  const { bandwidth } = session;
+  return bandwidth.limited ? { ...stream, body: paced(stream.body, bandwidth, signal) } : stream;
+}
+
+/** Lets a body through no faster than the bandwidth allows; the connection behind it fills up and waits. */
+function paced(body: Readable, bandwidth: Bandwidth, signal: AbortSignal): Readable {
+  const pieces = async function* (): AsyncGenerator<Uint8Array> {
+    for await (const piece of body as AsyncIterable<Uint8Array>) {
+      await bandwidth.take(piece.length, signal);
+      yield piece;
+    }
+  };
+  const limited = Readable.from(pieces(), { objectMode: false, highWaterMark: 1 });
+  limited.once('close', () => body.destroy());
+  // Whoever reads sees the error; nobody reading must not end the process.
+  limited.on('error', () => {});
+  return limited;
 }
 
 async function openOn(

@@ -1,5 +1,6 @@
 import { systemClock, type Clock } from '../base/clock.ts';
 import { SchemeMemory } from './authorizer.ts';
+import { createBandwidth, type Bandwidth } from './bandwidth.ts';
 import { Connections, type ConnectLimits } from './connections.ts';
 import type { CredentialSource } from './credential.ts';
 import { Exchanger, type Hop } from './exchange.ts';
@@ -19,6 +20,8 @@ export interface RemoteClientOptions {
   readonly random?: () => number;
   /** Milliseconds after which a silent body is given up and resumed; 60,000 when absent. */
   readonly bodySilenceMs?: number;
+  /** Limit of the bytes of blobs that arrive; none when absent. May be shared with other clients. */
+  readonly bandwidth?: Bandwidth;
   /** Times a connection may take, where they differ from rule 17.3. */
   readonly limits?: Partial<ConnectLimits>;
 }
@@ -55,6 +58,7 @@ export function createRemoteClient(options: RemoteClientOptions): RemoteClient {
     random: options.random ?? Math.random,
     userAgent: options.userAgent ?? 'drayage/0.1.0',
     forwardCredentials: options.forwardCredentialsToMirrors ?? false,
+    bandwidth: options.bandwidth ?? createBandwidth(undefined, clock),
   };
   return {
     repository: (registry, repository, session = {}) =>

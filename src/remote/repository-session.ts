@@ -1,5 +1,6 @@
 import type { Clock } from '../base/clock.ts';
 import { Authorizer, type SchemeMemory } from './authorizer.ts';
+import type { Bandwidth } from './bandwidth.ts';
 import type { Credential, CredentialSource } from './credential.ts';
 import { drain, type Answer, type Exchanger, type Hop, type Method, type RequestBody } from './exchange.ts';
 import type { HostResolver, RegistryHost } from './host-config.ts';
@@ -20,6 +21,7 @@ export interface RemoteContext {
   readonly userAgent: string;
   /** Whether every mirror may be shown the credential of the registry it stands for. */
   readonly forwardCredentials: boolean;
+  readonly bandwidth: Bandwidth;
 }
 
 /** One host of a registry, with the authorisation state of this operation. */
@@ -67,6 +69,11 @@ export class RepositorySession {
     this.#credentials = options.credentials;
     this.#observe = options.observe;
     this.#actions = options.actions ?? 'pull';
+  }
+
+  /** What the bytes of blobs have to keep to. */
+  get bandwidth(): Bandwidth {
+    return this.#context.bandwidth;
   }
 
   /** Returns the hosts to try, in order; read once for the operation (rule 16.4). */

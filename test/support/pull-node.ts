@@ -9,6 +9,7 @@ import { openLayerStore, type LayerStore } from '../../src/images/layer-store.ts
 import { openImageStore, type SqliteImageStore } from '../../src/images/sqlite-image-store.ts';
 import { FlightRecords } from '../../src/pull/flight-record.ts';
 import { Puller, type PullerOptions } from '../../src/pull/pull-image.ts';
+import type { Bandwidth } from '../../src/remote/bandwidth.ts';
 import type { HostResolver } from '../../src/remote/host-config.ts';
 import { createHostResolver } from '../../src/remote/hosts/create-host-resolver.ts';
 import { createRemoteClient, type RemoteClient } from '../../src/remote/remote-client.ts';
@@ -32,12 +33,13 @@ export async function pullNode(
   options: Partial<PullerOptions> & {
     hosts?: HostResolver;
     bodySilenceMs?: number;
+    bandwidth?: Bandwidth;
     forwardCredentialsToMirrors?: boolean;
     unpacks?: boolean;
     root?: string;
   } = {},
 ): Promise<PullNode> {
-  const { hosts, bodySilenceMs, forwardCredentialsToMirrors, unpacks, ...pullerOptions } = options;
+  const { hosts, bodySilenceMs, bandwidth, forwardCredentialsToMirrors, unpacks, ...pullerOptions } = options;
   const root = options.root ?? (await mkdtemp(join(tmpdir(), 'dray-pull-')));
   const content = await openFileStore(join(root, 'content'));
   const pool = unpacks === true ? new UnpackPool(1) : undefined;
@@ -51,6 +53,7 @@ export async function pullNode(
     random: () => 0,
     clock,
     ...(bodySilenceMs === undefined ? {} : { bodySilenceMs }),
+    ...(bandwidth === undefined ? {} : { bandwidth }),
     ...(forwardCredentialsToMirrors === undefined ? {} : { forwardCredentialsToMirrors }),
   });
   const records = new FlightRecords(join(root, 'pulls'));
