@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { InvalidArgumentError, type Command } from 'commander';
 
 /** Adds the options by which every client command reaches a registry. */
 export function withRemoteOptions(command: Command): Command {
@@ -33,4 +33,19 @@ export function interruptible(): AbortSignal {
   for (const name of ['SIGINT', 'SIGTERM'] as const)
     process.once(name, () => ending.abort(new Error(`interrupted by ${name}`)));
   return ending.signal;
+}
+
+const LOG_LEVELS: readonly string[] = ['debug', 'info', 'warn', 'error', 'silent'];
+
+/** Adds how much a command that serves tells on standard error. */
+export function withLogLevel(command: Command): Command {
+  return command.option(
+    '--log-level <level>',
+    `how much the servers tell on standard error: ${LOG_LEVELS.join(', ')}`,
+    (text: string) => {
+      if (!LOG_LEVELS.includes(text)) throw new InvalidArgumentError(`levels are ${LOG_LEVELS.join(', ')}.`);
+      return text;
+    },
+    'error',
+  );
 }

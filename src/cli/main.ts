@@ -7,11 +7,12 @@ import { AdvisedError, EXIT, UsageError } from './exit.ts';
 /** One command: loaded only when it is called, so that a small question gets a quick answer. */
 interface CommandEntry {
   readonly summary: string;
-  readonly load: () => Promise<{ command: () => Command }>;
+  readonly load: () => Promise<{ command: (args: readonly string[]) => Command | Promise<Command> }>;
 }
 
 const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   up: { summary: 'run the whole system on this machine', load: () => import('./up.ts') },
+  node: { summary: 'run a node alone', load: () => import('./node.ts') },
   explain: {
     summary: 'say what would happen to each image, and why, without doing it',
     load: () => import('./explain.ts'),
@@ -90,7 +91,8 @@ async function run(args: readonly string[]): Promise<number> {
     );
   }
   const { command } = await entry.load();
-  const parsed = command().name(`dray ${name}`).exitOverride().showSuggestionAfterError(true);
+  const made = await command(args.slice(1));
+  const parsed = made.name(`dray ${name}`).exitOverride().showSuggestionAfterError(true);
   parsed.configureOutput({ outputError: () => {} });
   await parsed.parseAsync(args.slice(1), { from: 'user' });
   return Number(process.exitCode ?? EXIT.ok);

@@ -13,12 +13,13 @@ import { instrumentedImageService } from '../kubelet/images/instrumented-image-s
 import { NodeMetrics } from '../kubelet/images/node-metrics.ts';
 import { PulledImages } from '../kubelet/images/pulled-images.ts';
 import { DEFAULT_IMAGE_SETTINGS, type ImageSettings } from '../kubelet/images/settings.ts';
-import { apiObjects } from '../kubelet/object-source.ts';
+import { logEvents } from '../kubelet/log-events.ts';
+import { apiObjects, NO_OBJECTS } from '../kubelet/object-source.ts';
 import { podCandidates, PodPullSecrets } from '../kubelet/pull-secrets-of-pod.ts';
 import { startKubelet } from '../kubelet/start-kubelet.ts';
 import type { Logger } from '../observe/logger.ts';
 import { hostPlatform } from '../oci/host-platform.ts';
-import { formatPlatform } from '../oci/platform.ts';
+import { formatPlatform, type Platform } from '../oci/platform.ts';
 import type { RemoteClient } from '../remote/remote-client.ts';
 import { apiServiceAccounts } from './api-service-accounts.ts';
 import { connectNodeRuntime, openNodeRuntime, type RuntimeEndpoints } from './node-runtime.ts';
@@ -28,9 +29,18 @@ export interface NodeOptions {
   readonly name: string;
   /** Directory of the node's state, also the first place where its login files are looked for. */
   readonly root: string;
-  /** Speaks as `system:node:NAME`. */
-  readonly client: KubeClient;
-  readonly tls: { readonly cert: string; readonly key: string; readonly clientCa: string };
+  /** Speaks as `system:node:NAME`; absent: the node stands alone and runs static Pods only. */
+  readonly client: KubeClient | undefined;
+  /** Certificate of the agent's endpoint, and whose clients it believes; absent: there is no endpoint. */
+  readonly tls: { readonly cert: string; readonly key: string; readonly clientCa: string } | undefined;
+  /** What the node claims to be and pulls for; the machine's own when absent. */
+  readonly platform?: Platform;
+  /** Directories that say how to reach registries; the root's own and the system's when absent. */
+  readonly hostRoots?: readonly string[];
+  /** Directory of persistent volume claims, when nodes share them. */
+  readonly claims?: string;
+  /** Directory or file of static Pods. */
+  readonly staticPods?: string;
   /** Variables for every container: where the API is. */
   readonly clusterEnv: Readonly<Record<string, string>>;
   /** How images are pulled, verified and kept; Kubernetes' defaults when absent. */
@@ -77,7 +87,7 @@ export interface NodeAgent {
 export async function startNode(options: NodeOptions, signal: AbortSignal): Promise<NodeAgent> {
   const { root, logger, client, name } = options;
   const clock = systemClock;
-  const platform = hostPlatform();
+  const platform = options.platform ?? hostPlatform();
   const settings = options.imageSettings ?? DEFAULT_IMAGE_SETTINGS;
   const closers: (() => Promise<void>)[] = [];
   const close = async (): Promise<void> => {
@@ -93,7 +103,7 @@ export async function startNode(options: NodeOptions, signal: AbortSignal): Prom
         : await startCredentialProviders({
             ...options.credentialProviders,
             clock,
-            serviceAccounts: apiServiceAccounts(client, clock),
+            ...(client === undefined ? {} : { serviceAccounts: apiServiceAccounts(client, clock) }),
             observer: {
               failed: (provider, message) => logger.error({ provider }, message),
               executed: (provider, seconds, failed) => metrics.providerExecuted(provider, seconds, failed),
@@ -104,6 +114,8 @@ export async function startNode(options: NodeOptions, signal: AbortSignal): Prom
     const stores = await openNodeStores({
       root,
       logger,
+      platform,
+      ...(options.hostRoots === undefined ? {} : { hostRoots: options.hostRoots }),
       ...(options.progressTimeoutMs === undefined ? {} : { progressTimeoutMs: options.progressTimeoutMs }),
     });
     closers.push(() => stores.close());
@@ -122,9 +134,13 @@ export async function startNode(options: NodeOptions, signal: AbortSignal): Prom
     const { runtime } = engine;
     const imageService = instrumentedImageService(engine.images, metrics, clock);
 
-    const recorder = createEventRecorder({ client, component: 'kubelet', host: name, clock, logger });
+    const recorder =
+      client === undefined
+        ? logEvents(logger)
+        : createEventRecorder({ client, component: 'kubelet', host: name, clock, logger });
     closers.push(() => recorder.close());
-    const pullSecrets = new PodPullSecrets({ objects: apiObjects(client), recorder });
+    const objects = client === undefined ? NO_OBJECTS : apiObjects(client);
+    const pullSecrets = new PodPullSecrets({ objects, recorder });
     const records = await PulledImages.open({
       root,
       policy: settings.verificationPolicy,
@@ -163,11 +179,19 @@ export async function startNode(options: NodeOptions, signal: AbortSignal): Prom
         runtime,
         recorder,
         pullSecrets,
-        endpoint: {
-          host: '127.0.0.1',
-          port: 0,
-          tls: { cert: options.tls.cert, key: options.tls.key, ca: options.tls.clientCa },
-        },
+        objects,
+        ...(options.tls === undefined
+          ? {}
+          : {
+              endpoint: {
+                host: '127.0.0.1',
+                port: 0,
+                tls: { cert: options.tls.cert, key: options.tls.key, ca: options.tls.clientCa },
+              },
+            }),
+        ...(options.claims === undefined ? {} : { claims: options.claims }),
+        ...(options.staticPods === undefined ? {} : { staticPods: options.staticPods }),
+        maxPods: settings.maxPods,
         clusterEnv: options.clusterEnv,
         maxNodeImages: settings.nodeStatusMaxImages,
         imageGc: {

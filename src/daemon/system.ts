@@ -7,18 +7,17 @@ import { HttpKubeClient } from '../kube/client/http-kube-client.ts';
 import type { Logger } from '../observe/logger.ts';
 import { writeKubeconfig } from './kubeconfig.ts';
 import { PortBook } from './listen-ports.ts';
-import { startNode, type NodeAgent, type NodeOptions } from './node-agent.ts';
+import { LOCAL_NAMES } from './node-access.ts';
+import type { NodeAgent } from './node-agent.ts';
 import { Pki } from './pki.ts';
 import { startRegistryService, trustRegistry, type RegistryService } from './registry-service.ts';
 import { openSigningKey } from './signing-key.ts';
 import type { StateRoot } from './state-root.ts';
+import { startNodes, type NodeSettings, type NodeSpec } from './system-nodes.ts';
 
 /** Ports that people expect: kube-apiserver's and the docker registry's. */
 const USUAL_API_PORT = 6443;
 const USUAL_REGISTRY_PORT = 5000;
-
-/** Every name under which a client on this machine may reach a server of ours. */
-const LOCAL_NAMES = ['localhost', '127.0.0.1', '::1'] as const;
 
 export interface SystemOptions {
   readonly root: StateRoot;
@@ -29,10 +28,9 @@ export interface SystemOptions {
   /** The kube-apiserver's admission control configuration. */
   readonly admissionControlConfigFile?: string;
   /** What a kubelet's configuration says of images, eviction and credential providers. */
-  readonly node?: Pick<
-    NodeOptions,
-    'imageSettings' | 'credentialProviders' | 'eviction' | 'progressTimeoutMs' | 'endpoints'
-  >;
+  readonly node?: NodeSettings;
+  /** Nodes beside the machine's own. */
+  readonly moreNodes?: readonly NodeSpec[];
   readonly logger: Logger;
   /** Told what the user should know: a port that was taken, a runtime that cannot be used. */
   readonly remark: (text: string) => void;
@@ -189,36 +187,19 @@ async function start(
     (name) => `${name.includes(':') ? `[${name}]` : name}:${registry.registry.port}`,
   );
   await trustRegistry(join(root.path, 'certs.d'), registryHosts, pki.ca.cert);
-  const identity = await pki.issue({
-    file: `node-${machine}`,
-    commonName: `system:node:${machine}`,
-    organization: 'system:nodes',
-    usage: 'client',
-  });
-  const serving = await pki.issue({
-    file: `kubelet-${machine}`,
-    commonName: `system:node:${machine}`,
-    usage: 'server',
-    names,
-  });
-  const node = await startNode(
+  const nodes = await startNodes(
     {
-      ...options.node,
-      name: machine,
       root: root.path,
-      client: clientFor(identity, 'drayage-node'),
-      tls: { cert: serving.cert, key: serving.key, clientCa: pki.ca.cert },
-      clusterEnv: {
-        KUBERNETES_SERVICE_HOST: '127.0.0.1',
-        KUBERNETES_SERVICE_PORT: String(api.port),
-        KUBERNETES_SERVICE_PORT_HTTPS: String(api.port),
-      },
+      pki,
+      server: api.url,
+      settings: options.node ?? {},
+      specs: [{ name: machine }, ...(options.moreNodes ?? [])],
+      opened: (closer) => closers.push(closer),
       logger: logger.child({ part: 'node' }),
       remark,
     },
     signal,
   );
-  closers.push(() => node.close());
   return {
     rootPath: root.path,
     api,
@@ -227,7 +208,7 @@ async function start(
     caFile: pki.caFile,
     certsDirectory: join(root.path, 'certs.d', registry.host),
     client: clientFor(administrator, 'dray'),
-    nodes: [node],
+    nodes,
     close,
   };
 }

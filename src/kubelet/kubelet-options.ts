@@ -36,6 +36,8 @@ export interface KubeletOptions {
   readonly maxNodeImages?: number;
   /** Pods that the node takes; the kubelet's 110 when absent. */
   readonly maxPods?: number;
+  /** Directory of persistent volume claims, `NAMESPACE/NAME`; `claims` of the root when absent. */
+  readonly claims?: string;
   /** Directory or file of static Pods. */
   readonly staticPods?: string;
   readonly objects?: ObjectSource;

@@ -88,7 +88,7 @@ export function createPodMachinery(context: PodMachineryContext, signal: AbortSi
     volumes: new VolumeManager({
       paths,
       sources: { objects, tokens: new ServiceAccountTokens(client, clock), addresses, capacity },
-      claims: join(root, 'claims'),
+      claims: options.claims ?? join(root, 'claims'),
     }),
     pullSecrets: options.pullSecrets ?? new PodPullSecrets({ objects, recorder }),
     paths,

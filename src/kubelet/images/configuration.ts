@@ -122,6 +122,15 @@ export function containerRuntimeEndpointOf(document: KubeletConfigurationDocumen
   return new Fields(document).string('containerRuntimeEndpoint') ?? '';
 }
 
+/**
+ * Takes out where static Pods stand, a directory or a file; empty when there are none.
+ *
+ * @throws ConfigurationError `BAD_FIELD`
+ */
+export function staticPodPathOf(document: KubeletConfigurationDocument): string {
+  return new Fields(document).string('staticPodPath') ?? '';
+}
+
 /** Says what Kubernetes would refuse, in its words, without the prefix `invalid configuration: ` (section 0). */
 export function validateImageSettings(
   settings: Omit<ImageSettings, 'verificationPolicy'> & { readonly verificationPolicy: string },

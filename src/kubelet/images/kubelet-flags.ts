@@ -51,6 +51,7 @@ export const KUBELET_FLAGS: readonly KubeletFlag[] = [
   flag('node-status-max-images', 'number', 'nodeStatusMaxImages', integer),
   flag('runtime-request-timeout', 'duration', 'runtimeRequestTimeout', duration),
   flag('max-pods', 'number', 'maxPods', integer),
+  flag('pod-manifest-path', 'path', 'staticPodPath', words),
   flag('container-runtime-endpoint', 'endpoint', 'containerRuntimeEndpoint', words),
   flag('image-service-endpoint', 'endpoint', 'imageServiceEndpoint', words),
   {
