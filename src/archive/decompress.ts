@@ -1,7 +1,5 @@
-import type { Transform } from 'node:stream';
-import { createGunzip, createZstdDecompress } from 'node:zlib';
+import { inflate } from './_inflate.ts';
 import { ArchiveError } from './archive-error.ts';
-import { ZstdFrameSplitter } from './_zstd-frames.ts';
 
 export type Compression = 'none' | 'gzip' | 'zstd';
 
@@ -12,8 +10,6 @@ export type Compression = 'none' | 'gzip' | 'zstd';
 export const MAX_EXPANSION_RATIO = 250;
 /** What any layer may expand to, however small it is. */
 export const EXPANSION_FREE_BYTES = 1024 * 1024 * 1024;
-/** Bytes inflated at a time: large enough that thread hops do not count. */
-const OUTPUT_CHUNK = 256 * 1024;
 /** Bytes that tell every known compression from every other. */
 const MAGIC_BYTES = 6;
 
@@ -25,7 +21,7 @@ export interface DecompressOptions {
 /**
  * Undoes gzip (also of several members) and zstd (also of several or skippable frames); other bytes pass as they are.
  * What it is shows in its first bytes, not in the media type: builders get that wrong, and runtimes never looked.
- * A chunk is only lent: its memory is gone when the next one is asked for.
+ * A chunk is only lent: its memory is gone when the next one is asked for. One of the source is in use until the next but one is.
  *
  * @throws ArchiveError `BAD_ARCHIVE`; `UNSUPPORTED` for bzip2 and xz; `LIMIT` when it expands beyond reason
  */
@@ -47,7 +43,7 @@ export async function* decompress(
   }
   const { magic, all } = await peek(counted(), MAGIC_BYTES);
   const compression = compressionOf(magic);
-  for await (const chunk of inflate(all, compression)) {
+  for await (const chunk of compression === 'none' ? buffers(all) : inflate(all, compression)) {
     given += chunk.length;
     if (compression !== 'none' && given > free && given > taken * ratio) {
       throw new ArchiveError(
@@ -72,67 +68,8 @@ export function compressionOf(magic: Uint8Array): Compression {
   return 'none';
 }
 
-async function* inflate(source: AsyncIterable<Uint8Array>, compression: Compression): AsyncGenerator<Buffer> {
-  if (compression === 'none') {
-    for await (const chunk of source) yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
-    return;
-  }
-  const zstd = compression === 'zstd' ? new ZstdFrameSplitter() : undefined;
-  const stage =
-    zstd === undefined
-      ? createGunzip({ chunkSize: OUTPUT_CHUNK })
-      : createZstdDecompress({ chunkSize: OUTPUT_CHUNK });
-  const feed = async (): Promise<void> => {
-    try {
-      for await (const chunk of source) {
-        const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
-        for (const piece of zstd?.split(bytes) ?? [bytes]) await write(stage, piece);
-      }
-      zstd?.finish();
-      stage.end();
-    } catch (error) {
-      // The reader of the stage meets the failure; when the reader is gone already, nobody has to.
-      stage.destroy(error as Error);
-    }
-  };
-  void feed();
-  try {
-    for await (const chunk of stage as AsyncIterable<Buffer<ArrayBuffer>>) {
-      yield chunk;
-      giveBack(chunk);
-    }
-  } catch (error) {
-    throw archiveError(error);
-  } finally {
-    stage.destroy();
-  }
-}
-
-/**
- * Frees the memory of a chunk that was used up. Waiting for the collector instead would keep some 60 MB a thread, and have every
- * chunk inflated into memory that no cache holds. A stage goes on filling a chunk's memory until it is full, so only full ones go.
- */
-function giveBack({ buffer, byteOffset, length }: Buffer<ArrayBuffer>): void {
-  if (buffer.byteLength === OUTPUT_CHUNK && byteOffset + length === OUTPUT_CHUNK) buffer.transfer(0);
-}
-
-/** Resolves when the stage has taken all of the piece in, so that its memory may be used again. */
-function write(stage: Transform, piece: Buffer): Promise<void> {
-  return new Promise((resolve, reject) => {
-    stage.write(piece, (error) => {
-      if (error == null) resolve();
-      else reject(error);
-    });
-  });
-}
-
-function archiveError(error: unknown): unknown {
-  const code = (error as { code?: unknown } | undefined)?.code;
-  if (error instanceof ArchiveError || typeof code !== 'string') return error;
-  if (!code.startsWith('Z_') && !code.startsWith('ZSTD_')) return error;
-  return new ArchiveError('BAD_ARCHIVE', `Cannot decompress layer: ${(error as Error).message}`, {
-    cause: error,
-  });
+async function* buffers(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
+  for await (const chunk of source) yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
 }
 
 /** Reads at least `count` bytes ahead, without taking them out of the stream. */

@@ -69,13 +69,15 @@ function run(
 }
 
 async function* chunksOf(id: number, job: Running): AsyncGenerator<Uint8Array> {
+  let before: Uint8Array<ArrayBuffer> | undefined;
   for (;;) {
     job.abort.signal.throwIfAborted();
     const chunk = job.chunks.shift();
     if (chunk !== undefined) {
       yield chunk;
-      // Whoever asks for the next chunk is done with this one: that is what an iteration of bytes means here.
-      post({ kind: 'used', id, chunk }, [chunk.buffer]);
+      // Whoever asks for the next chunk may still inflate this one, but is done with the one before.
+      if (before !== undefined) post({ kind: 'used', id, chunk: before }, [before.buffer]);
+      before = chunk;
     } else if (job.ended) {
       return;
     } else {
