@@ -16,8 +16,10 @@ import type {
   ContentStore,
   Ingest,
   IngestStatus,
+  OpenContent,
   OpenIngestOptions,
   OpenOptions,
+  PositionedProvider,
   Range,
 } from './store.ts';
 
@@ -37,7 +39,7 @@ const READ_CHUNK = 256 * 1024;
  * Several processes may have a directory open. Refs are locked within one process; an ingest that another process may
  * take up has to be opened as `shared`.
  */
-export interface FileStore extends ContentStore {
+export interface FileStore extends ContentStore, PositionedProvider {
   /** The layout's directory. */
   readonly directory: string;
   /** Returns where committed content lies, whether or not it is there. Readers must not write to it. */
@@ -79,7 +81,7 @@ export async function openFileStore(directory: string, options: FileStoreOptions
   await mkdir(join(directory, 'ingest'), { recursive: true });
   await openLayoutFiles(directory);
   const store = new DirectoryStore(directory, options.now ?? Date.now);
-  await store.dropUnreadableIngests();
+  await store.ingests();
   return store;
 }
 
@@ -131,6 +133,18 @@ class DirectoryStore implements FileStore {
       }
     } catch (error) {
       throw contentError(error, action);
+    }
+  }
+
+  async openAt(digest: Digest): Promise<OpenContent> {
+    try {
+      const file = await open(this.pathOf(digest), 'r');
+      return {
+        read: async (buffer, position) => (await file.read(buffer, 0, buffer.length, position)).bytesRead,
+        close: () => file.close(),
+      };
+    } catch (error) {
+      throw contentError(error, `Cannot open content "${digest}"`);
     }
   }
 
@@ -220,8 +234,10 @@ class DirectoryStore implements FileStore {
   async ingests(): Promise<IngestStatus[]> {
     const found: IngestStatus[] = [];
     for (const name of await readdir(join(this.directory, 'ingest'))) {
-      const status = await this.#statusOf(join(this.directory, 'ingest', name));
+      const directory = join(this.directory, 'ingest', name);
+      const status = await this.#statusOf(directory);
       if (status !== undefined) found.push(status);
+      else await this.#dropUnlessBeingMade(directory);
     }
     return found;
   }
@@ -231,13 +247,9 @@ class DirectoryStore implements FileStore {
     await rm(this.#directoryOf(ref), { recursive: true, force: true });
   }
 
-  /** Removes ingests whose record was lost in a crash: nobody can ask for them by ref again. */
-  async dropUnreadableIngests(): Promise<void> {
-    for (const name of await readdir(join(this.directory, 'ingest'))) {
-      const directory = join(this.directory, 'ingest', name);
-      if ((await this.#statusOf(directory)) === undefined && (await ageOf(directory)) > BEING_MADE_MS)
-        await rm(directory, { recursive: true, force: true });
-    }
+  /** Removes an ingest whose record was lost in a crash: nobody can ask for it by ref again. */
+  async #dropUnlessBeingMade(directory: string): Promise<void> {
+    if ((await ageOf(directory)) > BEING_MADE_MS) await rm(directory, { recursive: true, force: true });
   }
 
   #directoryOf(ref: string): string {

@@ -43,6 +43,27 @@ export interface Provider {
   stat(digest: Digest): Promise<ContentInfo>;
 }
 
+/** Content opened for reads at any position. */
+export interface OpenContent {
+  /** Fills `buffer` as far as there is content from `position` on, and returns how many bytes that was: 0 behind the end. */
+  read(buffer: Uint8Array, position: number): Promise<number>;
+  close(): Promise<void>;
+}
+
+/**
+ * Reads committed content into memory of the reader's, who can so bound what many readers hold. An ability that a store may
+ * lack: see {@link canReadAt}.
+ */
+export interface PositionedProvider {
+  /** Opens content; the caller closes it. @throws ContentError `NOT_FOUND` */
+  openAt(digest: Digest): Promise<OpenContent>;
+}
+
+/** Whether a store reads into memory of the reader's. */
+export function canReadAt<T extends object>(store: T): store is T & PositionedProvider {
+  return 'openAt' in store;
+}
+
 /** Bytes on their way in. */
 export interface Ingest {
   readonly ref: string;

@@ -102,7 +102,7 @@ describe('two processes on one registry', () => {
         assert.equal(
           sha256(bytes),
           sha256(content),
-          `${got.status} of ${bytes.length} bytes; ${answers.map(({ status }) => status)}`,
+          `${got.status} of ${bytes.length} bytes; ${answers.map(({ status }) => status).join()}`,
         );
     }
     assert.deepEqual((await here.registry.maintenance.scrub(signal)).damaged, []);

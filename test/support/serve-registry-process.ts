@@ -11,6 +11,10 @@ export interface RegistryProcess {
   readonly child: ChildProcess;
 }
 
+async function failWhenEnded(ended: Promise<unknown[]>): Promise<never> {
+  throw new Error(`the registry's process ended with ${String((await ended)[0])}`);
+}
+
 /**
  * Serves a registry from another process until the test ends.
  *
@@ -42,6 +46,6 @@ process.on('SIGTERM', () => void registry.close());
     await ended;
     await rm(place, { recursive: true, force: true });
   });
-  const [line] = (await once(child.stdout, 'data')) as [Buffer];
+  const [line] = (await Promise.race([once(child.stdout, 'data'), failWhenEnded(ended)])) as [Buffer];
   return { url: line.toString().trim(), child };
 }
