@@ -13,6 +13,11 @@ interface CommandEntry {
 const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   up: { summary: 'run the whole system on this machine', load: () => import('./up.ts') },
   node: { summary: 'run a node alone', load: () => import('./node.ts') },
+  kubeconfig: {
+    summary: 'print or merge how to reach the API of `dray up`',
+    load: () => import('./kubeconfig.ts'),
+  },
+  api: { summary: 'copy the API’s objects away and back', load: () => import('./api.ts') },
   explain: {
     summary: 'say what would happen to each image, and why, without doing it',
     load: () => import('./explain.ts'),

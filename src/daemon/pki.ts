@@ -63,7 +63,7 @@ export class Pki {
     if (held !== undefined && this.#serves(held, request)) return held;
     const pair = await generate({
       commonName: request.commonName,
-      ...(request.organization === undefined ? {} : { organization: request.organization }),
+      organizations: request.organization === undefined ? [] : [request.organization],
       lifetimeMs: LEAF_LIFETIME_MS,
       kind: request.usage,
       names: request.names ?? [],
@@ -71,6 +71,18 @@ export class Pki {
     });
     await writePair(this.#directory, request.file, pair);
     return pair;
+  }
+
+  /** Makes a client's certificate that is kept nowhere here; each organisation is a group to Kubernetes. */
+  sign(commonName: string, organizations: readonly string[]): Promise<KeyPair> {
+    return generate({
+      commonName,
+      organizations,
+      lifetimeMs: LEAF_LIFETIME_MS,
+      kind: 'client',
+      names: [],
+      ca: this.ca,
+    });
   }
 
   #serves(pair: KeyPair, request: CertificateRequest): boolean {
@@ -111,7 +123,7 @@ function isAddress(name: string): boolean {
 
 async function generate(options: {
   commonName: string;
-  organization?: string;
+  organizations?: readonly string[];
   lifetimeMs: number;
   kind: 'ca' | 'server' | 'client';
   names: readonly string[];
@@ -121,8 +133,7 @@ async function generate(options: {
   const { generate: selfsigned } = await import('selfsigned');
   const now = Date.now();
   const attributes = [{ name: 'commonName', value: options.commonName }];
-  if (options.organization !== undefined)
-    attributes.push({ name: 'organizationName', value: options.organization });
+  for (const value of options.organizations ?? []) attributes.push({ name: 'organizationName', value });
   const pems = await selfsigned(attributes, {
     keyType: 'ec',
     curve: 'P-256',
