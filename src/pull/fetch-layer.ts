@@ -11,6 +11,8 @@ import type { LayerUnpacker } from './layer-unpacker.ts';
 export interface FetchContext extends DownloadContext {
   readonly content: Pick<ContentStore, 'stat' | 'openIngest'>;
   readonly onBytes?: (held: number) => void;
+  /** Called with each chunk once it was written: frees memory that only its maker knows to be free. */
+  readonly release?: (chunk: Uint8Array) => void;
   /** Called when all bytes are there. */
   readonly onVerify?: () => void;
 }
@@ -128,6 +130,7 @@ async function fill(
   for await (const chunk of downloadChunks(context, descriptor, have, story, avoid, signal)) {
     await destination.write(chunk);
     held += chunk.length;
+    context.release?.(chunk);
     context.onBytes?.(held);
   }
 }

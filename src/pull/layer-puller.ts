@@ -5,6 +5,7 @@ import type { ContentStore } from '../content/store.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import { openBlob } from '../remote/fetch-content.ts';
+import { releaseChunk } from '../remote/release-chunk.ts';
 import type { RepositorySession } from '../remote/repository-session.ts';
 import { DownloadQueue, type DownloadLimits, type PullWait, type QueuedLayer } from './download-queue.ts';
 import { fetchAndUnpack, fetchBlob, isHeld, type FetchContext } from './fetch-layer.ts';
@@ -142,6 +143,7 @@ export class LayerPuller {
       open: (blob, range, openSignal) => openBlob(session, blob, range, openSignal),
       content,
       clock: this.#clock,
+      release: releaseChunk,
       onBytes: (held) => {
         watch.progress();
         progress.at(held);
