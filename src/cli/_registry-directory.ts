@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { isSystemError, messageOf } from '../base/coded-error.ts';
 import { defaultRootPath } from '../daemon/state-root.ts';
-import { openAdministration, type OpenAdministration } from '../registry/admin/open-administration.ts';
+import type { OpenAdministration } from '../registry/admin/open-administration.ts';
 import type { LoadedConfig } from '../registry/config/load-config.ts';
 import type { RegistryOptions } from '../registry/registry.ts';
 import { EXIT, UsageError } from './exit.ts';
@@ -76,6 +76,7 @@ export async function administer(
       );
     });
   }
+  const { openAdministration } = await import('../registry/admin/open-administration.ts');
   const opened = await openAdministration(directory, maintenance === undefined ? {} : { maintenance });
   try {
     return (await task(opened)) ?? EXIT.ok;

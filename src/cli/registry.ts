@@ -1,25 +1,25 @@
 import { Command } from 'commander';
-import { projectCommand, userCommand } from './registry-accounts.ts';
-import { robotCommand } from './registry-robots.ts';
 import { checkConfigCommand, serveCommand } from './registry-serve.ts';
-import { upkeepCommands } from './registry-upkeep.ts';
 
 /** Serves a private registry and manages one, whether or not it is served meanwhile. */
-export function command(): Command {
+export async function command(args: readonly string[]): Promise<Command> {
   const registry = new Command().description(
     'Serves a private registry and manages one, also while dray up or dray registry serve serves it.',
   );
-  for (const each of [
-    serveCommand(),
-    checkConfigCommand(),
-    userCommand(),
-    robotCommand(),
-    projectCommand(),
-    ...upkeepCommands(),
-  ])
-    registry.addCommand(each);
+  registry.addCommand(serveCommand());
+  // What serves for months does without what manages: a client of Kubernetes, YAML and more.
+  if (args[0] !== 'serve') for (const each of await managingCommands()) registry.addCommand(each);
   for (const each of registry.commands) reportThroughMain(each);
   return registry;
+}
+
+async function managingCommands(): Promise<Command[]> {
+  const [{ projectCommand, userCommand }, { robotCommand }, { upkeepCommands }] = await Promise.all([
+    import('./registry-accounts.ts'),
+    import('./registry-robots.ts'),
+    import('./registry-upkeep.ts'),
+  ]);
+  return [checkConfigCommand(), userCommand(), robotCommand(), projectCommand(), ...upkeepCommands()];
 }
 
 /** Commander leaves the process by itself in subcommands that are not told otherwise; bad usage has an exit code of its own. */

@@ -10,7 +10,7 @@ import { COLLECT_DELAY_MS, Maintenance, type MaintenanceOptions } from './admin/
 import { RobotAdministration } from './admin/robot-administration.ts';
 import { listenRegistry } from './http/registry-server.ts';
 import { RegistryMetrics } from './http/registry-metrics.ts';
-import { BlobReader } from './http/read-blob.ts';
+import { BlobReader } from './http/blob-reader.ts';
 import { RequestServer } from './http/request-server.ts';
 import { AccessTokens } from './identity/access-token.ts';
 import type { Role } from './identity/identity.ts';

@@ -3,19 +3,21 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { registryErrorFrom } from '../registry-error.ts';
 
+/** A body that knows how to write itself. One of the two is called, once. */
+export interface SelfWritingBody {
+  /** Writes all and ends the response; resolves when the last byte was handed over. */
+  writeTo(response: ServerResponse): Promise<void>;
+  /** Lets go of what the body holds. */
+  discard(): Promise<void>;
+}
+
 /** What a request is answered with; written by {@link sendAnswer} alone. */
 export interface Answer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | readonly string[]>>;
   /** A stream is destroyed when the client goes away. Left out of answers to HEAD. */
-  readonly body?: string | Uint8Array | Readable;
+  readonly body?: string | Uint8Array | Readable | SelfWritingBody;
 }
-
-/** Says which protocol is spoken here; docker looks for it before it believes a 401. */
-const API_VERSION = {
-  'Docker-Distribution-API-Version': 'registry/2.0',
-  'X-Content-Type-Options': 'nosniff',
-};
 
 /** Makes an answer of JSON. */
 export function jsonAnswer(status: number, value: unknown, headers: Answer['headers'] = {}): Answer {
@@ -41,21 +43,32 @@ export function errorAnswer(thrown: unknown): Answer {
 /**
  * Writes an answer and resolves when the last byte was handed over.
  *
+ * @param request its ID, and whether it was HEAD
  * @throws the stream's or the socket's error; the connection is then gone
  */
-export async function sendAnswer(response: ServerResponse, answer: Answer, head: boolean): Promise<void> {
+export async function sendAnswer(
+  response: ServerResponse,
+  answer: Answer,
+  request: { readonly id: string; readonly head: boolean },
+): Promise<void> {
   const { status, headers, body } = answer;
-  response.writeHead(status, { ...API_VERSION, ...headers } as Record<string, string | string[]>);
-  if (head || body === undefined) {
-    if (body !== undefined && isStream(body)) body.destroy();
+  response.writeHead(status, {
+    ...headers,
+    'X-Request-Id': request.id,
+    // Says which protocol is spoken here; docker looks for it before it believes a 401.
+    'Docker-Distribution-API-Version': 'registry/2.0',
+    'X-Content-Type-Options': 'nosniff',
+  } as Record<string, string | string[]>);
+  if (body === undefined || typeof body === 'string' || body instanceof Uint8Array) {
+    response.end(request.head ? undefined : body);
+  } else if ('writeTo' in body) {
+    if (!request.head) return body.writeTo(response);
+    await body.discard();
     response.end();
-  } else if (isStream(body)) {
-    await pipeline(body, response);
+  } else if (request.head) {
+    body.destroy();
+    response.end();
   } else {
-    response.end(body);
+    await pipeline(body, response);
   }
-}
-
-function isStream(body: string | Uint8Array | Readable): body is Readable {
-  return typeof body !== 'string' && !(body instanceof Uint8Array);
 }

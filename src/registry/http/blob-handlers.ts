@@ -29,7 +29,7 @@ export async function getBlob(
         size: blob.size,
         mediaType: 'application/octet-stream',
         cacheControl: BLOB_CACHE,
-        open: (range) => service.blobReader.open(digest, range),
+        open: (range = { offset: 0, length: blob.size }) => service.blobReader.open(digest, range),
       },
       conditions,
     );

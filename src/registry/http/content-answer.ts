@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { Digest } from '../../oci/digest.ts';
 import { RegistryError } from '../registry-error.ts';
-import { emptyAnswer, type Answer } from './answer.ts';
+import { emptyAnswer, type Answer, type SelfWritingBody } from './answer.ts';
 import { readRange } from './byte-range.ts';
 
 /** Content to be served: a blob or a manifest. */
@@ -11,7 +11,7 @@ export interface ServedContent {
   readonly mediaType: string;
   /** What a cache may do with it. */
   readonly cacheControl: string;
-  open(range: { offset: number; length: number } | undefined): Promise<Uint8Array | Readable>;
+  open(range?: { offset: number; length: number }): Promise<Uint8Array | Readable | SelfWritingBody>;
 }
 
 export interface ContentConditions {
@@ -65,7 +65,7 @@ export async function contentAnswer(content: ServedContent, conditions: ContentC
   const typed = { ...headers, 'Content-Type': mediaType };
   if (isHead) return { status: 200, headers: { ...typed, 'Content-Length': String(size) } };
   if (range.kind === 'whole') {
-    const body = await content.open(undefined);
+    const body = await content.open();
     return { status: 200, headers: { ...typed, 'Content-Length': String(size) }, body };
   }
   const { offset, length } = range;

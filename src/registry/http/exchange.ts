@@ -8,8 +8,8 @@ import type { PullThrough } from '../proxy/pull-through.ts';
 import type { Upstream } from '../proxy/upstreams.ts';
 import type { UploadSessions } from '../upload-sessions.ts';
 import type { RegistryEvent } from '../webhooks/registry-event.ts';
+import type { BlobReader } from './blob-reader.ts';
 import type { RequestTrail } from './request-trail.ts';
-import type { BlobReader } from './read-blob.ts';
 import type { Caller } from './caller.ts';
 
 /** What handlers work with; made once. */

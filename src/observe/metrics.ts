@@ -1,0 +1,130 @@
+/** Media type of what {@link MetricsCollection.text} returns. @see Prometheus, "Exposition formats", text format 0.0.4 */
+export const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
+
+/** One metric of a collection: it writes its own lines. */
+interface Metric {
+  lines(): string[];
+}
+
+/**
+ * Numbers that are counted while serving and read by whoever scrapes them. They cost a lookup each and no memory but their
+ * own, which is why the registry counts with them at every request.
+ */
+export class MetricsCollection {
+  readonly #metrics: Metric[] = [];
+
+  /** Adds a metric that only grows. The names of labels are those of `labels`, in the order in which values are given. */
+  counter(name: string, help: string, labels: readonly string[] = []): Counter {
+    return this.#add(new Counter(name, help, 'counter', labels));
+  }
+
+  /** Adds a metric that goes up and down. */
+  gauge(name: string, help: string, labels: readonly string[] = []): Counter {
+    return this.#add(new Counter(name, help, 'gauge', labels));
+  }
+
+  /** Adds a metric of how values are spread: `buckets` are upper bounds in rising order. */
+  histogram(name: string, help: string, buckets: readonly number[], label: string): Histogram {
+    return this.#add(new Histogram(name, help, buckets, label));
+  }
+
+  /** Returns all metrics as Prometheus reads them. */
+  text(): string {
+    return `${this.#metrics.map((metric) => metric.lines().join('\n')).join('\n\n')}\n`;
+  }
+
+  #add<T extends Metric>(metric: T): T {
+    this.#metrics.push(metric);
+    return metric;
+  }
+}
+
+/** A number, or one for each combination of label values that was counted. */
+class Counter implements Metric {
+  readonly #head: readonly string[];
+  readonly #name: string;
+  readonly #labels: readonly string[];
+  readonly #values = new Map<string, number>();
+
+  constructor(name: string, help: string, type: 'counter' | 'gauge', labels: readonly string[]) {
+    this.#head = headOf(name, help, type);
+    this.#name = name;
+    this.#labels = labels;
+    if (labels.length === 0) this.#values.set('', 0);
+  }
+
+  /** Adds to the number of these label values. */
+  add(value: number, ...labels: readonly string[]): void {
+    const key = labels.length === 1 ? (labels[0] ?? '') : labels.join('\n');
+    this.#values.set(key, (this.#values.get(key) ?? 0) + value);
+  }
+
+  lines(): string[] {
+    const each = [...this.#values].map(
+      ([key, value]) => `${this.#name}${labelText(this.#labels, key.split('\n'))} ${value}`,
+    );
+    return [...this.#head, ...each];
+  }
+}
+
+interface Spread {
+  /** How many values lie in each bucket and in none before it; the last is for those above all bounds. */
+  readonly counts: number[];
+  sum: number;
+}
+
+class Histogram implements Metric {
+  readonly #head: readonly string[];
+  readonly #name: string;
+  readonly #buckets: readonly number[];
+  readonly #label: string;
+  readonly #spreads = new Map<string, Spread>();
+
+  constructor(name: string, help: string, buckets: readonly number[], label: string) {
+    this.#head = headOf(name, help, 'histogram');
+    this.#name = name;
+    this.#buckets = buckets;
+    this.#label = label;
+  }
+
+  /** Counts a value for a label value. */
+  observe(value: number, label: string): void {
+    let spread = this.#spreads.get(label);
+    if (spread === undefined) {
+      spread = { counts: Array.from({ length: this.#buckets.length + 1 }, () => 0), sum: 0 };
+      this.#spreads.set(label, spread);
+    }
+    let bucket = 0;
+    while (bucket < this.#buckets.length && value > (this.#buckets[bucket] ?? 0)) bucket++;
+    spread.counts[bucket] = (spread.counts[bucket] ?? 0) + 1;
+    spread.sum += value;
+  }
+
+  lines(): string[] {
+    const lines = [...this.#head];
+    for (const [label, { counts, sum }] of this.#spreads) {
+      let count = 0;
+      for (const [index, within] of counts.entries()) {
+        count += within;
+        const bound = String(this.#buckets[index] ?? '+Inf');
+        lines.push(`${this.#name}_bucket${labelText(['le', this.#label], [bound, label])} ${count}`);
+      }
+      const labels = labelText([this.#label], [label]);
+      lines.push(`${this.#name}_sum${labels} ${sum}`, `${this.#name}_count${labels} ${count}`);
+    }
+    return lines;
+  }
+}
+
+function headOf(name: string, help: string, type: string): string[] {
+  return [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`];
+}
+
+function labelText(names: readonly string[], values: readonly string[]): string {
+  if (names.length === 0) return '';
+  const escaped = (text = ''): string =>
+    text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll('"', '\\"');
+  return `{${names.map((name, index) => `${name}="${escaped(values[index])}"`).join(',')}}`;
+}
+
+export type { Counter, Histogram };
