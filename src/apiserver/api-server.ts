@@ -1,4 +1,4 @@
-import type { Server } from 'node:https';
+import type { Server, ServerOptions } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { pullPolicyOf } from '../admission/pull-policy.ts';
@@ -7,13 +7,12 @@ import { AdmissionChain, type AdmissionPlugin } from './admission-chain.ts';
 import { staticTokens, type StaticToken } from './authentication.ts';
 import { AuthorizerChain } from './authorizer.ts';
 import { createBootstrapObjects } from './bootstrap-objects.ts';
-import { builtinPlugins, type PluginName } from './builtin-plugins.ts';
+import { choosePlugins, makePlugins } from './builtin-plugins.ts';
 import { runMaintenance } from './maintenance.ts';
 import { NodeAuthorizer } from './node-authorizer.ts';
 import { NodeGraph } from './node-graph.ts';
 import { ObjectStore } from './object-store.ts';
 import { DefinitionLifecycle } from './definition-lifecycle.ts';
-import { imagePolicyPlugin } from './image-policy-plugin.ts';
 import { KubeletProxy, type KubeletTls } from './pod-log.ts';
 import { RbacAuthorizer } from './rbac-authorizer.ts';
 import { handleRequest, type ApiLogger, type HandlerContext } from './request-handler.ts';
@@ -29,14 +28,20 @@ export interface ApiServerOptions {
   readonly host: string;
   /** 0 takes a free one. */
   readonly port: number;
+  /**
+   * Serves the same without TLS on this port of the same host, 0 for any, for clients that cannot check certificates.
+   * Who asks there brings a token: certificates need TLS.
+   */
+  readonly plainPort?: number;
   readonly clock?: Clock;
   /** Users with a fixed bearer token. */
   readonly tokens?: readonly StaticToken[];
   /** PEM of a P-256 or RSA private key. */
   readonly serviceAccountSigningKey: string;
   readonly serviceAccountIssuer?: string;
-  /** Built-in plugins that are off by default. */
-  readonly enableAdmissionPlugins?: readonly PluginName[];
+  /** Built-in plugins to switch on, by name; those that are on by default need not be named. */
+  readonly enableAdmissionPlugins?: readonly string[];
+  readonly disableAdmissionPlugins?: readonly string[];
   /** The kube-apiserver's admission control configuration; needed by `ImagePolicyWebhook`. */
   readonly admissionControlConfigFile?: string;
   /** Plugins of the caller; they run after the built-in ones that change objects. */
@@ -50,6 +55,8 @@ export interface ApiServer {
   /** `https://HOST:PORT` */
   readonly url: string;
   readonly port: number;
+  /** `http://HOST:PORT`, where asked for. */
+  readonly plainUrl?: string;
   /** Ends watches, waits for writes under way and closes the database. */
   close(): Promise<void>;
 }
@@ -63,10 +70,7 @@ const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
  */
 export async function createApiServer(options: ApiServerOptions): Promise<ApiServer> {
   const clock = options.clock ?? systemClock;
-  const enabled = options.enableAdmissionPlugins ?? [];
-  const imagePolicy = enabled.includes('ImagePolicyWebhook')
-    ? await imagePolicyPlugin(options.admissionControlConfigFile, clock)
-    : undefined;
+  const chosen = choosePlugins(options.enableAdmissionPlugins ?? [], options.disableAdmissionPlugins ?? []);
   const store = new ObjectStore(options.databasePath, clock);
   const defaults = { pullPolicyOf };
   createBootstrapObjects(store, clock.now(), defaults);
@@ -82,20 +86,26 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     clock,
   });
   const kubelets = new KubeletProxy(options.kubelet);
-  const plugins = builtinPlugins({ store, enabled, clock });
+  const authorizer = new AuthorizerChain([new NodeAuthorizer(graph), rbac]);
+  const configFile = options.admissionControlConfigFile;
+  const plugins = await makePlugins(chosen, {
+    store,
+    clock,
+    served,
+    authorizer,
+    defaults,
+    ...(configFile === undefined ? {} : { configFile }),
+    onIgnored: (webhook, why) => options.logger?.info({ webhook, why }, 'Passed over a failed webhook'),
+  });
   const context: HandlerContext = {
     store,
     clock,
     defaults,
-    admission: new AdmissionChain([
-      ...plugins,
-      ...(imagePolicy === undefined ? [] : [imagePolicy.plugin]),
-      ...(options.admissionPlugins ?? []),
-    ]),
+    admission: new AdmissionChain([...plugins.all, ...(options.admissionPlugins ?? [])]),
     tokens,
     rbac,
     served,
-    authorizer: new AuthorizerChain([new NodeAuthorizer(graph), rbac]),
+    authorizer,
     authenticators: [
       staticTokens(options.tokens ?? []),
       (token) => tokens.authenticate(token, [DEFAULT_AUDIENCE]),
@@ -106,13 +116,24 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   };
   const ending = new AbortController();
   const maintenance = runMaintenance({ store, clock, logger: options.logger }, ending.signal);
-  const app = createHttp(options, context);
+  const { key, cert, clientCa } = options.tls;
+  // A certificate is not needed to connect: clients may bring a token, and health checks nothing at all.
+  const https = {
+    key,
+    cert,
+    ca: clientCa,
+    requestCert: true,
+    rejectUnauthorized: false,
+    minVersion: 'TLSv1.2',
+  } as const;
+  const app = createHttp(context, https);
+  const plain = options.plainPort === undefined ? undefined : createHttp(context);
   const close = async (): Promise<void> => {
     ending.abort();
-    await app.close();
+    await Promise.all([app.close(), plain?.close()]);
     await maintenance;
     await kubelets.close();
-    await imagePolicy?.close();
+    await plugins.close();
     graph.close();
     rbac.close();
     definitions.close();
@@ -121,22 +142,28 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   };
   try {
     await app.listen({ host: options.host, port: options.port });
+    if (plain !== undefined) await plain.listen({ host: options.host, port: options.plainPort ?? 0 });
   } catch (error) {
     await close();
     throw error;
   }
-  const { port } = app.server.address() as AddressInfo;
   const host = options.host.includes(':') ? `[${options.host}]` : options.host;
-  return { url: `https://${host}:${port}`, port, close };
+  const { port } = app.server.address() as AddressInfo;
+  return {
+    url: `https://${host}:${port}`,
+    port,
+    ...(plain === undefined
+      ? {}
+      : { plainUrl: `http://${host}:${(plain.server.address() as AddressInfo).port}` }),
+    close,
+  };
 }
 
 type HttpsApp = FastifyInstance<Server>;
 
-function createHttp(options: ApiServerOptions, context: HandlerContext): HttpsApp {
-  const { key, cert, clientCa } = options.tls;
+function createHttp(context: HandlerContext, https?: ServerOptions): HttpsApp {
   const app = Fastify({
-    // A certificate is not needed to connect: clients may bring a token, and health checks nothing at all.
-    https: { key, cert, ca: clientCa, requestCert: true, rejectUnauthorized: false, minVersion: 'TLSv1.2' },
+    ...(https === undefined ? {} : { https }),
     logger: false,
     forceCloseConnections: true,
     exposeHeadRoutes: false,

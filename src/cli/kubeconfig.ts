@@ -12,6 +12,7 @@ import {
   type KubeconfigEntry,
 } from '../daemon/merge-kubeconfig.ts';
 import { Pki } from '../daemon/pki.ts';
+import { plainKubeconfigPath } from '../daemon/plain-access.ts';
 import { defaultRootPath } from '../daemon/state-root.ts';
 import { interruptible, withRoot } from './_options.ts';
 import { EXIT, UsageError } from './exit.ts';
@@ -19,6 +20,7 @@ import { EXIT, UsageError } from './exit.ts';
 interface KubeconfigOptions {
   readonly root?: string;
   readonly name: string;
+  readonly plain?: boolean;
   readonly user?: string;
   readonly group?: readonly string[];
   readonly merge?: boolean | string;
@@ -58,6 +60,8 @@ async function run(options: KubeconfigOptions): Promise<void> {
   if (remove && use) throw new UsageError('--use and --remove exclude each other');
   if (options.group !== undefined && options.user === undefined)
     throw new UsageError('--group goes with --user');
+  if (options.plain === true && options.user !== undefined)
+    throw new UsageError('--plain and --user exclude each other: a certificate needs TLS');
   if (merge === undefined) {
     process.stdout.write(textOf(await entryOf(options)));
     return;
@@ -78,7 +82,11 @@ async function run(options: KubeconfigOptions): Promise<void> {
 async function entryOf(options: KubeconfigOptions): Promise<KubeconfigEntry> {
   const root = options.root ?? defaultRootPath();
   const base64 = (text: string): string => Buffer.from(text).toString('base64');
-  const admin = await administrator(root);
+  if (options.plain === true) {
+    const { server, token = '' } = await administrator(plainKubeconfigPath(root));
+    return { name: options.name, cluster: { server }, user: { token } };
+  }
+  const admin = await administrator(join(root, 'kubeconfig'));
   const pair =
     options.user === undefined
       ? { cert: admin.cert ?? '', key: admin.key ?? '' }
@@ -90,15 +98,16 @@ async function entryOf(options: KubeconfigOptions): Promise<KubeconfigEntry> {
   };
 }
 
-/** The administrator's own kubeconfig, which every start of `dray up` writes anew. */
-async function administrator(root: string): Promise<ClientConfig> {
-  const path = join(root, 'kubeconfig');
+/** One of the administrator's own kubeconfigs, which every start of `dray up` writes anew. */
+async function administrator(path: string): Promise<ClientConfig> {
   try {
     return await loadKubeconfig(path);
   } catch (error) {
     const isAbsent = error instanceof KubeconfigError && isSystemError(error.cause, 'ENOENT');
     if (isAbsent)
-      throw new UsageError(`there is no "${path}": start "dray up" once, or name its directory with --root`);
+      throw new UsageError(
+        `there is no "${path}": start "dray up" (for --plain with --api-plain-port), or name its directory with --root`,
+      );
     throw error;
   }
 }

@@ -16,6 +16,7 @@ interface UpOptions extends NodeSettingsOptions {
   readonly root?: string;
   readonly apiPort?: number;
   readonly registryPort?: number;
+  readonly apiPlainPort?: number;
   readonly enableAdmissionPlugins?: string;
   readonly admissionControlConfigFile?: string;
   readonly nodes?: string;
@@ -48,6 +49,11 @@ export function command(): Command {
     .option(
       '--registry-port <port>',
       'port of the registry; 0 takes any (default: that of last time, else 5000)',
+      portOf,
+    )
+    .option(
+      '--api-plain-port <port>',
+      'serve the API without TLS too, on this port of 127.0.0.1, to who brings its token (see dray kubeconfig --plain); 0 takes any',
       portOf,
     )
     .option(
@@ -96,6 +102,7 @@ async function up(options: UpOptions, command: Command): Promise<number> {
         root,
         ...(options.apiPort === undefined ? {} : { apiPort: options.apiPort }),
         ...(options.registryPort === undefined ? {} : { registryPort: options.registryPort }),
+        ...(options.apiPlainPort === undefined ? {} : { plainApiPort: options.apiPlainPort }),
         admissionPlugins: pluginsOf(options.enableAdmissionPlugins),
         ...(options.admissionControlConfigFile === undefined
           ? {}
