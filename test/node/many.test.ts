@@ -1,19 +1,13 @@
 import assert from 'node:assert/strict';
-import { readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Pod } from '../../src/kube/pod.ts';
-import { makeTinyRoot } from '../../src/runtime/_tiny-root.ts';
 import { OCI_INDEX, serveRegistry } from '../support/serve-registry.ts';
 import { tarOf } from '../support/tar-of.ts';
 import { NODE, withNodeSystem } from './node-system.ts';
-import { basicFront, pushTinyImage, tinyLayer } from './real-image.ts';
+import { basicFront, foreignProgram, pushTinyImage, tinyLayer } from './real-image.ts';
 
 const LOGIN = { user: 'u', password: 'p' };
 const MANY = 200;
-const AARCH64 = 0xb7;
-/** Where an ELF header says for which processor it is. */
-const MACHINE_OFFSET = 18;
 
 test(
   'one image for two hundred Pods at once is fetched once, and each Pod says little',
@@ -115,15 +109,3 @@ test('two nodes of different platforms pull different images of one index; a pro
     assert.equal((await system.logs('here')).status, 200);
   });
 });
-
-/** A program of this machine that claims to be for another processor. */
-async function foreignProgram(): Promise<{ path: string; mode: number; content: Buffer }> {
-  const root = await makeTinyRoot();
-  try {
-    const content = await readFile(join(root, 'bin/true'));
-    content.writeUInt16LE(process.arch === 'arm64' ? 0x3e : AARCH64, MACHINE_OFFSET);
-    return { path: 'bin/foreign', mode: 0o755, content };
-  } finally {
-    await rm(root, { recursive: true, force: true });
-  }
-}

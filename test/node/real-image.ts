@@ -101,3 +101,20 @@ export async function basicFront(
 function acceptOf(accept: string | undefined): Record<string, string> {
   return accept === undefined ? {} : { accept };
 }
+
+const AARCH64 = 0xb7;
+const X86_64 = 0x3e;
+/** Where an ELF header says for which processor it is. */
+const MACHINE_OFFSET = 18;
+
+/** A program of this machine that claims to be for another processor. */
+export async function foreignProgram(): Promise<{ path: string; mode: number; content: Buffer }> {
+  const root = await makeTinyRoot();
+  try {
+    const content = await readFile(join(root, 'bin/true'));
+    content.writeUInt16LE(process.arch === 'arm64' ? X86_64 : AARCH64, MACHINE_OFFSET);
+    return { path: 'bin/foreign', mode: 0o755, content };
+  } finally {
+    await rm(root, { recursive: true, force: true });
+  }
+}
