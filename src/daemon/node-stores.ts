@@ -87,6 +87,7 @@ export async function openNodeStores(options: NodeStoresOptions): Promise<NodeSt
     imageService: new LocalImageService({ images, puller, root }),
     close: async () => {
       await remote.close();
+      await layers.synced();
       await pool.close();
       images.close();
     },

@@ -1,10 +1,9 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdir, readdir, realpath, rename, rm, symlink } from 'node:fs/promises';
+import { mkdir, readdir, realpath, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { UnpackedLayer } from '../archive/apply-options.ts';
 import type { UnpackJob, UnpackResult } from '../archive/unpack-job.ts';
 import type { UnpackPool, UnpackSink } from '../archive/unpack-pool.ts';
-import { syncDirectory, writeFileAtomic } from '../base/atomic-file.ts';
 import { isSystemError } from '../base/coded-error.ts';
 import { LruMap } from '../base/lru-map.ts';
 import { SingleFlight } from '../base/single-flight.ts';
@@ -272,13 +271,12 @@ class DirectoryLayerStore implements LayerStore {
   }
 
   async #moveIn(staging: string, directory: string, record: LayerRecord): Promise<void> {
-    await writeFileAtomic(recordPath(staging), JSON.stringify(record));
-    const parent = join(directory, '..');
-    await mkdir(parent, { recursive: true });
+    // Not flushed by itself: until the flush of all its files the record says so, and one that a power cut spoiled is no record.
+    await writeFile(recordPath(staging), JSON.stringify(record));
+    await mkdir(join(directory, '..'), { recursive: true });
     // A directory without a record is no layer, whoever left it.
     await this.#removeDirectory(directory);
     await rename(staging, directory);
-    await syncDirectory(parent);
     this.#flush.add(directory);
   }
 
