@@ -1,5 +1,4 @@
-import type { SqliteImageStore } from '../images/sqlite-image-store.ts';
-import type { ImageWithNames } from '../images/image-store.ts';
+import type { ImageStore, ImageWithNames } from '../images/image-store.ts';
 import {
   familiarReference,
   formatReference,
@@ -30,7 +29,7 @@ export interface FoundImage {
 }
 
 /** Finds an image by name, ID or the beginning of an ID. @throws UsageError when there is none */
-export async function findImage(images: SqliteImageStore, text: string): Promise<FoundImage> {
+export async function findImage(images: Pick<ImageStore, 'find'>, text: string): Promise<FoundImage> {
   // An ID is no reference, and the beginning of one may be: as a name it wins.
   const name = /^sha256:[0-9a-f]*$/.test(text) ? undefined : fullName(text);
   const named = name === undefined ? undefined : await images.find(name);

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openFileStore } from '../content/file-store.ts';
-import type { NodeStores } from '../daemon/node-stores.ts';
+import type { ImageStores } from '../daemon/stores/image-stores.ts';
 import { openImageStore } from '../images/sqlite-image-store.ts';
 import { hostPlatform } from '../oci/host-platform.ts';
 import { parseDockerReference, ReferenceError } from '../oci/reference.ts';
@@ -61,7 +61,7 @@ export interface PlaceContext {
   readonly remote: RemoteClient;
   readonly credentials: CredentialSource;
   /** Present when a place is in the store. */
-  readonly stores: NodeStores | undefined;
+  readonly stores: ImageStores | undefined;
   /** Takes what has to be removed when the copy is over. */
   readonly cleanup: AsyncDisposableStack;
   readonly signal: AbortSignal;
@@ -88,7 +88,7 @@ export async function openTarget(place: ImagePlace, context: PlaceContext): Prom
   return storeTarget({ content, images, name: fullName(place.name) });
 }
 
-function storesOf({ stores }: PlaceContext): NodeStores {
+function storesOf({ stores }: PlaceContext): ImageStores {
   if (stores === undefined) throw new Error('Cannot open a place in the store: it was not opened');
   return stores;
 }

@@ -13,10 +13,11 @@ import {
 } from '../kubelet/images/configuration.ts';
 import { parseEvictionThresholds } from '../kubelet/images/eviction-thresholds.ts';
 import { KUBELET_FLAGS, withKubeletFlags } from '../kubelet/images/kubelet-flags.ts';
+import { transferLimits, withTransferLimits, type TransferOptions } from './_transfer-limits.ts';
 import { UsageError } from './exit.ts';
 
 /** What a command that runs a node was told of it. */
-export interface NodeSettingsOptions {
+export interface NodeSettingsOptions extends TransferOptions {
   readonly config?: string;
   readonly imageCredentialProviderConfig?: string;
   readonly imageCredentialProviderBinDir?: string;
@@ -35,7 +36,7 @@ export function withNodeSettings(command: Command): Command {
     )
     .option('--image-credential-provider-bin-dir <directory>', 'where the plug-ins’ programs lie');
   for (const flag of KUBELET_FLAGS) command.option(`--${flag.name} <${flag.value}>`, flag.description);
-  return command;
+  return withTransferLimits(command);
 }
 
 /** Collects the kubelet's own flags that were given, by name. */
@@ -83,6 +84,7 @@ export async function nodeSettings(
     ...(runtime === '' ? {} : { endpoints: { runtime, images: imageSettings.imageServiceEndpoint } }),
     ...(progressTimeoutMs === undefined ? {} : { progressTimeoutMs }),
     ...(staticPods === '' ? {} : { staticPods }),
+    transfers: transferLimits(options),
     ...(evicts
       ? {
           eviction: {

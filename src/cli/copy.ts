@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import type { NodeStores } from '../daemon/node-stores.ts';
+import type { ImageStores } from '../daemon/stores/image-stores.ts';
 import { parseDockerReference } from '../oci/reference.ts';
 import { parsePlatform } from '../oci/platform-specifier.ts';
 import { copyImage, type CopyProgress } from '../pull/copy/copy-image.ts';
@@ -36,7 +36,7 @@ export function command(): Command {
 async function copy(from: ImagePlace, to: ImagePlace, options: CopyOptions): Promise<number> {
   const printer = new ProgressPrinter(progressMode(options));
   const signal = interruptible();
-  const run = async (stores: NodeStores | undefined): Promise<string> => {
+  const run = async (stores: ImageStores | undefined): Promise<string> => {
     await using cleanup = new AsyncDisposableStack();
     const remote = stores?.remote ?? openRemote(options);
     if (stores === undefined) cleanup.defer(() => remote.close());
@@ -54,7 +54,7 @@ async function copy(from: ImagePlace, to: ImagePlace, options: CopyOptions): Pro
   };
   const opens = from.kind === 'store' || to.kind === 'store';
   const digest = await advising(registryOf(from, to), () =>
-    opens ? withLocalStores(options, 'dray copy', run) : run(undefined),
+    opens ? withLocalStores({ options, command: 'dray copy', serves: true, signal }, run) : run(undefined),
   );
   process.stdout.write(`${digest}\n`);
   return EXIT.ok;

@@ -1,5 +1,4 @@
 import { Command } from 'commander';
-import { collect } from '../images/collect.ts';
 import { withLocalStores } from './_local-stores.ts';
 import { formatBytes, formatOutput, outputFormat, withOutput } from './_output.ts';
 import { interruptible, withRoot } from './_options.ts';
@@ -31,8 +30,8 @@ async function sweep(options: GcOptions): Promise<number> {
   const format = outputFormat(options.output);
   const signal = interruptible();
   const { dryRun = false, verify = false } = options;
-  const steps = await withLocalStores(options, 'dray gc', (stores) =>
-    collect(stores, { dryRun, verify }, signal),
+  const steps = await withLocalStores({ options, command: 'dray gc', signal }, (stores) =>
+    stores.collect({ dryRun, verify }, signal),
   );
   const rows = steps.map(({ name, removed, kept, freedBytes }) => [
     name,

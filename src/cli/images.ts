@@ -20,7 +20,7 @@ export function command(): Command {
 
 async function list(options: ImagesOptions): Promise<number> {
   const format = outputFormat(options.output);
-  const images = await withLocalStores(options, 'dray images', (stores) => stores.images.list());
+  const images = await withLocalStores({ options, command: 'dray images' }, (stores) => stores.images.list());
   const now = Date.now();
   const rows = images.flatMap((image) => {
     const names = image.repoTags.length > 0 ? image.repoTags : image.repoDigests;

@@ -28,10 +28,13 @@ export function command(): Command {
 async function create(name: string, sources: readonly string[], options: IndexOptions): Promise<number> {
   const full = fullName(name);
   const signal = interruptible();
-  const root = await withLocalStores(options, 'dray index create', async ({ content, images }) => {
-    for (const source of sources) await findImage(images, source);
-    return createIndex({ content, images, name, sources, signal });
-  });
+  const root = await withLocalStores(
+    { options, command: 'dray index create', signal },
+    async ({ content, images }) => {
+      for (const source of sources) await findImage(images, source);
+      return createIndex({ content, images, name, sources, signal });
+    },
+  );
   process.stdout.write(`${full}@${root.digest}\n`);
   return EXIT.ok;
 }

@@ -55,7 +55,7 @@ async function inspect(text: string, options: InspectOptions): Promise<number> {
   const format = outputFormat(options.output, FORMATS);
   const signal = interruptible();
   if (options.remote !== true) {
-    return withLocalStores(options, 'dray inspect', async ({ content, images }) => {
+    return withLocalStores({ options, command: 'dray inspect', signal }, async ({ content, images }) => {
       const { image, name } = await findImage(images, text);
       const source = await storeSource({ content, images, name: name ?? image.id });
       return print(await source.resolve(signal), source, name ?? image.id, options, format, signal);

@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { Command } from 'commander';
-import type { NodeStores } from '../daemon/node-stores.ts';
+import type { ImageStores } from '../daemon/stores/image-stores.ts';
 import { parsePlatform } from '../oci/platform-specifier.ts';
 import { copyImage } from '../pull/copy/copy-image.ts';
 import { layoutEntries, layoutSource, REF_NAME } from '../pull/copy/layout-endpoint.ts';
@@ -39,21 +39,25 @@ async function load(options: LoadOptions): Promise<number> {
     throw new UsageError('an archive is wanted on standard input, or a file named with --input');
   if (options.name !== undefined) fullName(options.name);
   const signal = interruptible();
-  const names = await withLocalStores(options, 'dray load', async (stores) => {
-    if (input !== undefined && (await isDirectory(input))) return loadLayout(stores, input, options, signal);
-    const source = input === undefined ? process.stdin : createReadStream(input);
-    const { content, images } = stores;
-    const platform = options.platform === undefined ? undefined : parsePlatform(options.platform);
-    const loaded = await loadArchive({ content, images, source, name: options.name, platform, signal });
-    return loaded.flatMap((image) => (image.names.length > 0 ? image.names : [image.imageId]));
-  });
+  const names = await withLocalStores(
+    { options, command: 'dray load', serves: true, signal },
+    async (stores) => {
+      if (input !== undefined && (await isDirectory(input)))
+        return loadLayout(stores, input, options, signal);
+      const source = input === undefined ? process.stdin : createReadStream(input);
+      const { content, images } = stores;
+      const platform = options.platform === undefined ? undefined : parsePlatform(options.platform);
+      const loaded = await loadArchive({ content, images, source, name: options.name, platform, signal });
+      return loaded.flatMap((image) => (image.names.length > 0 ? image.names : [image.imageId]));
+    },
+  );
   for (const name of names) process.stdout.write(`Loaded: ${name}\n`);
   return EXIT.ok;
 }
 
 /** Loads every image that a layout names. */
 async function loadLayout(
-  { content, images }: NodeStores,
+  { content, images }: ImageStores,
   directory: string,
   { name, platform }: LoadOptions,
   signal: AbortSignal,

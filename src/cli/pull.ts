@@ -1,20 +1,20 @@
 import { Command } from 'commander';
-import type { NodeStores } from '../daemon/node-stores.ts';
+import type { ImageStores } from '../daemon/stores/image-stores.ts';
 import { parsePlatform } from '../oci/platform-specifier.ts';
 import { parseDockerReference } from '../oci/reference.ts';
 import { copyImage } from '../pull/copy/copy-image.ts';
 import { registrySource } from '../pull/copy/registry-endpoint.ts';
 import { storeTarget } from '../pull/copy/store-endpoint.ts';
-import type { PullProgress } from '../pull/progress.ts';
 import type { CredentialSource } from '../remote/credential.ts';
 import { userCredentials, type RemoteOptions } from './_client-remote.ts';
 import { withLocalStores } from './_local-stores.ts';
 import { interruptible, withRemoteOptions } from './_options.ts';
 import { progressMode, ProgressPrinter, withProgress, type ProgressOptions } from './_progress.ts';
 import { advising } from './_registry-advice.ts';
+import { transferLimits, withTransferLimits, type TransferOptions } from './_transfer-limits.ts';
 import { EXIT, UsageError } from './exit.ts';
 
-interface PullOptions extends RemoteOptions, ProgressOptions {
+interface PullOptions extends RemoteOptions, ProgressOptions, TransferOptions {
   readonly platform?: string;
   readonly allPlatforms?: boolean;
 }
@@ -22,11 +22,13 @@ interface PullOptions extends RemoteOptions, ProgressOptions {
 export function command(): Command {
   return withRemoteOptions(
     withProgress(
-      new Command()
-        .description('Pulls an image into the store of this machine, with the logins of docker and podman.')
-        .argument('<image>', 'image, such as registry.example/team/app:v1')
-        .option('--platform <platform>', 'os/architecture[/variant] (default: this machine’s)')
-        .option('--all-platforms', 'keep the images of all platforms, and unpack this machine’s'),
+      withTransferLimits(
+        new Command()
+          .description('Pulls an image into the store of this machine, with the logins of docker and podman.')
+          .argument('<image>', 'image, such as registry.example/team/app:v1')
+          .option('--platform <platform>', 'os/architecture[/variant] (default: this machine’s)')
+          .option('--all-platforms', 'keep the images of all platforms, and unpack this machine’s'),
+      ),
     ),
   ).action(async (image: string, options: PullOptions) => {
     process.exitCode = await pull(image, options);
@@ -38,27 +40,31 @@ async function pull(image: string, options: PullOptions): Promise<number> {
   const signal = interruptible();
   if (options.platform !== undefined && options.allPlatforms === true)
     throw new UsageError('--platform and --all-platforms: one of them');
-  return withLocalStores(options, 'dray pull', async (stores) => {
-    const credentials = userCredentials(options, signal);
-    const pulled = await advising(parseDockerReference(image).domain, async () => {
-      if (options.allPlatforms === true) await keepAll(stores, image, credentials, printer, signal);
-      return stores.puller.pull({
-        reference: image,
-        ...(options.platform === undefined ? {} : { platform: parsePlatform(options.platform) }),
-        credentials,
-        onProgress: (progress) => show(progress, printer),
-        signal,
+  const transfers = transferLimits(options);
+  return withLocalStores(
+    { options, command: 'dray pull', serves: true, transfers, signal },
+    async (stores) => {
+      const credentials = userCredentials(options, signal);
+      const pulled = await advising(parseDockerReference(image).domain, async () => {
+        if (options.allPlatforms === true) await keepAll(stores, image, credentials, printer, signal);
+        return stores.pull({
+          reference: image,
+          ...(options.platform === undefined ? {} : { platform: parsePlatform(options.platform) }),
+          credentials,
+          onProgress: (progress) => printer.pull(progress),
+          signal,
+        });
       });
-    });
-    printer.line(`${pulled.name}@${pulled.target.digest}: ${pulled.fetchedBytes} bytes fetched`);
-    process.stdout.write(`${pulled.imageId}\n`);
-    return EXIT.ok;
-  });
+      printer.line(`${pulled.name}@${pulled.target.digest}: ${pulled.fetchedBytes} bytes fetched`);
+      process.stdout.write(`${pulled.imageId}\n`);
+      return EXIT.ok;
+    },
+  );
 }
 
 /** Brings everything that a name stands for into the store, as it is at the registry. */
 async function keepAll(
-  { remote, content, images }: NodeStores,
+  { remote, content, images }: ImageStores,
   image: string,
   credentials: CredentialSource,
   printer: ProgressPrinter,
@@ -73,11 +79,4 @@ async function keepAll(
     },
     signal,
   });
-}
-
-function show(progress: PullProgress, printer: ProgressPrinter): void {
-  const { digest, phase, bytes, total } = progress;
-  const part =
-    digest === undefined ? undefined : { digest, what: progress.kind.padEnd(6), phase, bytes, total };
-  printer.show(progress, part, phase === 'done' || phase === 'shared');
 }

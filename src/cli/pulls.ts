@@ -1,15 +1,18 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { defaultRootPath } from '../daemon/state-root.ts';
+import { watchPulls } from '../daemon/stores/connect-stores.ts';
 import { FlightRecords, type FlightRecord } from '../pull/flight-record.ts';
 import { shortTag } from './_image-names.ts';
 import { formatBytes, formatOutput, formatTable, outputFormat, withOutput } from './_output.ts';
-import { withRoot } from './_options.ts';
+import { interruptible, withRoot } from './_options.ts';
+import { ProgressPrinter } from './_progress.ts';
 import { EXIT, UsageError } from './exit.ts';
 
 interface PullsOptions {
   readonly root?: string;
   readonly output?: string;
+  readonly watch?: boolean;
 }
 
 export function command(): Command {
@@ -19,11 +22,23 @@ export function command(): Command {
         .description(
           'Lists the last pulls of this machine, the newest first, or tells one in full. Works while another process holds the root.',
         )
-        .argument('[id]', 'a pull, by its identifier or the beginning of it'),
+        .argument('[id]', 'a pull, by its identifier or the beginning of it')
+        .option('-w, --watch', 'show the pulls that are under way now, and what each layer waits for'),
     ),
   ).action(async (id: string | undefined, options: PullsOptions) => {
-    process.exitCode = await show(id, options);
+    process.exitCode = options.watch === true ? await watch(id, options) : await show(id, options);
   });
+}
+
+/** Shows what goes on until it is interrupted, or until the process that pulls ends. */
+async function watch(id: string | undefined, options: PullsOptions): Promise<number> {
+  if (id !== undefined) throw new UsageError('--watch shows all pulls: leave the identifier out');
+  const format = outputFormat(options.output, ['table', 'json']);
+  const printer = new ProgressPrinter(format === 'json' ? 'json' : 'plain', process.stdout);
+  const signal = interruptible();
+  for await (const progress of watchPulls(options.root ?? defaultRootPath(), signal))
+    printer.pull(progress, { named: true });
+  return EXIT.ok;
 }
 
 async function show(id: string | undefined, options: PullsOptions): Promise<number> {

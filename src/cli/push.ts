@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import type { NodeStores } from '../daemon/node-stores.ts';
+import type { ImageStores } from '../daemon/stores/image-stores.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { parsePlatform } from '../oci/platform-specifier.ts';
 import { parseDockerReference } from '../oci/reference.ts';
@@ -38,7 +38,7 @@ async function push(image: string, destination: string, options: PushOptions): P
   const signal = interruptible();
   if (options.platform !== undefined && options.allPlatforms === true)
     throw new UsageError('--platform and --all-platforms: one of them');
-  return withLocalStores(options, 'dray push', async (stores) => {
+  return withLocalStores({ options, command: 'dray push', serves: true, signal }, async (stores) => {
     const target = await chosen(stores, image, options, signal);
     const pushed = await advising(parseDockerReference(destination).domain, () =>
       pushImage({
@@ -61,7 +61,7 @@ async function push(image: string, destination: string, options: PushOptions): P
 
 /** Says what to push: what the name points at, unless of its platforms only this machine's is held or one is named. */
 async function chosen(
-  { content, images }: NodeStores,
+  { content, images }: ImageStores,
   text: string,
   { platform, allPlatforms }: PushOptions,
   signal: AbortSignal,

@@ -1,6 +1,5 @@
 import { Command } from 'commander';
-import type { NodeStores } from '../daemon/node-stores.ts';
-import { collect } from '../images/collect.ts';
+import type { ImageStores } from '../daemon/stores/image-stores.ts';
 import { findImage } from './_image-names.ts';
 import { withLocalStores } from './_local-stores.ts';
 import { formatBytes } from './_output.ts';
@@ -27,17 +26,17 @@ export function command(): Command {
 
 async function remove(names: readonly string[], options: RemoveOptions): Promise<number> {
   const signal = interruptible();
-  await withLocalStores(options, 'dray rmi', async (stores) => {
+  await withLocalStores({ options, command: 'dray rmi', signal }, async (stores) => {
     for (const name of names) await removeOne(stores, name, options.force === true);
     if (!options.gc) return;
-    const steps = await collect(stores, {}, signal);
+    const steps = await stores.collect({}, signal);
     const freed = steps.reduce((sum, step) => sum + step.freedBytes, 0);
     process.stderr.write(`${formatBytes(freed)} freed\n`);
   });
   return EXIT.ok;
 }
 
-async function removeOne({ images }: NodeStores, text: string, force: boolean): Promise<void> {
+async function removeOne({ images }: ImageStores, text: string, force: boolean): Promise<void> {
   const { image, name } = await findImage(images, text);
   if (name !== undefined) {
     await images.removeName(name);

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { Command } from 'commander';
-import type { NodeStores } from '../daemon/node-stores.ts';
+import type { ImageStores } from '../daemon/stores/image-stores.ts';
 import { hostPlatform } from '../oci/host-platform.ts';
 import { parsePlatform } from '../oci/platform-specifier.ts';
 import { saveArchive, type SavedImage } from '../pull/copy/save-archive.ts';
@@ -37,7 +37,7 @@ async function save(names: readonly string[], options: SaveOptions): Promise<num
   if (output === undefined && process.stdout.isTTY)
     throw new UsageError('an archive is not for a terminal: name a file with --output');
   const signal = interruptible();
-  await withLocalStores(options, 'dray save', async (stores) => {
+  await withLocalStores({ options, command: 'dray save', serves: true, signal }, async (stores) => {
     const images: SavedImage[] = [];
     for (const name of names) images.push(await chosen(stores, name, options.platform, signal));
     const archive = saveArchive(stores.content, images, signal);
@@ -48,7 +48,7 @@ async function save(names: readonly string[], options: SaveOptions): Promise<num
 }
 
 async function chosen(
-  { content, images }: NodeStores,
+  { content, images }: ImageStores,
   text: string,
   platform: string | undefined,
   signal: AbortSignal,

@@ -22,7 +22,7 @@ export function command(): Command {
 async function tag(text: string, to: string, options: TagOptions): Promise<number> {
   const target = fullName(to);
   if (target.includes('@')) throw new UsageError(`a name by digest cannot be given: ${JSON.stringify(to)}`);
-  await withLocalStores(options, 'dray tag', async ({ images }) => {
+  await withLocalStores({ options, command: 'dray tag' }, async ({ images }) => {
     const { image, name } = await findImage(images, text);
     await images.tag(name ?? image.id, target);
   });

@@ -16,7 +16,8 @@ export class Terminal {
   readonly #stream: Pick<WriteStream, 'write'>;
   readonly interactive: boolean;
   readonly #styled: boolean;
-  #transient = false;
+  /** Lines that the next one replaces. */
+  #transient = 0;
 
   constructor(stream: Pick<WriteStream, 'write' | 'isTTY'>, environment: NodeJS.ProcessEnv = process.env) {
     this.#stream = stream;
@@ -40,15 +41,20 @@ export class Terminal {
 
   /** Shows a line that the next one replaces; nothing where there is no terminal. */
   progress(text: string): void {
+    this.block([this.style('dim', text)]);
+  }
+
+  /** Shows lines that the next ones replace; nothing where there is no terminal. Each must fit the width. */
+  block(lines: readonly string[]): void {
     if (!this.interactive) return;
     this.#clear();
-    this.#stream.write(this.style('dim', text));
-    this.#transient = true;
+    this.#stream.write(lines.join('\n'));
+    this.#transient = lines.length;
   }
 
   #clear(): void {
-    if (!this.#transient) return;
-    this.#stream.write('\r\u001b[2K');
-    this.#transient = false;
+    if (this.#transient === 0) return;
+    this.#stream.write(`\r\u001b[2K${'\u001b[1A\u001b[2K'.repeat(this.#transient - 1)}`);
+    this.#transient = 0;
   }
 }

@@ -23,7 +23,8 @@ import { formatPlatform, type Platform } from '../oci/platform.ts';
 import type { RemoteClient } from '../remote/remote-client.ts';
 import { apiServiceAccounts } from './api-service-accounts.ts';
 import { connectNodeRuntime, openNodeRuntime, type RuntimeEndpoints } from './node-runtime.ts';
-import { openNodeStores } from './node-stores.ts';
+import { openNodeStores, type TransferLimits } from './node-stores.ts';
+import { serveStores } from './stores/serve-stores.ts';
 
 export interface NodeOptions {
   readonly name: string;
@@ -52,6 +53,8 @@ export interface NodeOptions {
   readonly eviction?: NodeEviction;
   /** Milliseconds without a new byte after which a pull is ended (rule 17.1); 0 is never. */
   readonly progressTimeoutMs?: number;
+  /** What pulls may take of the network. */
+  readonly transfers?: TransferLimits;
   readonly logger: Logger;
   readonly remark: (text: string) => void;
 }
@@ -117,8 +120,12 @@ export async function startNode(options: NodeOptions, signal: AbortSignal): Prom
       platform,
       ...(options.hostRoots === undefined ? {} : { hostRoots: options.hostRoots }),
       ...(options.progressTimeoutMs === undefined ? {} : { progressTimeoutMs: options.progressTimeoutMs }),
+      ...(options.transfers === undefined ? {} : { transfers: options.transfers }),
     });
     closers.push(() => stores.close());
+    const served = await serveStores(root, stores);
+    // Commands that work through the node when it stops are cut off, and say so.
+    closers.push(() => served.close(AbortSignal.abort()));
     const runtimeOptions = {
       root,
       stores,

@@ -9,7 +9,13 @@ import { openStateRoot } from './state-root.ts';
 /** What a kubelet's configuration and flags say, the same for every node of a system. */
 export type NodeSettings = Pick<
   NodeOptions,
-  'imageSettings' | 'credentialProviders' | 'eviction' | 'progressTimeoutMs' | 'endpoints' | 'staticPods'
+  | 'imageSettings'
+  | 'credentialProviders'
+  | 'eviction'
+  | 'progressTimeoutMs'
+  | 'endpoints'
+  | 'staticPods'
+  | 'transfers'
 >;
 
 /** A node that shall be. */

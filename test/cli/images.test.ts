@@ -1,116 +1,15 @@
 import assert from 'node:assert/strict';
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { chmod, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { test, type TestContext } from 'node:test';
-import { hostPlatform } from '../../src/oci/host-platform.ts';
+import { test } from 'node:test';
 import { openStateRoot } from '../../src/daemon/state-root.ts';
-import { FaultRegistry } from '../support/fault-registry.ts';
+import { architecture, imageMachine, os } from '../support/image-machine.ts';
 import { layerOf } from '../support/pull-node.ts';
-import { runDray, type Outcome } from '../support/run-dray.ts';
 
-const LAYERS = [layerOf('base', 200_000), layerOf('top', 3_000)];
-const { os, architecture } = hostPlatform();
-const OTHER = { os: 'linux', architecture: 's390x' };
-
-interface Machine {
-  readonly registry: FaultRegistry;
-  readonly root: string;
-  /** Index `app:v1` for this machine's platform and another. */
-  readonly image: string;
-  readonly imageId: string;
-  /** Runs a command with this machine's root. */
-  dray(...args: readonly string[]): Promise<Outcome>;
-  /** As `dray`, and returns its output when it went well. */
-  must(...args: readonly string[]): Promise<string>;
-}
-
-async function machine(t: TestContext): Promise<Machine> {
-  const registry = await FaultRegistry.start();
-  const directory = await mkdtemp(join(tmpdir(), 'dray-cli-'));
-  t.after(async () => {
-    await registry.close();
-    await rm(directory, { recursive: true, force: true });
-  });
-  const own = registry.putImage('app', undefined, LAYERS, { os, architecture });
-  const other = registry.putImage('app', undefined, [layerOf('other', 9_000)], OTHER);
-  registry.putIndex('app', 'v1', [own.manifest, other.manifest]);
-  const root = join(directory, 'root');
-  const dray: Machine['dray'] = (...args) =>
-    runDray([...args, '--root', root], {
-      cwd: directory,
-      env: { HOME: directory, XDG_RUNTIME_DIR: directory, DOCKER_CONFIG: directory },
-    });
-  return {
-    registry,
-    root,
-    image: `${registry.host}/app:v1`,
-    imageId: own.config.digest,
-    dray,
-    must: async (...args) => {
-      const outcome = await dray(...args);
-      assert.equal(outcome.code, 0, outcome.stderr);
-      return outcome.stdout;
-    },
-  };
-}
-
-test('images lists what was pulled: for people, for programs and for scripts', async (t) => {
-  const { image, imageId, dray, must } = await machine(t);
-  await must('pull', '-q', image);
-  assert.match(await must('images'), new RegExp(`^NAME .*\\n${image} +${imageId.slice(7, 19)} +${os}/`));
-  assert.equal(await must('images', '-o', 'name'), `${image}\n`);
-  const [listed] = JSON.parse(await must('images', '-o', 'json')) as [{ id: string; repoTags: string[] }];
-  assert.deepEqual([listed.id, listed.repoTags], [imageId, [image]]);
-  assert.match(await must('images', '-o', 'yaml'), /^- id: sha256:/m);
-  const wrong = await dray('images', '-o', 'xml');
-  assert.deepEqual([wrong.code, wrong.stdout], [2, '']);
-  assert.match(wrong.stderr, /unknown output format "xml"/);
-});
-
-test('an image has the names it is given, and goes with the last of them', async (t) => {
-  const { root, image, imageId, dray, must } = await machine(t);
-  await must('pull', '-q', image);
-  assert.equal(await must('tag', image, 'team/other:v2'), 'docker.io/team/other:v2\n');
-  const several = await dray('rmi', imageId);
-  assert.equal(several.code, 2);
-  assert.match(several.stderr, /has several names .* or all with --force/);
-  assert.equal(await must('rmi', image), `Untagged: ${image}\n`);
-  assert.equal(await must('images', '-o', 'name'), 'docker.io/team/other:v2\n');
-  assert.match(await must('rmi', 'team/other:v2'), new RegExp(`Deleted: ${imageId}`));
-  assert.equal(await must('images', '-o', 'name'), '');
-  // Removing frees the disk as well: nothing is left for a collection.
-  assert.equal(await must('gc', '-o', 'name'), '');
-  await assert.rejects(readFile(join(root, 'content', 'blobs', 'sha256', imageId.slice(7))), {
-    code: 'ENOENT',
-  });
-  const absent = await dray('rmi', image);
-  assert.equal(absent.code, 2);
-  assert.match(absent.stderr, /there is no image ".*app:v1" in the store/);
-});
-
-test('inspect tells of a held image, and of a remote one without pulling a layer or opening the store', async (t) => {
-  const { registry, root, image, imageId, must } = await machine(t);
-  const raw = await must('inspect', '--remote', '--raw', image);
-  assert.equal(raw, registry.manifest('app', 'v1')?.bytes.toString());
-  const remote = JSON.parse(await must('inspect', '--remote', image)) as Inspected;
-  assert.deepEqual(remote.platforms, [`${os}/${architecture}`, 'linux/s390x']);
-  assert.equal(remote.id, imageId);
-  assert.equal(remote.config.architecture, architecture);
-  const other = JSON.parse(
-    await must('inspect', '--remote', '--config', '--platform', 'linux/s390x', image),
-  ) as { architecture: string };
-  assert.equal(other.architecture, 's390x');
-  for (const { digest } of remote.layers) assert.equal(registry.count('GET', new RegExp(digest)), 0);
-  await assert.rejects(readFile(join(root, 'format')), { code: 'ENOENT' });
-
-  await must('pull', '-q', image);
-  registry.requests.length = 0;
-  const held = JSON.parse(await must('inspect', imageId)) as Inspected;
-  assert.deepEqual([held.id, held.layers], [imageId, remote.layers]);
-  assert.equal(await must('inspect', '-o', 'name', image), `${imageId}\n`);
-  assert.deepEqual(registry.requests, []);
-});
+/*
+ * The commands about images, each as a process of its own: on a root that nobody holds, and on one that another process holds and
+ * serves, as `dray up` does. What they print is the same.
+ */
 
 interface Inspected {
   readonly id: string;
@@ -119,95 +18,170 @@ interface Inspected {
   readonly config: { readonly architecture: string };
 }
 
-test('an image is saved, removed and loaded again, from the archive and from a layout', async (t) => {
-  const { root, image, imageId, must } = await machine(t);
-  await must('pull', '-q', image);
-  const archive = join(root, '..', 'app.tar');
-  const layout = join(root, '..', 'layout');
-  await must('save', '-o', archive, image);
-  await must('copy', '-q', `store:${image}`, `oci:${layout}`);
-  await must('rmi', image);
-  assert.equal(await must('load', '-i', archive), `Loaded: ${image}\n`);
-  assert.equal(await must('images', '-o', 'name'), `${image}\n`);
-  await must('rmi', image);
-  assert.equal(
-    await must('load', '-i', layout, '--name', 'again:v1'),
-    'Loaded: docker.io/library/again:v1\n',
-  );
-  assert.match(await must('inspect', 'again:v1', '-o', 'name'), new RegExp(imageId));
-});
+for (const held of [false, true]) {
+  const how = held ? ' (through the process that holds the root)' : '';
 
-test('copy takes all platforms from registry to registry, or one, or into an archive', async (t) => {
-  const { registry, root, image, must } = await machine(t);
-  const target = `${registry.host}/copy:v1`;
-  const index = registry.manifest('app', 'v1')?.bytes;
-  await must('copy', '-q', image, `docker://${target}`);
-  assert.deepEqual(registry.manifest('copy', 'v1')?.bytes, index);
-  const digest = (await must('copy', '-q', '--platform', 'linux/s390x', image, `${target}-s390x`)).trim();
-  assert.equal(JSON.parse(await must('inspect', '--remote', `${target}-s390x`)).target.digest, digest);
-  const archive = join(root, '..', 'app.tar');
-  await must('copy', '-q', image, `archive:${archive}:app:v3`);
-  await must('copy', '-q', `archive:${archive}`, `${registry.host}/back:v1`);
-  assert.deepEqual(registry.manifest('back', 'v1')?.bytes, index);
-});
+  test(`images lists what was pulled: for people, for programs and for scripts${how}`, async (t) => {
+    const { image, imageId, dray, must } = await imageMachine(t, { held });
+    await must('pull', '-q', image);
+    assert.match(await must('images'), new RegExp(`^NAME .*\\n${image} +${imageId.slice(7, 19)} +${os}/`));
+    assert.equal(await must('images', '-o', 'name'), `${image}\n`);
+    const [listed] = JSON.parse(await must('images', '-o', 'json')) as [{ id: string; repoTags: string[] }];
+    assert.deepEqual([listed.id, listed.repoTags], [imageId, [image]]);
+    assert.match(await must('images', '-o', 'yaml'), /^- id: sha256:/m);
+    const wrong = await dray('images', '-o', 'xml');
+    assert.deepEqual([wrong.code, wrong.stdout], [2, '']);
+    assert.match(wrong.stderr, /unknown output format "xml"/);
+  });
 
-test('pull keeps all platforms where that is asked for, and push sends all or one of them on', async (t) => {
-  const { registry, image, dray, must } = await machine(t);
-  const { host } = registry;
-  await must('pull', '-q', image);
-  const part = await dray('push', '--all-platforms', image, `${host}/all:v1`);
-  assert.equal(part.code, 1);
-  assert.match(part.stderr, /is not held: pull all platforms/);
-  await must('pull', '-q', '--all-platforms', image);
-  await must('push', '-q', '--all-platforms', image, `${host}/all:v1`);
-  assert.deepEqual(registry.manifest('all', 'v1')?.bytes, registry.manifest('app', 'v1')?.bytes);
-  await must('push', '-q', '--platform', 'linux/s390x', image, `${host}/one:v1`);
-  assert.equal(
-    JSON.parse(await must('inspect', '--remote', `${host}/one:v1`, '--platform', 'linux/s390x')).platforms
-      .length,
-    0,
-  );
-});
+  test(`an image has the names it is given, and goes with the last of them${how}`, async (t) => {
+    const { root, image, imageId, dray, must } = await imageMachine(t, { held });
+    await must('pull', '-q', image);
+    assert.equal(await must('tag', image, 'team/other:v2'), 'docker.io/team/other:v2\n');
+    const several = await dray('rmi', imageId);
+    assert.equal(several.code, 2);
+    assert.match(several.stderr, /has several names .* or all with --force/);
+    assert.equal(await must('rmi', image), `Untagged: ${image}\n`);
+    assert.equal(await must('images', '-o', 'name'), 'docker.io/team/other:v2\n');
+    assert.match(await must('rmi', 'team/other:v2'), new RegExp(`Deleted: ${imageId}`));
+    assert.equal(await must('images', '-o', 'name'), '');
+    // Removing frees the disk as well: nothing is left for a collection.
+    assert.equal(await must('gc', '-o', 'name'), '');
+    await assert.rejects(readFile(join(root, 'content', 'blobs', 'sha256', imageId.slice(7))), {
+      code: 'ENOENT',
+    });
+    const absent = await dray('rmi', image);
+    assert.equal(absent.code, 2);
+    assert.match(absent.stderr, /there is no image ".*app:v1" in the store/);
+  });
 
-test('progress comes as JSON lines, of which each is an object', async (t) => {
-  const { image, dray } = await machine(t);
-  const { stderr, stdout } = await dray('pull', '--progress=json', image);
-  const events = stderr
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line) as { phase: string });
-  assert.deepEqual(events.at(-1)?.phase, 'done');
-  assert.match(stdout, /^sha256:[0-9a-f]{64}\n$/);
-  const wrong = await dray('pull', '--progress=loud', image);
-  assert.deepEqual(
-    [wrong.code, wrong.stderr],
-    [2, 'dray: unknown progress "loud": there are plain, json, none\n'],
-  );
-});
+  test(`inspect tells of a held image, and of a remote one without pulling a layer or opening the store${how}`, async (t) => {
+    const { registry, root, image, imageId, must } = await imageMachine(t, { held });
+    const raw = await must('inspect', '--remote', '--raw', image);
+    assert.equal(raw, registry.manifest('app', 'v1')?.bytes.toString());
+    const remote = JSON.parse(await must('inspect', '--remote', image)) as Inspected;
+    assert.deepEqual(remote.platforms, [`${os}/${architecture}`, 'linux/s390x']);
+    assert.equal(remote.id, imageId);
+    assert.equal(remote.config.architecture, architecture);
+    const other = JSON.parse(
+      await must('inspect', '--remote', '--config', '--platform', 'linux/s390x', image),
+    ) as { architecture: string };
+    assert.equal(other.architecture, 's390x');
+    for (const { digest } of remote.layers) assert.equal(registry.count('GET', new RegExp(digest)), 0);
+    if (!held) await assert.rejects(readFile(join(root, 'format')), { code: 'ENOENT' });
 
-test('index create makes images of several platforms one name, and refuses two of one platform', async (t) => {
-  const { registry, image, dray, must } = await machine(t);
-  await must('pull', '-q', image);
-  await must('tag', image, 'mine:v1');
-  await must('pull', '-q', '--platform', 'linux/s390x', image);
-  await must('tag', image, 'other:v1');
-  assert.match(
-    await must('index', 'create', 'both:v1', 'mine:v1', 'other:v1'),
-    /^docker.io\/library\/both:v1@sha256:/,
-  );
-  const { platforms } = JSON.parse(await must('inspect', 'both:v1')) as Inspected;
-  assert.deepEqual(platforms.toSorted(), ['linux/s390x', `${os}/${architecture}`].toSorted());
-  registry.putImage('app', 'v2', [layerOf('twin')], { os, architecture });
-  await must('pull', '-q', `${registry.host}/app:v2`);
-  const twins = await dray('index', 'create', 'both:v2', 'mine:v1', `${registry.host}/app:v2`);
-  assert.equal(twins.code, 1);
-  assert.match(twins.stderr, /are both for .*: an index lists one image for a platform/);
-  const absent = await dray('index', 'create', 'both:v1', 'nowhere:v1');
-  assert.match(absent.stderr, /there is no image "docker.io\/library\/nowhere:v1"/);
-});
+    await must('pull', '-q', image);
+    registry.requests.length = 0;
+    const own = JSON.parse(await must('inspect', imageId)) as Inspected;
+    assert.deepEqual([own.id, own.layers], [imageId, remote.layers]);
+    assert.equal(await must('inspect', '-o', 'name', image), `${imageId}\n`);
+    assert.deepEqual(registry.requests, []);
+  });
+
+  test(`an image is saved, removed and loaded again, from the archive and from a layout${how}`, async (t) => {
+    const { root, image, imageId, must } = await imageMachine(t, { held });
+    await must('pull', '-q', image);
+    const archive = join(root, '..', 'app.tar');
+    const layout = join(root, '..', 'layout');
+    await must('save', '-o', archive, image);
+    await must('copy', '-q', `store:${image}`, `oci:${layout}`);
+    await must('rmi', image);
+    assert.equal(await must('load', '-i', archive), `Loaded: ${image}\n`);
+    assert.equal(await must('images', '-o', 'name'), `${image}\n`);
+    await must('rmi', image);
+    assert.equal(
+      await must('load', '-i', layout, '--name', 'again:v1'),
+      'Loaded: docker.io/library/again:v1\n',
+    );
+    assert.match(await must('inspect', 'again:v1', '-o', 'name'), new RegExp(imageId));
+  });
+
+  test(`copy takes all platforms from registry to registry, or one, or into an archive${how}`, async (t) => {
+    const { registry, root, image, must } = await imageMachine(t, { held });
+    const target = `${registry.host}/copy:v1`;
+    const index = registry.manifest('app', 'v1')?.bytes;
+    await must('copy', '-q', image, `docker://${target}`);
+    assert.deepEqual(registry.manifest('copy', 'v1')?.bytes, index);
+    const digest = (await must('copy', '-q', '--platform', 'linux/s390x', image, `${target}-s390x`)).trim();
+    assert.equal(JSON.parse(await must('inspect', '--remote', `${target}-s390x`)).target.digest, digest);
+    const archive = join(root, '..', 'app.tar');
+    await must('copy', '-q', image, `archive:${archive}:app:v3`);
+    await must('copy', '-q', `archive:${archive}`, `${registry.host}/back:v1`);
+    assert.deepEqual(registry.manifest('back', 'v1')?.bytes, index);
+  });
+
+  test(`pull keeps all platforms where that is asked for, and push sends all or one of them on${how}`, async (t) => {
+    const { registry, image, dray, must } = await imageMachine(t, { held });
+    const { host } = registry;
+    await must('pull', '-q', image);
+    const part = await dray('push', '--all-platforms', image, `${host}/all:v1`);
+    assert.equal(part.code, 1);
+    assert.match(part.stderr, /is not held: pull all platforms/);
+    await must('pull', '-q', '--all-platforms', image);
+    await must('push', '-q', '--all-platforms', image, `${host}/all:v1`);
+    assert.deepEqual(registry.manifest('all', 'v1')?.bytes, registry.manifest('app', 'v1')?.bytes);
+    await must('push', '-q', '--platform', 'linux/s390x', image, `${host}/one:v1`);
+    assert.equal(
+      JSON.parse(await must('inspect', '--remote', `${host}/one:v1`, '--platform', 'linux/s390x')).platforms
+        .length,
+      0,
+    );
+  });
+
+  test(`progress comes as JSON lines, of which each is an object${how}`, async (t) => {
+    const { image, dray } = await imageMachine(t, { held });
+    const { stderr, stdout } = await dray('pull', '--progress=json', image);
+    const events = stderr
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { phase: string });
+    assert.deepEqual(events.at(-1)?.phase, 'done');
+    assert.match(stdout, /^sha256:[0-9a-f]{64}\n$/);
+    const wrong = await dray('pull', '--progress=loud', image);
+    assert.deepEqual(
+      [wrong.code, wrong.stderr],
+      [2, 'dray: unknown progress "loud": there are plain, json, none\n'],
+    );
+  });
+
+  test(`index create makes images of several platforms one name, and refuses two of one platform${how}`, async (t) => {
+    const { registry, image, dray, must } = await imageMachine(t, { held });
+    await must('pull', '-q', image);
+    await must('tag', image, 'mine:v1');
+    await must('pull', '-q', '--platform', 'linux/s390x', image);
+    await must('tag', image, 'other:v1');
+    assert.match(
+      await must('index', 'create', 'both:v1', 'mine:v1', 'other:v1'),
+      /^docker.io\/library\/both:v1@sha256:/,
+    );
+    const { platforms } = JSON.parse(await must('inspect', 'both:v1')) as Inspected;
+    assert.deepEqual(platforms.toSorted(), ['linux/s390x', `${os}/${architecture}`].toSorted());
+    registry.putImage('app', 'v2', [layerOf('twin')], { os, architecture });
+    await must('pull', '-q', `${registry.host}/app:v2`);
+    const twins = await dray('index', 'create', 'both:v2', 'mine:v1', `${registry.host}/app:v2`);
+    assert.equal(twins.code, 1);
+    assert.match(twins.stderr, /are both for .*: an index lists one image for a platform/);
+    const absent = await dray('index', 'create', 'both:v1', 'nowhere:v1');
+    assert.match(absent.stderr, /there is no image "docker.io\/library\/nowhere:v1"/);
+  });
+
+  test(`gc --verify finds damaged content, says so by its exit code and mends it by removing${how}`, async (t) => {
+    const { root, image, imageId, dray, must } = await imageMachine(t, { held });
+    await must('pull', '-q', image);
+    assert.match(await must('gc', '--verify'), /^STEP +REMOVED .*\nverify +0 /);
+    const file = join(root, 'content', 'blobs', 'sha256', imageId.slice(7));
+    await chmod(file, 0o644);
+    await writeFile(file, 'damaged');
+    const found = await dray('gc', '--verify', '--dry-run', '-o', 'name');
+    assert.deepEqual([found.code, found.stdout], [1, `${imageId}\n`]);
+    assert.equal((await dray('gc', '--verify')).code, 1);
+    await must('pull', '-q', image);
+    await must('gc', '--verify');
+  });
+}
 
 test('pulls tells how each pull went, also while somebody else holds the root', async (t) => {
-  const { root, image, dray, must } = await machine(t);
+  const { root, image, dray, must } = await imageMachine(t);
   await must('pull', '-q', image);
   assert.equal((await dray('pull', '-q', `${image}-absent`)).code, 1);
   const held = await openStateRoot(root, 'a test');
@@ -227,18 +201,4 @@ test('pulls tells how each pull went, also while somebody else holds the root', 
   } finally {
     held.close();
   }
-});
-
-test('gc --verify finds damaged content, says so by its exit code and mends it by removing', async (t) => {
-  const { root, image, imageId, dray, must } = await machine(t);
-  await must('pull', '-q', image);
-  assert.match(await must('gc', '--verify'), /^STEP +REMOVED .*\nverify +0 /);
-  const file = join(root, 'content', 'blobs', 'sha256', imageId.slice(7));
-  await chmod(file, 0o644);
-  await writeFile(file, 'damaged');
-  const found = await dray('gc', '--verify', '--dry-run', '-o', 'name');
-  assert.deepEqual([found.code, found.stdout], [1, `${imageId}\n`]);
-  assert.equal((await dray('gc', '--verify')).code, 1);
-  await must('pull', '-q', image);
-  await must('gc', '--verify');
 });

@@ -169,6 +169,11 @@ export class FaultRegistry {
     });
   }
 
+  /** Lets everything go right from now on. */
+  clearFaults(): void {
+    this.#faults.length = 0;
+  }
+
   /** Resolves when the next matching request arrives. */
   nextRequest(method: string, path: RegExp): Promise<void> {
     return new Promise((resolve) => {

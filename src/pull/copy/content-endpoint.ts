@@ -1,6 +1,6 @@
 import { systemClock } from '../../base/clock.ts';
 import { ContentError } from '../../content/content-error.ts';
-import type { ContentStore, Provider } from '../../content/store.ts';
+import type { Ingester, Provider } from '../../content/store.ts';
 import { readVerified } from '../../content/verified-reader.ts';
 import { writeContent } from '../../content/write-content.ts';
 import type { Lease } from '../../images/image-store.ts';
@@ -48,7 +48,7 @@ export function contentBlobs(content: Pick<Provider, 'open'>): DownloadContext {
  * @param lease protects what is taken until it is
  */
 export function contentTarget(
-  content: ContentStore,
+  content: Provider & Ingester,
   lease: Pick<Lease, 'add' | 'release'>,
   publish: (root: Descriptor, signal: AbortSignal) => Promise<void>,
 ): CopyTarget {

@@ -1,7 +1,6 @@
-import type { ContentStore } from '../../content/store.ts';
+import type { Ingester, Provider } from '../../content/store.ts';
 import { readVerified } from '../../content/verified-reader.ts';
 import { writeBytes } from '../../content/write-content.ts';
-import type { ImageStore, NameRecord } from '../../images/image-store.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
 import { hostPlatform } from '../../oci/host-platform.ts';
 import { parseImageConfig } from '../../oci/image-config.ts';
@@ -9,11 +8,11 @@ import { parseManifest } from '../../oci/manifest.ts';
 import { MEDIA_TYPE } from '../../oci/media-type.ts';
 import { formatReference, parseDockerReference, repositoryOf } from '../../oci/reference.ts';
 import { PullError } from '../pull-error.ts';
-import { describeImage, storeSource } from './store-endpoint.ts';
+import { describeImage, storeSource, type NamedImages } from './store-endpoint.ts';
 
 export interface CreateIndexRequest {
-  readonly content: ContentStore;
-  readonly images: ImageStore & { names?(): Promise<readonly NameRecord[]> };
+  readonly content: Provider & Ingester;
+  readonly images: NamedImages;
   /** Name of the index, as people write it. */
   readonly name: string;
   /** Images of the store to list, in this order; of an index, all that it lists. */
@@ -59,7 +58,7 @@ export async function createIndex(request: CreateIndexRequest): Promise<Descript
 }
 
 async function entriesOf(
-  content: ContentStore,
+  content: Provider,
   root: Descriptor,
   signal: AbortSignal,
 ): Promise<readonly Descriptor[]> {

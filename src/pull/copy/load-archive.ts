@@ -1,8 +1,8 @@
 import { compressionOf, decompress } from '../../archive/decompress.ts';
 import { readTar } from '../../archive/read-tar.ts';
-import type { ContentStore, Ingest } from '../../content/store.ts';
+import type { Ingest, Ingester, Provider } from '../../content/store.ts';
 import { writeBytes } from '../../content/write-content.ts';
-import type { ImageStore, Lease } from '../../images/image-store.ts';
+import type { Lease } from '../../images/image-store.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
 import type { Digest } from '../../oci/digest.ts';
 import { hostPlatform } from '../../oci/host-platform.ts';
@@ -14,7 +14,7 @@ import { PullError } from '../pull-error.ts';
 import { contentSource } from './content-endpoint.ts';
 import { blobsBelow, collectDocuments } from './copy-image.ts';
 import { REF_NAME } from './layout-endpoint.ts';
-import { describeImage } from './store-endpoint.ts';
+import { describeImage, type NamedImages } from './store-endpoint.ts';
 import { isHeld } from '../fetch-layer.ts';
 
 /** Files of an archive that are looked at; an image of a thousand layers has a few thousand. */
@@ -24,8 +24,8 @@ const MAX_FILES = 50_000;
 const MAX_TEXT_BYTES = 4 * 1024 * 1024;
 
 export interface LoadRequest {
-  readonly content: ContentStore;
-  readonly images: ImageStore;
+  readonly content: Provider & Ingester;
+  readonly images: NamedImages;
   /** A tar archive as `docker save`, `podman save` or `skopeo` make it, plain or compressed. */
   readonly source: AsyncIterable<Uint8Array>;
   /** Name for an image that the archive does not name. */

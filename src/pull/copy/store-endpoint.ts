@@ -1,4 +1,4 @@
-import type { ContentStore } from '../../content/store.ts';
+import type { Ingester, Provider } from '../../content/store.ts';
 import { readVerified } from '../../content/verified-reader.ts';
 import type { ImageStore, NameRecord } from '../../images/image-store.ts';
 import { chooseManifest, MAX_INDEX_DEPTH, type ManifestReader } from '../../oci/choose-manifest.ts';
@@ -16,9 +16,14 @@ import { PullError } from '../pull-error.ts';
 import { contentSource, contentTarget } from './content-endpoint.ts';
 import type { CopySource, CopyTarget } from './endpoint.ts';
 
+/** Records of images as far as copies go to them. */
+export type NamedImages = Pick<ImageStore, 'find' | 'put' | 'lease'> & {
+  names?(): Promise<readonly NameRecord[]>;
+};
+
 export interface StoreEndpoint {
-  readonly content: ContentStore;
-  readonly images: ImageStore & { names?(): Promise<readonly NameRecord[]> };
+  readonly content: Provider & Ingester;
+  readonly images: NamedImages;
   /** As people write it. */
   readonly name: string;
   /** Whose image of an index is the node's; the machine's own when absent. */
@@ -54,7 +59,7 @@ export async function storeTarget(endpoint: StoreEndpoint): Promise<CopyTarget> 
 
 /** Describes the image that a node of `platform` would use of what is held below `root`; the first there is, if none fits. */
 export async function describeImage(
-  content: ContentStore,
+  content: Provider,
   root: Descriptor,
   platform: Platform,
   signal: AbortSignal,
@@ -101,7 +106,7 @@ async function namedTarget(endpoint: StoreEndpoint, name: string, manifest: Desc
 }
 
 /** Tells whether every manifest below a descriptor is held. */
-async function isWhole(content: ContentStore, descriptor: Descriptor, depth: number): Promise<boolean> {
+async function isWhole(content: Provider, descriptor: Descriptor, depth: number): Promise<boolean> {
   if (depth > MAX_INDEX_DEPTH || !(await isHeld(content, descriptor))) return false;
   if (!isIndexType(descriptor.mediaType)) return true;
   const index = parseManifest(
