@@ -4,7 +4,7 @@ import type { UserInfo } from './user-info.ts';
 
 /** One write on its way into storage, as admission plugins see it. */
 export interface AdmissionRequest {
-  readonly operation: 'CREATE' | 'UPDATE' | 'DELETE';
+  readonly operation: 'CREATE' | 'UPDATE' | 'DELETE' | 'CONNECT';
   readonly resource: ResourceInfo;
   readonly subresource: string;
   readonly namespace: string;
@@ -18,6 +18,18 @@ export interface AdmissionRequest {
   readonly oldObject?: KubeObject;
   /** Texts for `Warning` headers. */
   readonly warnings: string[];
+  /** The request's options as a kind of `meta.k8s.io/v1`: CreateOptions, PatchOptions, … */
+  readonly options?: object;
+  /** What plugins want in the audit log, by key. */
+  readonly auditAnnotations?: Map<string, string>;
+  /** What the first round of the plugins that change objects left for a second one. */
+  readonly rounds?: AdmissionRounds;
+}
+
+/** Says whether the plugins that change objects must look again, because a later one changed what they had seen. */
+export interface AdmissionRounds {
+  round: 1 | 2;
+  again: boolean;
 }
 
 /** Looks at writes after authorization; throws StatusError to refuse one. */
@@ -38,7 +50,14 @@ export class AdmissionChain {
   }
 
   async admit(request: AdmissionRequest, signal: AbortSignal): Promise<void> {
-    for (const plugin of this.#plugins) await plugin.admit?.(request, signal);
+    const rounds: AdmissionRounds = { round: 1, again: false };
+    const seen: AdmissionRequest = { ...request, rounds };
+    for (const plugin of this.#plugins) await plugin.admit?.(seen, signal);
+    if (rounds.again) {
+      rounds.round = 2;
+      for (const plugin of this.#plugins) await plugin.admit?.(seen, signal);
+    }
+    if (seen.object !== undefined) request.object = seen.object;
   }
 
   async validate(request: AdmissionRequest, signal: AbortSignal): Promise<void> {

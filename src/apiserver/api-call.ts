@@ -39,6 +39,8 @@ export interface ApiCall {
   body(): Promise<RequestBody>;
   /** Texts for `Warning` headers. */
   readonly warnings: string[];
+  /** What admission wants in the audit log, by key. */
+  readonly auditAnnotations?: Map<string, string>;
 }
 
 /** What a verb answers: an object, a list or a Status. */

@@ -96,6 +96,9 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     defaults,
     ...(configFile === undefined ? {} : { configFile }),
     onIgnored: (webhook, why) => options.logger?.info({ webhook, why }, 'Passed over a failed webhook'),
+  }).catch((error: unknown) => {
+    store.close();
+    throw error;
   });
   const context: HandlerContext = {
     store,

@@ -1,29 +1,124 @@
 import type { Clock } from '../base/clock.ts';
+import { CodedError } from '../base/coded-error.ts';
+import { goQuote } from '../base/go-quote.ts';
+import type { DefaultOptions } from '../kube/default/set-defaults.ts';
 import type { AdmissionPlugin } from './admission-chain.ts';
+import { WebhookClient } from './admission/webhook-client.ts';
+import { mutatingWebhooks, validatingWebhooks } from './admission/webhook-plugins.ts';
+import type { Authorizer } from './authorizer.ts';
 import { claimProtection } from './claim-protection.ts';
+import { imagePolicyPlugin } from './image-policy-plugin.ts';
 import { namespaceLifecycle } from './namespace-lifecycle.ts';
 import { nodeRestriction } from './node-restriction.ts';
 import type { ObjectStore } from './object-store.ts';
 import { alwaysPullImages, serviceAccountAdmission } from './pod-admission.ts';
 import { defaultTolerations, podPriority } from './pod-defaults-admission.ts';
+import type { ServedResources } from './served-resources.ts';
 
-/** Plugins that can be switched on by name. */
-export type PluginName = 'AlwaysPullImages' | 'ImagePolicyWebhook';
+/** Plugins in the order in which they run, and whether they are on unless switched off. */
+const PLUGINS = {
+  NamespaceLifecycle: true,
+  ServiceAccount: true,
+  NodeRestriction: true,
+  AlwaysPullImages: false,
+  ImagePolicyWebhook: false,
+  Priority: true,
+  DefaultTolerationSeconds: true,
+  StorageObjectInUseProtection: true,
+  MutatingAdmissionWebhook: true,
+  ValidatingAdmissionWebhook: true,
+} as const;
 
-/** Returns the plugins of the server in upstream's order. */
-export function builtinPlugins(options: {
-  store: ObjectStore;
-  clock: Clock;
-  enabled: readonly PluginName[];
-}): AdmissionPlugin[] {
-  const { store, clock, enabled } = options;
-  return [
-    namespaceLifecycle(store),
-    serviceAccountAdmission(store, clock),
-    nodeRestriction,
-    ...(enabled.includes('AlwaysPullImages') ? [alwaysPullImages] : []),
-    podPriority,
-    defaultTolerations,
-    claimProtection,
-  ];
+export type PluginName = keyof typeof PLUGINS;
+
+export class PluginChoiceError extends CodedError<'UNKNOWN' | 'OVERLAP'> {}
+
+/** Tells whether this is one of our plugins. */
+export function isPluginName(name: string): name is PluginName {
+  return Object.hasOwn(PLUGINS, name);
+}
+
+/**
+ * Reads the values of `--enable-admission-plugins` and `--disable-admission-plugins`.
+ *
+ * @throws PluginChoiceError with kube-apiserver's texts
+ */
+export function choosePlugins(
+  enabled: readonly string[],
+  disabled: readonly string[],
+): ReadonlySet<PluginName> {
+  const known = (flag: string, names: readonly string[]): PluginName[] =>
+    names.map((name) => {
+      if (isPluginName(name)) return name;
+      throw new PluginChoiceError('UNKNOWN', `${flag} plugin ${goQuote(name)} is unknown`);
+    });
+  const on = known('enable-admission-plugins', enabled);
+  const off = new Set(known('disable-admission-plugins', disabled));
+  const both = on.filter((name) => off.has(name));
+  if (both.length > 0) {
+    throw new PluginChoiceError(
+      'OVERLAP',
+      `[${both.join(' ')}] in enable-admission-plugins and disable-admission-plugins overlapped`,
+    );
+  }
+  const names = Object.keys(PLUGINS).filter(isPluginName);
+  return new Set(names.filter((name) => on.includes(name) || (PLUGINS[name] && !off.has(name))));
+}
+
+export interface PluginContext {
+  readonly store: ObjectStore;
+  readonly clock: Clock;
+  readonly served: ServedResources;
+  readonly authorizer: Authorizer;
+  readonly defaults: DefaultOptions;
+  readonly configFile?: string;
+  /** Told of webhooks that failed and were passed over. */
+  readonly onIgnored: (webhook: string, why: string) => void;
+}
+
+export interface Plugins {
+  readonly all: readonly AdmissionPlugin[];
+  close(): Promise<void>;
+}
+
+/**
+ * Makes the plugins chosen, in upstream's order.
+ *
+ * @throws AdmissionConfigError, ImagePolicyConfigError, KubeconfigError
+ */
+export async function makePlugins(chosen: ReadonlySet<PluginName>, context: PluginContext): Promise<Plugins> {
+  const { store, clock, configFile } = context;
+  const client = new WebhookClient(store);
+  const closing: (() => unknown)[] = [() => client.close()];
+  const webhooks = { ...context, client };
+  const closed = <T extends AdmissionPlugin & { close(): unknown }>(plugin: T): T => {
+    closing.push(() => plugin.close());
+    return plugin;
+  };
+  const makers: Record<PluginName, () => AdmissionPlugin | Promise<AdmissionPlugin>> = {
+    NamespaceLifecycle: () => namespaceLifecycle(store),
+    ServiceAccount: () => serviceAccountAdmission(store, clock),
+    NodeRestriction: () => nodeRestriction,
+    AlwaysPullImages: () => alwaysPullImages,
+    ImagePolicyWebhook: async () => {
+      const policy = await imagePolicyPlugin(configFile, clock);
+      closing.push(() => policy.close());
+      return policy.plugin;
+    },
+    Priority: () => podPriority,
+    DefaultTolerationSeconds: () => defaultTolerations,
+    StorageObjectInUseProtection: () => claimProtection,
+    MutatingAdmissionWebhook: () => closed(mutatingWebhooks(webhooks)),
+    ValidatingAdmissionWebhook: () => closed(validatingWebhooks(webhooks)),
+  };
+  const all: AdmissionPlugin[] = [];
+  for (const name of Object.keys(PLUGINS).filter(isPluginName)) {
+    if (chosen.has(name)) all.push(await makers[name]());
+  }
+  return {
+    all,
+    close: async () => {
+      for (const close of closing) await close();
+    },
+  };
 }

@@ -3,6 +3,7 @@ import type { Pod } from '../kube/pod.ts';
 import type { ResourceInfo } from '../kube/resources.ts';
 import { conflict, deleted, notFound } from '../kube/status.ts';
 import { formatTime } from '../kube/time.ts';
+import { admissionOfDelete } from './admission-request.ts';
 import { decodeBody } from './decode-body.ts';
 import {
   asServed,
@@ -104,17 +105,7 @@ async function removeByName<T>(
     const stored = context.store.get(keyOf(resource, namespace, name));
     if (stored === undefined) throw notFound(resource, name);
     checkPreconditions(resource, stored, options);
-    const admission = {
-      operation: 'DELETE' as const,
-      resource,
-      subresource: '',
-      namespace,
-      name,
-      user: call.user,
-      dryRun: options.dryRun,
-      oldObject: asServed(resource, stored.object),
-      warnings: call.warnings,
-    };
+    const admission = admissionOfDelete(call, options, asServed(resource, stored.object));
     await context.admission.admit(admission, call.signal);
     await context.admission.validate(admission, call.signal);
     try {

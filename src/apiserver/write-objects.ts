@@ -19,7 +19,7 @@ import { structOfResource } from '../kube/resources.ts';
 import { formatTime } from '../kube/time.ts';
 import { validateCreate, validateUpdate, warningsOf } from '../kube/validate/validate-object.ts';
 import { decodeBody } from './decode-body.ts';
-import type { AdmissionRequest } from './admission-chain.ts';
+import { admissionOfWrite } from './admission-request.ts';
 import {
   asServed,
   asStored,
@@ -65,7 +65,7 @@ async function insertObject(
   // The author owns what they sent and its defaults, not what admission and the server add.
   completeForCreate(object, resource);
   if (!applied) ownFields(context, call, options, object);
-  const admission = admissionOf(call, options, 'CREATE', object);
+  const admission = admissionOfWrite(call, options, 'CREATE', object);
   await context.admission.admit(admission, call.signal);
   const admitted = admission.object ?? object;
   const { metadata } = admitted;
@@ -214,7 +214,7 @@ async function replaceObject(
   fillUnset(object, old);
   prepareForUpdate(object, old, resource, subresource);
   if (!applied) ownFields(context, call, options, object, old);
-  const admission = admissionOf(call, options, 'UPDATE', object, old);
+  const admission = admissionOfWrite(call, options, 'UPDATE', object, old);
   await context.admission.admit(admission, call.signal);
   const admitted = admission.object ?? object;
   // Admission may have written where this request may not.
@@ -267,27 +267,6 @@ function fillUnset(object: KubeObject, old: KubeObject): void {
   if (metadata.deletionGracePeriodSeconds === undefined && before.deletionGracePeriodSeconds !== undefined) {
     metadata.deletionGracePeriodSeconds = before.deletionGracePeriodSeconds;
   }
-}
-
-function admissionOf(
-  call: ApiCall,
-  options: WriteOptions,
-  operation: 'CREATE' | 'UPDATE',
-  object: KubeObject,
-  oldObject?: KubeObject,
-): AdmissionRequest {
-  return {
-    operation,
-    resource: call.resource,
-    subresource: call.request.subresource,
-    namespace: call.request.namespace,
-    name: object.metadata.name ?? '',
-    user: call.user,
-    dryRun: options.dryRun,
-    object,
-    ...(oldObject === undefined ? {} : { oldObject }),
-    warnings: call.warnings,
-  };
 }
 
 /** Tells whether a write would change nothing but the times in managedFields; such a write is not made. */

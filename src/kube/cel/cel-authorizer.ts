@@ -38,7 +38,15 @@ class Check {
   }
 }
 
-class AuthorizerValue extends Check {}
+class AuthorizerValue extends Check {
+  /** A check about the resource of the request itself. */
+  readonly requestResource: unknown;
+
+  constructor(decide: Decide, attempt: CelAttempt = NOTHING, requestResource?: unknown) {
+    super(decide, attempt);
+    this.requestResource = requestResource;
+  }
+}
 class PathCheck extends Check {}
 class GroupCheck extends Check {}
 class ResourceCheck extends Check {}
@@ -53,12 +61,12 @@ class Decision {
   }
 }
 
-/** Makes the value of the variable `authorizer`. */
-export function celAuthorizer(decide: Decide): object {
-  return new AuthorizerValue(decide);
+/** Makes the value of the variable `authorizer`, with what `authorizer.requestResource` is. */
+export function celAuthorizer(decide: Decide, requestResource?: object): object {
+  return new AuthorizerValue(decide, NOTHING, requestResource);
 }
 
-/** Makes the value of `authorizer.requestResource`'s stand-in: a check about the resource of the request itself. */
+/** Makes the value of `authorizer.requestResource`. */
 export function celResourceCheck(decide: Decide, attempt: CelAttempt): object {
   return new ResourceCheck(decide, attempt);
 }
@@ -74,7 +82,7 @@ export function addAuthorizer(env: Environment): void {
     `${base}.ResourceCheck`,
     `${base}.Decision`,
   ];
-  env.registerType(root, { ctor: AuthorizerValue, fields: {} });
+  env.registerType(root, { ctor: AuthorizerValue, fields: { requestResource: 'dyn' } });
   env.registerType(path, { ctor: PathCheck, fields: {} });
   env.registerType(group, { ctor: GroupCheck, fields: {} });
   env.registerType(resource, { ctor: ResourceCheck, fields: {} });

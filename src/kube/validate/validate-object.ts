@@ -6,76 +6,44 @@ import {
 import { validateValue } from '../custom/validate-value.ts';
 import type { FieldError } from '../field-error.ts';
 import type { JsonObject } from '../json/json-object.ts';
-import { stringAt } from '../json/json-object.ts';
+import { objectAt, stringAt } from '../json/json-object.ts';
 import type { KubeObject } from '../object.ts';
 import type { ResourceInfo } from '../resources.ts';
 import { validateCronJob, validateCronJobName, validateJob, validateJobUpdate } from './jobs.ts';
-import {
-  metadataOf,
-  validateCommonMetadata,
-  validateMetadata,
-  validateMetadataUpdate,
-  type NameRule,
-} from './metadata.ts';
+import { policyRules, type KindRules } from './kind-rules.ts';
+import { metadataOf, validateCommonMetadata, validateMetadata, validateMetadataUpdate } from './metadata.ts';
 import { labelNameFaults, pathSegmentFaults, subdomainFaults } from './name-rules.ts';
+import { validateClaim, validateClaimUpdate } from './claims.ts';
 import {
   validateBinding,
-  validateClaim,
-  validateClaimUpdate,
   validateConfigMap,
   validateConfigMapUpdate,
   validateEvent,
   validateLease,
+  validateNamespace,
+  validateNamespaceFinalizers,
+  validateNamespacePhase,
   validateNode,
+  validateNodeUpdate,
+  validateRevision,
   validateRevisionUpdate,
   validateRoleRefKept,
   validateRules,
-  validateVolume,
 } from './other-kinds.ts';
+import { validatePersistentVolume, validatePersistentVolumeUpdate } from './persistent-volumes.ts';
 import { validateEphemeralUpdate, validatePod, validatePodUpdate } from './pod.ts';
-import {
-  validateRuntimeClass,
-  validateRuntimeClassUpdate,
-  validateStorageClass,
-  validateStorageClassUpdate,
-} from './classes.ts';
-import {
-  validateDisruptionBudget,
-  validateLimitRange,
-  validatePriorityClass,
-  validatePriorityClassUpdate,
-  validateResourceQuota,
-  validateResourceQuotaUpdate,
-} from './quotas.ts';
 import { validateSecret, validateSecretUpdate } from './secret.ts';
-import {
-  validateEndpoints,
-  validateEndpointSlice,
-  validateEndpointSliceUpdate,
-  validateService,
-  validateServiceUpdate,
-} from './services.ts';
 import { warningsFor } from './warnings.ts';
 import {
   validateDaemonSet,
   validateDeployment,
+  validatePodTemplate,
   validateReplicaSet,
   validateReplicationController,
   validateSelectorKept,
   validateStatefulSet,
   validateStatefulSetUpdate,
 } from './workloads.ts';
-
-interface KindRules {
-  /** Rule for names; `subdomainFaults` when absent. */
-  readonly name?: NameRule;
-  /** Checks everything but metadata. */
-  readonly check?: (object: JsonObject) => FieldError[];
-  /** Checks a change; `check` alone when absent. */
-  readonly checkUpdate?: (object: JsonObject, old: JsonObject) => FieldError[];
-  /** The kind's own check of an update looks at all metadata again, so its causes appear twice. */
-  readonly metadataTwice?: boolean;
-}
 
 const both =
   (
@@ -88,12 +56,12 @@ const rules: ReadonlyMap<string, KindRules> = new Map<string, KindRules>([
   ['Pod', { check: validatePod, checkUpdate: validatePodUpdate }],
   ['Secret', { check: validateSecret, checkUpdate: validateSecretUpdate, metadataTwice: true }],
   ['ConfigMap', { check: validateConfigMap, checkUpdate: validateConfigMapUpdate, metadataTwice: true }],
-  ['Namespace', { name: labelNameFaults }],
+  ['Namespace', { name: labelNameFaults, check: validateNamespace, checkUpdate: () => [] }],
   ['ServiceAccount', { metadataTwice: true }],
-  ['Node', { check: validateNode }],
+  ['Node', { check: validateNode, checkUpdate: validateNodeUpdate }],
   ['Event', { check: validateEvent }],
   ['PersistentVolumeClaim', { check: validateClaim, checkUpdate: validateClaimUpdate }],
-  ['PersistentVolume', { check: validateVolume }],
+  ['PersistentVolume', { check: validatePersistentVolume, checkUpdate: validatePersistentVolumeUpdate }],
   ['ReplicationController', { check: validateReplicationController }],
   ['Deployment', { check: validateDeployment, checkUpdate: both(validateDeployment, validateSelectorKept) }],
   ['ReplicaSet', { check: validateReplicaSet, checkUpdate: both(validateReplicaSet, validateSelectorKept) }],
@@ -102,7 +70,14 @@ const rules: ReadonlyMap<string, KindRules> = new Map<string, KindRules>([
     'StatefulSet',
     { check: validateStatefulSet, checkUpdate: both(validateStatefulSet, validateStatefulSetUpdate) },
   ],
-  ['ControllerRevision', { checkUpdate: validateRevisionUpdate }],
+  [
+    'ControllerRevision',
+    {
+      check: validateRevision,
+      checkUpdate: both(validateRevision, validateRevisionUpdate),
+      metadataTwice: true,
+    },
+  ],
   ['Job', { check: validateJob, checkUpdate: validateJobUpdate }],
   ['CronJob', { check: validateCronJob }],
   ['Role', { name: pathSegmentFaults, check: (role) => validateRules(role, true), metadataTwice: true }],
@@ -129,15 +104,11 @@ const rules: ReadonlyMap<string, KindRules> = new Map<string, KindRules>([
     },
   ],
   ['Lease', { check: validateLease }],
-  ['Service', { name: labelNameFaults, check: validateService, checkUpdate: validateServiceUpdate }],
-  ['Endpoints', { check: validateEndpoints }],
-  ['EndpointSlice', { check: validateEndpointSlice, checkUpdate: validateEndpointSliceUpdate }],
-  ['ResourceQuota', { check: validateResourceQuota, checkUpdate: validateResourceQuotaUpdate }],
-  ['LimitRange', { check: validateLimitRange }],
-  ['PodDisruptionBudget', { check: validateDisruptionBudget }],
-  ['PriorityClass', { check: validatePriorityClass, checkUpdate: validatePriorityClassUpdate }],
-  ['RuntimeClass', { check: validateRuntimeClass, checkUpdate: validateRuntimeClassUpdate }],
-  ['StorageClass', { check: validateStorageClass, checkUpdate: validateStorageClassUpdate }],
+  [
+    'PodTemplate',
+    { check: (template) => validatePodTemplate(objectAt(template, 'template') ?? {}, 'template') },
+  ],
+  ...policyRules,
   [
     'CustomResourceDefinition',
     { check: validateDefinition, checkUpdate: both(validateDefinition, validateDefinitionUpdate) },
@@ -176,6 +147,12 @@ export function validateUpdate(
   const errors = [...validateCommonMetadata(metadata, resource.namespaced), ...changed, ...changed];
   if (resource.custom !== undefined) return [...errors, ...validateValue(json, resource.custom.schema, '')];
   // A binding is the server's own change: it has been checked as what it is.
+  if (resource.kind === 'Namespace' && subresource === 'status') {
+    return [...errors, ...validateNamespacePhase(json)];
+  }
+  if (resource.kind === 'Namespace' && subresource === 'finalize') {
+    return [...errors, ...validateNamespaceFinalizers(json)];
+  }
   if (subresource === 'status' || subresource === 'finalize' || subresource === 'binding') return errors;
   if (subresource === 'ephemeralcontainers') return [...errors, ...validateEphemeralUpdate(json, before)];
   if (kind.metadataTwice === true) {
