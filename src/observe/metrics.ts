@@ -59,6 +59,11 @@ class Counter implements Metric {
     this.#values.set(key, (this.#values.get(key) ?? 0) + value);
   }
 
+  /** Puts a number in place of that of these label values: for gauges. */
+  set(value: number, ...labels: readonly string[]): void {
+    this.#values.set(labels.join('\n'), value);
+  }
+
   lines(): string[] {
     const each = [...this.#values].map(
       ([key, value]) => `${this.#name}${labelText(this.#labels, key.split('\n'))} ${value}`,

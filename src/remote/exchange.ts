@@ -1,10 +1,12 @@
 import type { Readable } from 'node:stream';
-import { request, type Dispatcher } from 'undici';
+import type { Dispatcher } from 'undici';
 import { LruMap } from '../base/lru-map.ts';
+import { request } from './_undici.ts';
 import type { Connections } from './connections.ts';
 import { describeDialFailure, requestError } from './dial-error.ts';
 import type { RegistryHost } from './host-config.ts';
 import { printableUrl } from './printable-url.ts';
+import { mayFollowForOthers } from './redirect-policy.ts';
 import { RemoteError } from './remote-error.ts';
 import { NO_TLS_SETTINGS, type TlsSettings } from './tls-roots.ts';
 
@@ -27,7 +29,7 @@ export interface ExchangeRequest {
   /** Trust, identity and time limits; its address is not used. */
   readonly host: Pick<
     RegistryHost,
-    'ca' | 'clientCertificates' | 'skipVerify' | 'dialTimeoutMs' | 'fallbackToHttp'
+    'ca' | 'clientCertificates' | 'skipVerify' | 'dialTimeoutMs' | 'fallbackToHttp' | 'redirects'
   >;
   readonly signal: AbortSignal;
   /** Name of the credential presented, for the record of hops; never its value. */
@@ -48,6 +50,8 @@ export interface Hop {
   /** HTTP status; absent when no answer came. */
   readonly status?: number;
   readonly error?: string;
+  /** Headers of the answer that tell how much more may be asked for; absent when there are none. */
+  readonly limits?: Readonly<Record<string, string>>;
   /** Milliseconds until the answer's head, or the failure. */
   readonly durationMs: number;
 }
@@ -87,6 +91,8 @@ export class Exchanger {
       if (target === undefined) return answer;
       await drain(answer);
       if (redirects === MAX_REDIRECTS) throw tooManyRedirects(asked.method, answer.url);
+      if (asked.host.redirects === 'outside' && !mayFollowForOthers(new URL(answer.url), new URL(target)))
+        throw forbiddenRedirect(answer.url, target);
       if (new URL(target).host !== new URL(url).host) {
         headers = publicHeaders(headers);
         tls = { ...NO_TLS_SETTINGS, ca: tls.ca, skipVerify: tls.skipVerify };
@@ -119,7 +125,7 @@ export class Exchanger {
     signal.throwIfAborted();
     const target = new URL(url);
     const at = Date.now();
-    const report = (outcome: { status: number } | { error: string }): void =>
+    const report = (outcome: Pick<Hop, 'status' | 'error' | 'limits'>): void =>
       asked.observe?.({
         at,
         method,
@@ -132,18 +138,19 @@ export class Exchanger {
         durationMs: Date.now() - at,
       });
     try {
-      const response = await request(target, {
+      const dispatcher = this.#connections.for(target, tls, asked.host.dialTimeoutMs);
+      const response = await request(target, dispatcher, {
         method,
         headers: { ...asked.headers } as Record<string, string | string[]>,
         body: asked.body ?? null,
         signal,
         // A HEAD, of which every pull makes one, would otherwise cost its connection.
         reset: false,
-        dispatcher: this.#connections.for(target, tls, asked.host.dialTimeoutMs),
       });
       // A body that fails while nobody listens must not end the process; readers still see the error.
       response.body.on('error', () => {});
-      report({ status: response.statusCode });
+      const limits = limitHeaders(response.headers);
+      report({ status: response.statusCode, ...(limits === undefined ? {} : { limits }) });
       return { status: response.statusCode, headers: response.headers, body: response.body, url, method };
     } catch (error) {
       signal.throwIfAborted();
@@ -154,6 +161,27 @@ export class Exchanger {
       throw failure.spokePlainHttp ? new PlainHttpError(described) : described;
     }
   }
+}
+
+/** Headers by which a registry says how much more it lets be pulled. */
+const LIMIT_HEADERS = [
+  'ratelimit',
+  'ratelimit-policy',
+  'ratelimit-limit',
+  'ratelimit-remaining',
+  'ratelimit-reset',
+  'docker-ratelimit-source',
+];
+
+/** A limit is a few words; whatever is longer, or has what a header may not, is none. */
+const LIMIT_VALUE = /^[\x20-\x7e]{1,200}$/;
+
+function limitHeaders(headers: Answer['headers']): Record<string, string> | undefined {
+  const found = LIMIT_HEADERS.flatMap((name) => {
+    const value = headerOf({ headers }, name);
+    return value !== undefined && LIMIT_VALUE.test(value) ? [[name, value] as const] : [];
+  });
+  return found.length === 0 ? undefined : Object.fromEntries(found);
 }
 
 /** Marks the one failure that a host configured for it answers by changing to plain http. */
@@ -229,6 +257,13 @@ function publicHeaders(
 ): Record<string, string | readonly string[]> {
   const kept = new Set(['accept', 'accept-encoding', 'range', 'if-range', 'user-agent']);
   return Object.fromEntries(Object.entries(headers).filter(([name]) => kept.has(name.toLowerCase())));
+}
+
+function forbiddenRedirect(from: string, to: string): RemoteError {
+  return new RemoteError(
+    'BAD_RESPONSE',
+    `failed to do request: ${printableUrl(from)} redirects to ${new URL(to).origin}, where this server must not be led`,
+  );
 }
 
 function tooManyRedirects(method: Method, url: string): RemoteError {

@@ -23,6 +23,8 @@ export interface RegistryHost {
   readonly mirror: boolean;
   /** With `https`: whether plain http is used when the host answers the TLS greeting with plain text (rule 16.14). */
   readonly fallbackToHttp?: boolean;
+  /** `anywhere` by default; `outside` where requests are made for others, who must not be led into this network. */
+  readonly redirects?: 'anywhere' | 'outside';
   /** For a mirror: whether it may be shown the credential of the registry it stands for; false when absent. */
   readonly forwardCredentials?: boolean;
 }

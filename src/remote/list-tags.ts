@@ -51,5 +51,5 @@ function tagsOf(body: Buffer): string[] {
 function nextPage(link: string | undefined, base: string): string | undefined {
   const target = /<([^>]*)>\s*;[^,]*\brel="?next"?/.exec(link ?? '')?.[1];
   const url = target === undefined ? null : URL.parse(target, base);
-  return url !== null && url.host === new URL(base).host ? url.href : undefined;
+  return url !== null && url.origin === new URL(base).origin ? url.href : undefined;
 }

@@ -108,5 +108,5 @@ function entriesOf(bytes: Buffer): readonly Descriptor[] {
 function nextLink(header: string | undefined, base: string): string | undefined {
   const target = /<([^>]*)>\s*;[^,]*\brel="?next"?/.exec(header ?? '')?.[1];
   const url = target === undefined ? null : URL.parse(target, base);
-  return url !== null && url.host === new URL(base).host ? url.href : undefined;
+  return url !== null && url.origin === new URL(base).origin ? url.href : undefined;
 }

@@ -97,7 +97,7 @@ export class RepositorySession {
     const { host, authorizer } = session;
     const url = this.#urlOf(host, request);
     // A location on another host is the registry's storage: it gets what it signed, and nothing of ours.
-    const foreign = new URL(url).host !== new URL(`${host.scheme}://${host.host}`).host;
+    const foreign = isForeign(new URL(url), host);
     const scopes = request.scopes ?? [repositoryScope(this.repository, this.#actions)];
     for (let attempt = 1; ; attempt++) {
       const presented = foreign ? undefined : await authorizer.present(scopes, signal);
@@ -207,4 +207,11 @@ export class RepositorySession {
       return found;
     };
   }
+}
+
+/** Tells whether a location is not the host's own. The same name in the clear is not, unless the host may be spoken to so. */
+function isForeign(url: URL, host: RegistryHost): boolean {
+  const own = new URL(`${host.scheme}://${host.host}`);
+  if (url.host !== own.host) return true;
+  return url.protocol !== own.protocol && url.protocol === 'http:' && host.fallbackToHttp !== true;
 }

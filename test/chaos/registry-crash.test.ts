@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { ManualClock } from '../../src/base/manual-clock.ts';
+import { createRegistry } from '../../src/registry/registry.ts';
 import { serveRegistryProcess } from '../support/serve-registry-process.ts';
 import {
   manifestOf,
@@ -42,7 +43,7 @@ test('after kill -9 at any moment every tag that was confirmed resolves and ever
   const data = join(directory, 'registry');
   const epoch = Date.now();
   const confirmed: Confirmed = new Map();
-  await prepare(t, data);
+  await prepare(data);
 
   for (let round = 0; round < ROUNDS; round++) {
     const { child, url } = await serveRegistryProcess({ after: () => {} }, data, OPTIONS, FAST_CLOCK(epoch));
@@ -88,14 +89,11 @@ async function nothingLeaks(served: ServedRegistry, clock: ManualClock): Promise
   assert.equal((await maintenance.previewCollection(signal)).removedBlobs, 0);
 }
 
-async function prepare(t: Parameters<typeof serveRegistry>[0], data: string): Promise<void> {
-  const after: (() => unknown)[] = [];
-  const served = await serveRegistry({ after: (task: () => unknown) => after.push(task) } as typeof t, {
-    directory: data,
-  });
-  await served.registry.admin.createProject('work');
-  await served.registry.admin.setPolicy('work', { quotaBytes: 100e9 });
-  await served.registry.close();
+async function prepare(data: string): Promise<void> {
+  const { admin, close } = await createRegistry({ directory: data });
+  await admin.createProject('work');
+  await admin.setPolicy('work', { quotaBytes: 100e9 });
+  await close();
 }
 
 /** Pulls what a tag names and checks every byte. */

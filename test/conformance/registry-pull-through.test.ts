@@ -1,66 +1,15 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { createServer, request, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { once } from 'node:events';
-import { describe, test, type TestContext } from 'node:test';
-import { ManualClock } from '../../src/base/manual-clock.ts';
+import { describe, test } from 'node:test';
+import { awaitWhile, serveCached as setting, type Meddle } from '../support/cached-registry.ts';
 import {
   describe as descriptor,
   errorCodes,
   OCI_INDEX,
   OCI_MANIFEST,
   pushImage,
-  serveRegistry,
   sha256,
-  type ServedRegistry,
 } from '../support/serve-registry.ts';
-
-type Meddle = (message: IncomingMessage, response: ServerResponse) => boolean | Promise<boolean>;
-
-interface Setting {
-  readonly upstream: ServedRegistry;
-  readonly cache: ServedRegistry;
-  readonly clock: ManualClock;
-  /** Requests that reached the upstream: `GET /v2/…`. */
-  readonly seen: string[];
-  /** Handles a request in the upstream's place when it returns true. */
-  meddle: Meddle;
-}
-
-/** Sets a cache before a registry, with something between them that counts and can fail. */
-async function setting(t: TestContext): Promise<Setting> {
-  const upstream = await serveRegistry(t);
-  const seen: string[] = [];
-  const made = {
-    upstream,
-    seen,
-    clock: new ManualClock(Date.UTC(2026, 0, 1)),
-    meddle: (() => false) as Meddle,
-  };
-  const between = createServer((message, response) => {
-    seen.push(`${message.method} ${message.url}`);
-    void (async () => {
-      if (await made.meddle(message, response)) return;
-      const { method, headers } = message;
-      const onward = request(upstream.registry.url + message.url, { method, headers }, (answer) => {
-        response.writeHead(answer.statusCode ?? 500, answer.headers);
-        answer.pipe(response);
-      });
-      message.pipe(onward);
-    })();
-  });
-  between.listen(0, '127.0.0.1');
-  await once(between, 'listening');
-  t.after(() => {
-    between.closeAllConnections();
-    between.close();
-  });
-  const url = `http://127.0.0.1:${(between.address() as AddressInfo).port}`;
-  const upstreams = [{ prefix: 'hub', registry: 'docker.io', url }];
-  const cache = await serveRegistry(t, { upstreams, clock: made.clock });
-  return Object.assign(made, { cache });
-}
 
 const DOWN: Meddle = (_message, response) => {
   response.writeHead(500).end();
@@ -234,13 +183,3 @@ describe('pull-through', () => {
     assert.equal((await cache.send('POST', '/v2/own/app/blobs/uploads/')).status, 202);
   });
 });
-
-/** Waits for `pending` while doing `meanwhile` again and again. */
-async function awaitWhile<T>(pending: Promise<T>, meanwhile: () => Promise<void>): Promise<T> {
-  let waiting = true;
-  const settled = pending.finally(() => {
-    waiting = false;
-  });
-  while (waiting) await meanwhile();
-  return settled;
-}

@@ -8,15 +8,23 @@ const PAGE_LIMIT = 10_000;
 /** Names looked at for one page of a catalog before it is cut: a caller with few rights must not scan all. */
 const CATALOG_SCAN_LIMIT = 50_000;
 
-/** GET of a repository's tags. @see OCI distribution-spec v1.1.1, "Listing Tags" */
+/**
+ * GET of a repository's tags.
+ *
+ * @param elsewhere tags that an upstream has beside those that are here
+ * @see OCI distribution-spec v1.1.1, "Listing Tags"
+ */
 export async function listTags(
   service: Service,
   { repository, page }: { repository: string; page: Page },
+  elsewhere: readonly string[] = [],
 ): Promise<Answer> {
   const { listing } = service.metadata;
   const limit = Math.min(page.limit ?? PAGE_LIMIT, PAGE_LIMIT);
-  const found = limit === 0 ? [] : await listing.listTags(repository, page.after, limit + 1);
-  if (found.length === 0 && !(await listing.hasRepository(repository))) throw nameUnknown(repository);
+  const here = limit === 0 ? [] : await listing.listTags(repository, page.after, limit + 1);
+  const isKnown = here.length > 0 || elsewhere.length > 0 || (await listing.hasRepository(repository));
+  if (!isKnown) throw nameUnknown(repository);
+  const found = limit === 0 ? [] : merged(here, elsewhere, page.after);
   const tags = found.slice(0, limit);
   const next = found.length > limit ? nextLink(`/v2/${repository}/tags/list`, limit, tags.at(-1)) : {};
   return jsonAnswer(200, { name: repository, tags }, next);
@@ -43,6 +51,13 @@ export async function listCatalog(
     more = names.length > 0 && !(names.length < 1_000 && after === names.at(-1));
   }
   return jsonAnswer(200, { repositories }, more ? nextLink('/v2/_catalog', limit, after) : {});
+}
+
+/** Merges names that follow `after`, in ASCII order. */
+function merged(here: readonly string[], elsewhere: readonly string[], after: string): readonly string[] {
+  if (elsewhere.length === 0) return here;
+  const all = new Set([...here, ...elsewhere.filter((name) => name > after)]);
+  return [...all].sort((a, b) => (a < b ? -1 : 1));
 }
 
 /** Returns the header that leads to the next page. @see RFC 8288 */

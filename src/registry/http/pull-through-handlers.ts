@@ -8,10 +8,8 @@ import { contentAnswer, contentConditions } from './content-answer.ts';
 import type { Exchange, Service } from './exchange.ts';
 import { listTags } from './listing-handlers.ts';
 import { getManifest } from './manifest-handlers.ts';
+import { listReferrers } from './referrer-handlers.ts';
 import type { ManifestReference, RegistryRequest } from './request-target.ts';
-
-/** Says that a listing does not ask the upstream. */
-const ONLY_CACHED = { Warning: '299 - "this lists what was pulled through, not all that the upstream has"' };
 
 /** Answers a request to a repository of an upstream; undefined for what is answered as everywhere else. */
 export async function answerPullThrough(
@@ -27,12 +25,15 @@ export async function answerPullThrough(
     case 'getBlob':
       return cachedBlob(cache, target, service, exchange, request.digest);
     case 'tags': {
-      const answer = await listTags(service, request);
-      return { ...answer, headers: { ...answer.headers, ...ONLY_CACHED } };
+      const { items, headers } = await cache.listings.tags(target);
+      return withHeaders(await listTags(service, request, items), headers);
+    }
+    case 'referrers': {
+      const { items, headers } = await cache.listings.referrers(target, request.subject);
+      return withHeaders(await listReferrers(service, request, items), headers);
     }
     case 'deleteManifest':
     case 'deleteBlob':
-    case 'referrers':
       return undefined;
     case 'ping':
     case 'catalog':
@@ -58,9 +59,12 @@ async function cachedManifest(
   exchange: Exchange,
   reference: ManifestReference,
 ): Promise<Answer> {
-  const cacheHeaders = await cache.manifest(target, reference);
-  const answer = await getManifest(service, exchange, { repository: target.local, reference });
-  return { ...answer, headers: { ...answer.headers, ...cacheHeaders } };
+  const headers = await cache.manifests.bring(target, reference);
+  return withHeaders(await getManifest(service, exchange, { repository: target.local, reference }), headers);
+}
+
+function withHeaders(answer: Answer, headers: Answer['headers']): Answer {
+  return { ...answer, headers: { ...answer.headers, ...headers } };
 }
 
 async function cachedBlob(
@@ -70,7 +74,7 @@ async function cachedBlob(
   exchange: Exchange,
   digest: Digest,
 ): Promise<Answer> {
-  const descriptor = await cache.absentBlob(target, digest);
+  const descriptor = await cache.blobs.absent(target, digest);
   if (descriptor === undefined) return getBlob(service, exchange, { repository: target.local, digest });
   const { size } = descriptor;
   return contentAnswer(
@@ -81,8 +85,7 @@ async function cachedBlob(
       cacheControl: BLOB_CACHE,
       open: async (range) => {
         if (size === 0) return new Uint8Array();
-        const flight = await cache.blob(target, descriptor);
-        return flight.read(range ?? { offset: 0, length: size });
+        return cache.blobs.open(target, descriptor, range ?? { offset: 0, length: size });
       },
     },
     contentConditions(exchange.message),

@@ -22,10 +22,15 @@ interface ReferrerDescriptor {
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
-/** GET of a subject's referrers, with those that clients listed under its fallback tag. */
+/**
+ * GET of a subject's referrers, with those that clients listed under its fallback tag.
+ *
+ * @param elsewhere referrers that an upstream has beside those that are here
+ */
 export async function listReferrers(
   service: Service,
   request: { repository: string; subject: Digest; artifactType?: string; page: Page },
+  elsewhere: readonly ReferrerDescriptor[] = [],
 ): Promise<Answer> {
   const { repository, subject, artifactType, page } = request;
   const limit = Math.min(Math.max(page.limit ?? PAGE_LIMIT, 1), PAGE_LIMIT);
@@ -36,7 +41,7 @@ export async function listReferrers(
     ...filter,
   });
   const merged = new Map<string, ReferrerDescriptor>();
-  for (const one of await fallbackReferrers(service, repository, subject)) {
+  for (const one of [...elsewhere, ...(await fallbackReferrers(service, repository, subject))]) {
     if (one.digest > page.after && (artifactType === undefined || one.artifactType === artifactType)) {
       merged.set(one.digest, one);
     }

@@ -44,6 +44,17 @@ export class RegistryMetrics {
     ['upstream', 'result'],
   );
 
+  readonly #upstreamLimit = this.collection.gauge(
+    'drayage_registry_upstream_ratelimit_limit',
+    'Pulls that an upstream lets through in a window, as it last said.',
+    ['upstream'],
+  );
+  readonly #upstreamRemaining = this.collection.gauge(
+    'drayage_registry_upstream_ratelimit_remaining',
+    'Pulls that an upstream lets through until the window ends, as it last said.',
+    ['upstream'],
+  );
+
   begin(): void {
     this.#active.add(1);
   }
@@ -62,6 +73,15 @@ export class RegistryMetrics {
 
   collected(bytes: number): void {
     this.#collected.add(bytes);
+  }
+
+  /** Notes what an upstream said about its limits; what it did not say stays as it was. */
+  upstreamLimit(
+    upstream: string,
+    { limit, remaining }: { limit?: number | undefined; remaining?: number | undefined },
+  ): void {
+    if (limit !== undefined) this.#upstreamLimit.set(limit, upstream);
+    if (remaining !== undefined) this.#upstreamRemaining.set(remaining, upstream);
   }
 
   cacheAnswered(upstream: string, result: 'hit' | 'miss' | 'stale'): void {

@@ -80,6 +80,7 @@ function hostOf(upstream: Upstream): RegistryHost {
     skipVerify: false,
     headers: {},
     mirror: false,
+    redirects: 'outside',
   };
 }
 
