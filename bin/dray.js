@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 const MINIMUM_MAJOR = 24;
 const PLUGINS = new Set(['ecr', 'gcr', 'acr']);
 const SERVERS = new Set(['up', 'registry', 'node']);
+const UNPACKERS = new Set(['pull', 'load']);
 const here = new URL('..', import.meta.url);
 const args = process.argv.slice(2);
 
@@ -48,6 +49,11 @@ async function runCommandLine() {
     const { setFlagsFromString } = await import('node:v8');
     setFlagsFromString('--max-semi-space-size=2');
     setFlagsFromString('--optimize-for-size');
+  }
+  if (UNPACKERS.has(args[0]) && args.length > 1 && !args.includes('--help')) {
+    // Threads start while this one loads the program.
+    const { startThreadsAhead } = await load('archive/unpack-pool');
+    startThreadsAhead();
   }
   const { main } = await load('cli/main');
   await main(args);

@@ -32,6 +32,40 @@ export interface UnpackSink {
   abort(): Promise<void>;
 }
 
+/** Threads that were started ahead, until a pool takes them. */
+const spare: Worker[] = [];
+
+/**
+ * Starts threads for a pool that is going to be: a program that knows so as it starts saves the time that it takes them, since
+ * its own modules are loaded meanwhile. They keep no process alive.
+ *
+ * @param count one a processor by default
+ */
+export function startThreadsAhead(count = Math.min(MAX_WORKERS, availableParallelism())): void {
+  while (spare.length < count) {
+    const worker = startThread();
+    // Whoever would have had this one starts another, and hears what is wrong with it.
+    worker.on('error', () => undefined);
+    worker.once('exit', () => {
+      const place = spare.indexOf(worker);
+      if (place >= 0) spare.splice(place, 1);
+    });
+    spare.push(worker);
+  }
+}
+
+function startThread(): Worker {
+  // Sources run as they are, so the worker is a `.ts` file beside a `.ts` file and a `.js` file beside a `.js` file.
+  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+  const worker = new Worker(new URL(`./unpack-worker.${extension}`, import.meta.url), {
+    execArgv: [],
+    env: workerEnvironment(),
+    resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
+  });
+  worker.unref();
+  return worker;
+}
+
 /** Runs unpack jobs in worker threads, so that digests, inflation and files stay off the event loop. */
 export class UnpackPool {
   readonly #limit: number;
@@ -140,14 +174,7 @@ class PoolWorker {
   /** @param onGone told once, before the thread ends by itself or when it ended otherwise: no task may be given to it any more */
   constructor(onGone: () => void) {
     this.#onGone = onGone;
-    // Sources run as they are, so the worker is a `.ts` file beside a `.ts` file and a `.js` file beside a `.js` file.
-    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-    this.#worker = new Worker(new URL(`./unpack-worker.${extension}`, import.meta.url), {
-      execArgv: [],
-      env: workerEnvironment(),
-      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
-    });
-    this.#worker.unref();
+    this.#worker = spare.pop() ?? startThread();
     this.#worker.on('message', (message: ToPool) => this.#take(message));
     this.#worker.on('error', (error) => this.#failAll(error));
     this.#worker.on('exit', () => {

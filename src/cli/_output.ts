@@ -1,6 +1,9 @@
+import { createRequire } from 'node:module';
 import type { Command } from 'commander';
-import { stringify } from 'yaml';
+import type * as Yaml from 'yaml';
 import { UsageError } from './exit.ts';
+
+const load = createRequire(import.meta.url);
 
 const FORMATS = ['table', 'json', 'yaml', 'name'] as const;
 
@@ -34,7 +37,7 @@ export interface Output {
 /** Prints it in the format asked for, with a line end. */
 export function formatOutput(output: Output, format: OutputFormat): string {
   if (format === 'json') return `${JSON.stringify(output.data, undefined, 2)}\n`;
-  if (format === 'yaml') return stringify(output.data);
+  if (format === 'yaml') return (load('yaml') as typeof Yaml).stringify(output.data);
   if (format === 'name') return output.names.map((name) => `${name}\n`).join('');
   return formatTable(output.table);
 }

@@ -1,4 +1,7 @@
-import { pino, type Logger as PinoLogger } from 'pino';
+import { createRequire } from 'node:module';
+import type * as Pino from 'pino';
+
+const load = createRequire(import.meta.url);
 
 /** Writes structured log lines; a child carries fields of its own. */
 export interface Logger {
@@ -29,7 +32,9 @@ const SECRET_FIELDS = [
  */
 export function createLogger(options: { level: LogLevel; name: string; destination?: number }): Logger {
   const paths = SECRET_FIELDS.flatMap((field) => [field, `*.${field}`, `*.*.${field}`]);
-  const logger: PinoLogger = pino(
+  // Loaded by those who log: most commands do not.
+  const { pino } = load('pino') as typeof Pino;
+  const logger: Pino.Logger = pino(
     { level: options.level, name: options.name, redact: { paths, censor: '[redacted]' } },
     pino.destination({ dest: options.destination ?? 2, sync: true }),
   );

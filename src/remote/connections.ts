@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { Agent, buildConnector, ProxyAgent, type Dispatcher } from 'undici';
+import type { Agent as AgentOptions, buildConnector as Connector, Dispatcher } from 'undici';
+import { Agent, buildConnector, proxyAgent } from './_undici.ts';
 import { proxyFor, type ProxyEnvironment } from './proxy.ts';
 import { secureContextFor, type TlsSettings } from './tls-roots.ts';
 
@@ -65,7 +66,7 @@ export class Connections {
   }
 
   #make(tls: TlsSettings, dialMs: number, proxy: string | undefined): Dispatcher {
-    const options: Agent.Options = {
+    const options: AgentOptions.Options = {
       // One connection with many streams shares one flow-control window: parallel layers would slow each other.
       allowH2: false,
       keepAliveTimeout: this.#limits.idleMs,
@@ -75,7 +76,7 @@ export class Connections {
     };
     if (proxy === undefined)
       return new Agent({ ...options, connect: connectorFor(tls, dialMs, this.#limits.tlsHandshakeMs) });
-    return new ProxyAgent({
+    return proxyAgent({
       ...options,
       uri: proxy,
       requestTls: {
@@ -98,9 +99,9 @@ export class Connections {
 }
 
 /** Connects in two steps, each with its own time limit and its own error. */
-function connectorFor(tls: TlsSettings, dialMs: number, handshakeMs: number): buildConnector.connector {
+function connectorFor(tls: TlsSettings, dialMs: number, handshakeMs: number): Connector.connector {
   const dial = buildConnector({ timeout: dialMs, allowH2: false });
-  let secure: buildConnector.connector | undefined;
+  let secure: Connector.connector | undefined;
   return (options, callback) => {
     if (options.protocol !== 'https:') {
       dial(options, callback);
