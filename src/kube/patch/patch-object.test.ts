@@ -113,6 +113,7 @@ const pod = (name: string, more: object = {}): KubeObject =>
     kind: 'Pod',
     metadata: { name },
     spec: {
+      serviceAccountName: 'default',
       volumes: [tokenVolume],
       containers: [
         {

@@ -25,6 +25,11 @@ function rankOf(struct: StructSchema): ReadonlyMap<string, number> {
   return rank;
 }
 
+/** Lists the fields of a struct in their declared order. */
+export function fieldOrderOf(struct: StructSchema): readonly string[] {
+  return [...rankOf(struct).keys()].filter((name) => struct.fields.has(name));
+}
+
 /** Returns `value` with the fields of all its structs in their declared order; itself when they are. */
 export function inFieldOrder<T extends object>(value: T, struct: StructSchema): T {
   return orderStruct(value as Record<string, unknown>, struct) as T;

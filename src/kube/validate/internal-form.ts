@@ -1,5 +1,6 @@
 import { objectAt, type JsonObject } from '../json/json-object.ts';
 import { isObject } from '../json/own-property.ts';
+import { fieldOrderOf } from '../schema/field-order.ts';
 import {
   structOf,
   type FieldSchema,
@@ -10,8 +11,8 @@ import {
 
 /*
  * Some error texts show a value as the API server holds it inside: every field, in the order of its Go struct, under
- * its Go name, absent ones as null. These orders are those of Kubernetes 1.36; structs that are not listed keep the
- * order of the schema.
+ * its Go name, absent ones as null. These orders are those of Kubernetes 1.36; structs that are not listed have the
+ * order of the wire.
  */
 const ORDERS: ReadonlyMap<string, readonly string[]> = new Map(
   Object.entries({
@@ -66,6 +67,14 @@ const ORDERS: ReadonlyMap<string, readonly string[]> = new Map(
       'secret downwardAPI configMap serviceAccountToken clusterTrustBundle podCertificate',
     'core.v1.SecretProjection': 'name items optional',
     'core.v1.ConfigMapProjection': 'name items optional',
+    'core.v1.PersistentVolumeClaimSpec':
+      'accessModes selector resources volumeName storageClassName volumeMode dataSource dataSourceRef ' +
+      'volumeAttributesClassName',
+    'core.v1.VolumeResourceRequirements': 'limits requests',
+    'core.v1.TypedLocalObjectReference': 'apiGroup kind name',
+    'core.v1.TypedObjectReference': 'apiGroup kind name namespace',
+    'core.v1.PodResourceClaim': 'name resourceClaimName resourceClaimTemplateName',
+    'core.v1.Capabilities': 'add drop',
     'core.v1.ImageVolumeSource': 'reference pullPolicy',
     'core.v1.Toleration': 'key operator value effect tolerationSeconds',
     'core.v1.NodeAffinity':
@@ -86,6 +95,7 @@ const GO_NAMES: Readonly<Record<string, string | undefined>> = {
   tcpSocket: 'TCPSocket',
   grpc: 'GRPC',
   apiVersion: 'APIVersion',
+  apiGroup: 'APIGroup',
   seLinuxOptions: 'SELinuxOptions',
   seLinuxChangePolicy: 'SELinuxChangePolicy',
   fsGroup: 'FSGroup',
@@ -132,6 +142,31 @@ export function internalPodTemplate(template: JsonObject): JsonObject {
   };
 }
 
+/** Returns a claim's wishes as the API server holds them. */
+export function internalClaimSpec(spec: JsonObject): JsonObject {
+  return internalForm(spec, 'core.v1.PersistentVolumeClaimSpec');
+}
+
+/** Where a volume can be, in the order of the server's own struct. */
+const VOLUME_PLACES =
+  'gcePersistentDisk awsElasticBlockStore hostPath glusterfs nfs rbd quobyte iscsi flexVolume cinder cephfs fc ' +
+  'flocker azureFile vsphereVolume azureDisk photonPersistentDisk portworxVolume scaleIO local storageos csi';
+
+/** Returns where a PersistentVolume is, as the API server holds it. */
+export function internalVolumePlace(spec: JsonObject): JsonObject {
+  const { fields } = structOf('core.v1.PersistentVolumeSpec');
+  const entries = VOLUME_PLACES.split(' ').flatMap((name): [string, unknown][] => {
+    const field = fields.get(name);
+    return field === undefined ? [] : [[goName(name), internalField(spec[name], field)]];
+  });
+  return Object.fromEntries(entries);
+}
+
+/** Returns the value of a struct as the API server holds it. */
+export function internalForm(value: JsonObject, struct: string): JsonObject {
+  return internalStruct(value, structOf(struct));
+}
+
 /** Prints JSON as Go does: `<`, `>` and `&` are escaped. */
 export function goJson(value: unknown, indent = 0): string {
   return JSON.stringify(value, undefined, indent)
@@ -152,8 +187,7 @@ function internalStruct(value: JsonObject, struct: StructSchema): JsonObject {
 }
 
 function orderOf(struct: StructSchema): readonly string[] {
-  if (struct.name !== 'core.v1.EphemeralContainer')
-    return ORDERS.get(struct.name) ?? [...struct.fields.keys()];
+  if (struct.name !== 'core.v1.EphemeralContainer') return ORDERS.get(struct.name) ?? fieldOrderOf(struct);
   return [...(ORDERS.get('core.v1.Container') ?? []), 'targetContainerName'];
 }
 

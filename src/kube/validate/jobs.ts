@@ -1,10 +1,17 @@
 import { isDeepStrictEqual } from 'node:util';
 
-import { invalidValue, notSupported, required, type FieldError } from '../field-error.ts';
-import { numberAt, objectAt, stringAt, stringMapAt, type JsonObject } from '../json/json-object.ts';
+import { invalidValue, notSupported, required, tooMany, type FieldError } from '../field-error.ts';
+import {
+  numberAt,
+  objectAt,
+  objectsAt,
+  stringAt,
+  stringMapAt,
+  type JsonObject,
+} from '../json/json-object.ts';
 import { labelSelectorOf } from '../selector/label-selector.ts';
 import { cronFault } from './cron.ts';
-import { goJson, internalPodTemplate } from './internal-form.ts';
+import { goJson, internalForm, internalPodTemplate } from './internal-form.ts';
 import { validateImmutable, validateLabelSelector, validateNonNegative } from './metadata.ts';
 import { validatePodTemplate } from './workloads.ts';
 
@@ -38,17 +45,15 @@ export function validateJobUpdate(job: JsonObject, old: JsonObject): FieldError[
   }
   errors.push(...validateImmutable(spec['selector'], before['selector'], 'spec.selector'));
   errors.push(...validateTemplateKept(spec, before));
-  errors.push(...validateImmutable(spec['completionMode'], before['completionMode'], 'spec.completionMode'));
-  errors.push(
-    ...validateImmutable(spec['podFailurePolicy'], before['podFailurePolicy'], 'spec.podFailurePolicy'),
-  );
-  errors.push(
-    ...validateImmutable(
-      spec['backoffLimitPerIndex'],
-      before['backoffLimitPerIndex'],
-      'spec.backoffLimitPerIndex',
-    ),
-  );
+  for (const key of [
+    'completionMode',
+    'podFailurePolicy',
+    'backoffLimitPerIndex',
+    'managedBy',
+    'successPolicy',
+  ]) {
+    errors.push(...validateImmutable(spec[key], before[key], `spec.${key}`));
+  }
   return errors;
 }
 
@@ -89,12 +94,17 @@ export function validateCronJob(cronJob: JsonObject): FieldError[] {
   const schedule = stringAt(spec, 'schedule');
   if (schedule === '') errors.push(required('spec.schedule'));
   else {
+    if (schedule.includes('TZ=')) {
+      const why = 'cannot use TZ or CRON_TZ in schedule, use timeZone field instead';
+      errors.push(invalidValue('spec.schedule', schedule, why));
+    }
     const fault = cronFault(schedule);
     if (fault !== undefined) errors.push(invalidValue('spec.schedule', schedule, fault));
   }
   errors.push(...validateNonNegative(spec, 'startingDeadlineSeconds', 'spec'));
   const concurrency = stringAt(spec, 'concurrencyPolicy');
-  if (!['Allow', 'Forbid', 'Replace'].includes(concurrency)) {
+  if (concurrency === '') errors.push(required('spec.concurrencyPolicy'));
+  else if (!['Allow', 'Forbid', 'Replace'].includes(concurrency)) {
     errors.push(notSupported('spec.concurrencyPolicy', concurrency, ['Allow', 'Forbid', 'Replace']));
   }
   const zone = spec['timeZone'];
@@ -102,7 +112,15 @@ export function validateCronJob(cronJob: JsonObject): FieldError[] {
   errors.push(...validateNonNegative(spec, 'successfulJobsHistoryLimit', 'spec'));
   errors.push(...validateNonNegative(spec, 'failedJobsHistoryLimit', 'spec'));
   const jobSpec = objectAt(objectAt(spec, 'jobTemplate'), 'spec') ?? {};
-  return [...errors, ...validateJobSpec(jobSpec, 'spec.jobTemplate.spec')];
+  errors.push(...validateJobSpec(jobSpec, 'spec.jobTemplate.spec'));
+  const at = 'spec.jobTemplate.spec';
+  if (jobSpec['selector'] !== undefined) {
+    errors.push(invalidValue(`${at}.selector`, jobSpec['selector'], '`selector` will be auto-generated'));
+  }
+  if (jobSpec['manualSelector'] === true) {
+    errors.push(notSupported(`${at}.manualSelector`, true, ['nil', 'false']));
+  }
+  return errors;
 }
 
 /** Checks the length of a CronJob's name, on create only. */
@@ -132,6 +150,10 @@ function validateTimeZone(zone: string): FieldError[] {
   }
 }
 
+/** Pods that an indexed Job may run at a time or in all. */
+const MAX_INDEXED = 1_000_000;
+const MODES = ['NonIndexed', 'Indexed'];
+
 function validateJobSpec(spec: JsonObject, path: string): FieldError[] {
   const errors = [
     'parallelism',
@@ -142,17 +164,109 @@ function validateJobSpec(spec: JsonObject, path: string): FieldError[] {
     'backoffLimitPerIndex',
     'maxFailedIndexes',
   ].flatMap((key) => validateNonNegative(spec, key, path));
-  if (stringAt(spec, 'completionMode') === 'Indexed' && numberAt(spec, 'completions') === undefined) {
-    errors.push(required(`${path}.completions`, 'when completion mode is Indexed'));
+  if (spec['maxFailedIndexes'] !== undefined && spec['backoffLimitPerIndex'] === undefined) {
+    errors.push(required(`${path}.backoffLimitPerIndex`, 'when maxFailedIndexes is specified'));
   }
-  const mode = spec['completionMode'];
-  if (mode !== undefined && mode !== 'Indexed' && mode !== 'NonIndexed') {
-    errors.push(notSupported(`${path}.completionMode`, mode, ['Indexed', 'NonIndexed']));
+  errors.push(...validateIndexing(spec, path));
+  errors.push(...validateFailurePolicy(objectAt(spec, 'podFailurePolicy'), `${path}.podFailurePolicy`));
+  const replacement = spec['podReplacementPolicy'];
+  const replacements = ['Failed', 'TerminatingOrFailed'];
+  if (typeof replacement === 'string' && !replacements.includes(replacement)) {
+    errors.push(notSupported(`${path}.podReplacementPolicy`, replacement, replacements));
   }
   errors.push(...validatePodTemplate(objectAt(spec, 'template') ?? {}, `${path}.template`));
   const restartPolicy = stringAt(objectAt(objectAt(spec, 'template'), 'spec'), 'restartPolicy');
-  if (restartPolicy === 'Always') {
-    errors.push(required(`${path}.template.spec.restartPolicy`, 'valid values: "OnFailure", "Never"'));
+  const at = `${path}.template.spec.restartPolicy`;
+  if (restartPolicy === 'Always' || restartPolicy === '') {
+    errors.push(required(at, 'valid values: "OnFailure", "Never"'));
+  } else if (restartPolicy !== 'OnFailure' && restartPolicy !== 'Never') {
+    errors.push(notSupported(at, restartPolicy, ['OnFailure', 'Never']));
+  } else if (spec['podFailurePolicy'] !== undefined && restartPolicy !== 'Never') {
+    const why = "only 'Never' is supported when podFailurePolicy is specified";
+    errors.push(invalidValue(at, restartPolicy, why));
   }
+  return errors;
+}
+
+function validateIndexing(spec: JsonObject, path: string): FieldError[] {
+  const errors: FieldError[] = [];
+  const mode = spec['completionMode'];
+  if (typeof mode === 'string' && !MODES.includes(mode)) {
+    errors.push(notSupported(`${path}.completionMode`, mode, MODES));
+  }
+  if (mode === 'Indexed') {
+    if (numberAt(spec, 'completions') === undefined) {
+      errors.push(required(`${path}.completions`, 'when completion mode is Indexed'));
+    }
+    const parallelism = numberAt(spec, 'parallelism') ?? 0;
+    if (parallelism > MAX_INDEXED) {
+      const why = `must be less than or equal to ${MAX_INDEXED} when completion mode is Indexed`;
+      errors.push(invalidValue(`${path}.parallelism`, parallelism, why));
+    }
+    return errors;
+  }
+  for (const key of ['backoffLimitPerIndex', 'maxFailedIndexes']) {
+    if (spec[key] === undefined) continue;
+    errors.push(invalidValue(`${path}.${key}`, spec[key], 'requires indexed completion mode'));
+  }
+  const success = objectAt(spec, 'successPolicy');
+  if (success !== undefined) {
+    const shown = internalForm(success, 'batch.v1.SuccessPolicy');
+    errors.push(invalidValue(`${path}.successPolicy`, shown, 'requires indexed completion mode'));
+  }
+  return errors;
+}
+
+const MAX_FAILURE_RULES = 20;
+const FAILURE_ACTIONS = ['Count', 'FailIndex', 'FailJob', 'Ignore'];
+const CODE_OPERATORS = ['In', 'NotIn'];
+
+function validateFailurePolicy(policy: JsonObject | undefined, path: string): FieldError[] {
+  const rules = objectsAt(policy, 'rules');
+  const errors =
+    rules.length > MAX_FAILURE_RULES ? [tooMany(`${path}.rules`, rules.length, MAX_FAILURE_RULES)] : [];
+  rules.forEach((rule, index) => {
+    const at = `${path}.rules[${index}]`;
+    const action = stringAt(rule, 'action');
+    if (action === '') {
+      const list = FAILURE_ACTIONS.map((name) => JSON.stringify(name)).join(', ');
+      errors.push(required(`${at}.action`, `valid values: ${list}`));
+    } else if (!FAILURE_ACTIONS.includes(action)) {
+      errors.push(notSupported(`${at}.action`, action, FAILURE_ACTIONS));
+    }
+    const codes = objectAt(rule, 'onExitCodes');
+    const conditions = objectsAt(rule, 'onPodConditions');
+    if (codes !== undefined) errors.push(...validateExitCodes(codes, `${at}.onExitCodes`));
+    if (codes !== undefined && conditions.length > 0) {
+      const why = 'specifying both OnExitCodes and OnPodConditions is not supported';
+      errors.push(invalidValue(at, undefined, why));
+    }
+    if (codes === undefined && conditions.length === 0) {
+      errors.push(
+        invalidValue(at, undefined, 'specifying one of OnExitCodes and OnPodConditions is required'),
+      );
+    }
+  });
+  return errors;
+}
+
+function validateExitCodes(codes: JsonObject, path: string): FieldError[] {
+  const errors: FieldError[] = [];
+  const operator = stringAt(codes, 'operator');
+  if (operator === '') {
+    const list = CODE_OPERATORS.map((name) => JSON.stringify(name)).join(', ');
+    errors.push(required(`${path}.operator`, `valid values: ${list}`));
+  } else if (!CODE_OPERATORS.includes(operator)) {
+    errors.push(notSupported(`${path}.operator`, operator, CODE_OPERATORS));
+  }
+  const values = Array.isArray(codes['values']) ? (codes['values'] as unknown[]) : [];
+  if (values.length === 0) {
+    errors.push(invalidValue(`${path}.values`, values, 'at least one value is required'));
+  }
+  values.forEach((value, index) => {
+    if (operator === 'In' && value === 0) {
+      errors.push(invalidValue(`${path}.values[${index}]`, value, 'must not be 0 for the In operator'));
+    }
+  });
   return errors;
 }

@@ -111,7 +111,11 @@ export function validateLabels(labels: Readonly<Record<string, string>>, path: s
   return errors;
 }
 
-function validateAnnotations(annotations: Readonly<Record<string, string>>, path: string): FieldError[] {
+/** Checks the keys of annotations, and that all together are not too large. */
+export function validateAnnotations(
+  annotations: Readonly<Record<string, string>>,
+  path: string,
+): FieldError[] {
   const errors: FieldError[] = [];
   let bytes = 0;
   for (const key of Object.keys(annotations).toSorted()) {

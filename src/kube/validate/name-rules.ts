@@ -8,6 +8,9 @@ const QUALIFIED_PART = '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]';
 const LABEL_VALUE = `(${QUALIFIED_PART})?`;
 const CONFIG_KEY = '[-._a-zA-Z0-9]+';
 const LABEL_1035 = '[a-z]([-a-z0-9]*[a-z0-9])?';
+const LOOSE_LABEL = '_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?';
+const LOOSE_SUBDOMAIN = `${LOOSE_LABEL}(\\.${LOOSE_LABEL})*`;
+const HEADER_NAME = '[-A-Za-z0-9]+';
 const PORT_NAME = /^[-a-z0-9]+$/;
 const exactly = (pattern: string): RegExp => new RegExp(`^${pattern}$`);
 const LABEL_FORM = exactly(LABEL);
@@ -16,6 +19,8 @@ const QUALIFIED_FORM = exactly(QUALIFIED_PART);
 const LABEL_VALUE_FORM = exactly(LABEL_VALUE);
 const CONFIG_KEY_FORM = exactly(CONFIG_KEY);
 const LABEL_1035_FORM = exactly(LABEL_1035);
+const LOOSE_SUBDOMAIN_FORM = exactly(LOOSE_SUBDOMAIN);
+const HEADER_NAME_FORM = exactly(HEADER_NAME);
 
 const SUBDOMAIN_MAX = 253;
 const LABEL_MAX = 63;
@@ -44,6 +49,28 @@ export function labelNameFaults(text: string): string[] {
     );
   }
   return faults;
+}
+
+/** Says what is wrong with a domain that resolvers search, which may have underscores. */
+export function looseSubdomainFaults(text: string): string[] {
+  const faults: string[] = [];
+  if (text.length > SUBDOMAIN_MAX) faults.push(tooLongText(SUBDOMAIN_MAX));
+  if (!LOOSE_SUBDOMAIN_FORM.test(text)) {
+    faults.push(
+      `a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-', '_' or '.', and ` +
+        `${ALPHANUMERIC_ENDS} (e.g. 'example.com', regex used for validation is '${LOOSE_SUBDOMAIN}')`,
+    );
+  }
+  return faults;
+}
+
+/** Says what is wrong with the name of an HTTP header. */
+export function headerNameFaults(text: string): string[] {
+  if (HEADER_NAME_FORM.test(text)) return [];
+  return [
+    "a valid HTTP header must consist of alphanumeric characters or '-' (e.g. 'X-Header-Name', regex used for " +
+      `validation is '${HEADER_NAME}')`,
+  ];
 }
 
 /** Says what is wrong with a name that becomes a DNS name by itself, such as a Service's. */

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 
 import {
+  duplicateValue,
   forbiddenField,
   invalidValue,
   notSupported,
@@ -16,8 +17,15 @@ import {
   stringsAt,
   type JsonObject,
 } from '../json/json-object.ts';
+import { internalForm } from './internal-form.ts';
 import { validateImmutable } from './metadata.ts';
-import { configKeyFaults, pathSegmentFaults, qualifiedNameFaults } from './name-rules.ts';
+import {
+  configKeyFaults,
+  labelValueFaults,
+  pathSegmentFaults,
+  qualifiedNameFaults,
+  subdomainFaults,
+} from './name-rules.ts';
 import { maxSecretBytes, validateFrozen } from './secret.ts';
 
 /** Checks a ConfigMap, less its metadata. */
@@ -46,91 +54,80 @@ export function validateConfigMapUpdate(map: JsonObject, old: JsonObject): Field
   return [...validateFrozen(map, old, ['data', 'binaryData']), ...validateConfigMap(map)];
 }
 
-const ACCESS_MODES = ['ReadOnlyMany', 'ReadWriteMany', 'ReadWriteOnce', 'ReadWriteOncePod'];
+const EFFECTS = ['NoSchedule', 'PreferNoSchedule', 'NoExecute'];
 
-/** Checks a PersistentVolumeClaim, less its metadata. */
-export function validateClaim(claim: JsonObject): FieldError[] {
-  const spec = objectAt(claim, 'spec') ?? {};
-  const errors: FieldError[] = [];
-  const modes = stringsAt(spec, 'accessModes');
-  if (modes.length === 0) errors.push(required('spec.accessModes', 'at least 1 access mode is required'));
-  for (const mode of modes) {
-    if (!ACCESS_MODES.includes(mode)) errors.push(notSupported('spec.accessModes', mode, ACCESS_MODES));
-  }
-  const requests = objectAt(objectAt(spec, 'resources'), 'requests');
-  if (requests?.['storage'] === undefined) errors.push(required('spec.resources[storage]'));
-  const mode = spec['volumeMode'];
-  if (mode !== undefined && mode !== 'Filesystem' && mode !== 'Block') {
-    errors.push(notSupported('spec.volumeMode', mode, ['Block', 'Filesystem']));
-  }
-  return errors;
-}
-
-/** Checks a changed PersistentVolumeClaim: a bound one may only ask for more. */
-export function validateClaimUpdate(claim: JsonObject, old: JsonObject): FieldError[] {
-  const errors = validateClaim(claim);
-  const strip = (object: JsonObject): JsonObject => {
-    const {
-      resources: _r,
-      volumeName: _v,
-      volumeAttributesClassName: _c,
-      ...rest
-    } = objectAt(object, 'spec') ?? {};
-    return rest;
-  };
-  const named = stringAt(objectAt(old, 'spec'), 'volumeName');
-  const renamed = named !== '' && named !== stringAt(objectAt(claim, 'spec'), 'volumeName');
-  if (renamed || !isDeepStrictEqual(strip(claim), strip(old))) {
-    errors.push(
-      forbiddenField(
-        'spec',
-        'spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims',
-      ),
-    );
-  }
-  return errors;
-}
-
-/** Checks a PersistentVolume, less its metadata. */
-export function validateVolume(volume: JsonObject): FieldError[] {
-  const spec = objectAt(volume, 'spec') ?? {};
-  const errors: FieldError[] = [];
-  const modes = stringsAt(spec, 'accessModes');
-  if (modes.length === 0) errors.push(required('spec.accessModes'));
-  for (const mode of modes) {
-    if (!ACCESS_MODES.includes(mode)) errors.push(notSupported('spec.accessModes', mode, ACCESS_MODES));
-  }
-  if (Object.keys(objectAt(spec, 'capacity') ?? {}).length === 0) errors.push(required('spec.capacity'));
-  const policy = stringAt(spec, 'persistentVolumeReclaimPolicy');
-  if (!['Delete', 'Recycle', 'Retain'].includes(policy)) {
-    errors.push(notSupported('spec.persistentVolumeReclaimPolicy', policy, ['Delete', 'Recycle', 'Retain']));
-  }
-  return errors;
-}
-
-const EFFECTS = ['NoExecute', 'NoSchedule', 'PreferNoSchedule'];
-
-/** Checks a Node, less its metadata. */
+/** Checks a Node, less its metadata. Errors of its taints name metadata, as a real server's do. */
 export function validateNode(node: JsonObject): FieldError[] {
   const seen = new Set<string>();
   return objectsAt(objectAt(node, 'spec'), 'taints').flatMap((taint, index) => {
-    const at = `spec.taints[${index}]`;
+    const at = `metadata.taints[${index}]`;
     const key = stringAt(taint, 'key');
+    const value = stringAt(taint, 'value');
     const effect = stringAt(taint, 'effect');
     const errors = qualifiedNameFaults(key).map((fault) => invalidValue(`${at}.key`, key, fault));
+    const faults = labelValueFaults(value);
+    if (faults.length > 0) errors.push(invalidValue(`${at}.value`, value, faults.join(';')));
     if (effect === '') errors.push(required(`${at}.effect`));
     else if (!EFFECTS.includes(effect)) errors.push(notSupported(`${at}.effect`, effect, EFFECTS));
     const both = `${key}:${effect}`;
     if (seen.has(both)) {
-      errors.push({
-        type: 'FieldValueDuplicate',
-        field: at,
-        message: `Duplicate value: ${JSON.stringify(taint)}`,
-      });
+      const { type, field, message } = duplicateValue(at, internalForm(taint, 'core.v1.Taint'));
+      const why = 'taints must be unique by key and effect pair';
+      errors.push({ type, field, message: `${message}: ${why}` });
     }
     seen.add(both);
     return errors;
   });
+}
+
+/** Checks a changed Node: what the controllers gave it once stays. */
+export function validateNodeUpdate(node: JsonObject, old: JsonObject): FieldError[] {
+  const spec = objectAt(node, 'spec');
+  const before = objectAt(old, 'spec');
+  const errors: FieldError[] = [];
+  const ranges = stringsAt(before, 'podCIDRs');
+  if (ranges.length > 0 && !isDeepStrictEqual(stringsAt(spec, 'podCIDRs'), ranges)) {
+    const why = 'node updates may not change podCIDR except from "" to valid';
+    errors.push(forbiddenField('spec.podCIDRs', why));
+  }
+  const provider = stringAt(before, 'providerID');
+  if (provider !== '' && provider !== stringAt(spec, 'providerID')) {
+    const why = 'node updates may not change providerID except from "" to valid';
+    errors.push(forbiddenField('spec.providerID', why));
+  }
+  return [...errors, ...validateNode(node)];
+}
+
+/** Checks a Namespace, less its metadata. */
+export function validateNamespace(namespace: JsonObject): FieldError[] {
+  return stringsAt(objectAt(namespace, 'spec'), 'finalizers').flatMap((name) =>
+    validateNamespaceFinalizer(name, 'spec.finalizers'),
+  );
+}
+
+/** Checks what holds a Namespace back from going. */
+export function validateNamespaceFinalizers(namespace: JsonObject): FieldError[] {
+  return stringsAt(objectAt(namespace, 'spec'), 'finalizers').flatMap((name, index) =>
+    validateNamespaceFinalizer(name, `spec.finalizers[${index}]`),
+  );
+}
+
+function validateNamespaceFinalizer(name: string, path: string): FieldError[] {
+  const errors = qualifiedNameFaults(name).map((fault) => invalidValue(path, name, fault));
+  const standard = ['kubernetes', 'orphan', 'foregroundDeletion'];
+  if (name.includes('/') || standard.includes(name)) return errors;
+  const why = 'name is neither a standard finalizer name nor is it fully qualified';
+  return [...errors, invalidValue(path, name, why)];
+}
+
+/** Checks that the phase of a Namespace says what its marks say. */
+export function validateNamespacePhase(namespace: JsonObject): FieldError[] {
+  const phase = stringAt(objectAt(namespace, 'status'), 'phase');
+  const leaving = objectAt(namespace, 'metadata')?.['deletionTimestamp'] !== undefined;
+  const [only, when] = leaving ? ['Terminating', 'not empty'] : ['Active', 'empty'];
+  if (phase === only) return [];
+  const why = `may only be '${only}' if \`deletionTimestamp\` is ${when}`;
+  return [invalidValue('status.Phase', phase, why)];
 }
 
 /** Checks an Event of the core group, less its metadata. */
@@ -177,12 +174,14 @@ export function validateRules(role: JsonObject, namespaced: boolean): FieldError
   });
 }
 
+const RBAC_GROUP = 'rbac.authorization.k8s.io';
+
 /** Checks a RoleBinding or ClusterRoleBinding, less its metadata. */
 export function validateBinding(binding: JsonObject, namespaced: boolean): FieldError[] {
   const ref = objectAt(binding, 'roleRef') ?? {};
   const errors: FieldError[] = [];
-  if (stringAt(ref, 'apiGroup') !== 'rbac.authorization.k8s.io') {
-    errors.push(notSupported('roleRef.apiGroup', stringAt(ref, 'apiGroup'), ['rbac.authorization.k8s.io']));
+  if (stringAt(ref, 'apiGroup') !== RBAC_GROUP) {
+    errors.push(notSupported('roleRef.apiGroup', stringAt(ref, 'apiGroup'), [RBAC_GROUP]));
   }
   const kinds = namespaced ? ['Role', 'ClusterRole'] : ['ClusterRole'];
   if (!kinds.includes(stringAt(ref, 'kind')))
@@ -192,15 +191,32 @@ export function validateBinding(binding: JsonObject, namespaced: boolean): Field
   else errors.push(...pathSegmentFaults(name).map((fault) => invalidValue('roleRef.name', name, fault)));
   objectsAt(binding, 'subjects').forEach((subject, index) => {
     const at = `subjects[${index}]`;
-    if (stringAt(subject, 'name') === '') errors.push(required(`${at}.name`));
-    const kind = stringAt(subject, 'kind');
-    if (kind === 'ServiceAccount') {
-      if (stringAt(subject, 'namespace') === '') errors.push(required(`${at}.namespace`));
-    } else if (kind !== 'User' && kind !== 'Group') {
-      errors.push(notSupported(`${at}.kind`, kind, ['ServiceAccount', 'User', 'Group']));
-    }
+    errors.push(...validateSubject(subject, at, namespaced));
   });
   return errors;
+}
+
+function validateSubject(subject: JsonObject, path: string, namespaced: boolean): FieldError[] {
+  const name = stringAt(subject, 'name');
+  const kind = stringAt(subject, 'kind');
+  const group = stringAt(subject, 'apiGroup');
+  const errors = name === '' ? [required(`${path}.name`)] : [];
+  switch (kind) {
+    case 'ServiceAccount':
+      if (name !== '') {
+        errors.push(...subdomainFaults(name).map((fault) => invalidValue(`${path}.name`, name, fault)));
+      }
+      if (group !== '') errors.push(notSupported(`${path}.apiGroup`, group, ['']));
+      // A RoleBinding's accounts may be those of its own namespace.
+      if (!namespaced && stringAt(subject, 'namespace') === '') errors.push(required(`${path}.namespace`));
+      return errors;
+    case 'User':
+    case 'Group':
+      if (group === RBAC_GROUP) return errors;
+      return [...errors, notSupported(`${path}.apiGroup`, group, [RBAC_GROUP])];
+    default:
+      return [...errors, notSupported(`${path}.kind`, kind, ['ServiceAccount', 'User', 'Group'])];
+  }
 }
 
 /** Checks that a changed binding still names its role. */
@@ -226,6 +242,14 @@ export function validateLease(lease: JsonObject): FieldError[] {
     errors.push(invalidValue('spec.holderIdentity', '', 'must not be empty'));
   }
   return errors;
+}
+
+/** Checks a ControllerRevision, less its metadata. */
+export function validateRevision(revision: JsonObject): FieldError[] {
+  const errors = revision['data'] === undefined ? [required('data', 'data is mandatory')] : [];
+  const number = revision['revision'];
+  if (typeof number !== 'number' || number >= 0) return errors;
+  return [...errors, invalidValue('revision', number, 'must be greater than or equal to 0')];
 }
 
 /** Checks a ControllerRevision, whose data is frozen. */

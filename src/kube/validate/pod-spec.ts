@@ -1,16 +1,45 @@
-import { duplicateValue, invalidValue, notSupported, required, type FieldError } from '../field-error.ts';
+import {
+  duplicateValue,
+  forbiddenField,
+  invalidValue,
+  notSupported,
+  required,
+  valueNotFound,
+  type FieldError,
+} from '../field-error.ts';
 import {
   numberAt,
   objectAt,
   objectsAt,
   stringAt,
   stringMapAt,
-  stringsAt,
   type JsonObject,
 } from '../json/json-object.ts';
-import { forbidFields, validateContainer, validateContainerLife, validateHostPorts } from './containers.ts';
-import { validateLabels, validateLabelSelector, validateValueCount } from './metadata.ts';
+import {
+  forbidFields,
+  validateContainer,
+  validateContainerLife,
+  validateContainerRestart,
+  validateHostPorts,
+  type ContainersContext,
+} from './containers.ts';
+import { validateLabels } from './metadata.ts';
 import { labelNameFaults, qualifiedNameFaults, subdomainFaults } from './name-rules.ts';
+import {
+  validateDnsConfig,
+  validateDnsPolicy,
+  validateHostAliases,
+  validateHostNetworkPorts,
+  validateHostUsers,
+} from './pod-network.ts';
+import {
+  validateAffinity,
+  validateSchedulingGates,
+  validateSpread,
+  validateTolerations,
+} from './pod-placement.ts';
+import { validatePodClaims, validatePodResources } from './pod-resources.ts';
+import { validateOs, validatePodSecurity } from './security-context.ts';
 import { validateVolumes } from './volumes.ts';
 
 export interface PodSpecContext {
@@ -18,52 +47,89 @@ export interface PodSpecContext {
   readonly path: string;
   /** A Pod itself is checked more strictly than a template (rules 1.18 and 2.7). */
   readonly inPod: boolean;
+  readonly podName?: string;
 }
 
-const DNS_POLICIES = ['ClusterFirst', 'ClusterFirstWithHostNet', 'Default', 'None'];
+const RESTART_POLICIES = ['Always', 'OnFailure', 'Never'];
+const PREEMPTION_POLICIES = ['PreemptLowerPriority', 'Never'];
 const MAX_INT32 = 2_147_483_647;
 
 /** Checks a Pod description after defaulting. */
-export function validatePodSpec(spec: JsonObject, { path, inPod }: PodSpecContext): FieldError[] {
-  const volumes = validateVolumes(objectsAt(spec, 'volumes'), `${path}.volumes`, inPod);
-  const errors = [...volumes.errors];
-  const names = new Set<string>();
-  errors.push(...validateMain(spec, path, volumes.names, names));
-  errors.push(...validateInit(spec, path, volumes.names, names));
-  errors.push(...validateEphemeral(spec, path, volumes.names, names));
+export function validatePodSpec(
+  spec: JsonObject,
+  { path, inPod, podName = '' }: PodSpecContext,
+): FieldError[] {
+  const found = validateVolumes(objectsAt(spec, 'volumes'), `${path}.volumes`, { inPod, podName });
+  const claims = objectsAt(spec, 'resourceClaims');
   const restartPolicy = stringAt(spec, 'restartPolicy');
-  if (!['Always', 'OnFailure', 'Never'].includes(restartPolicy)) {
-    errors.push(notSupported(`${path}.restartPolicy`, restartPolicy, ['Always', 'OnFailure', 'Never']));
+  const context: ContainersContext = {
+    volumes: found.volumes,
+    claims: new Set(claims.map((claim) => stringAt(claim, 'name')).filter((name) => name !== '')),
+    restartPolicy,
+    graceSeconds: numberAt(spec, 'terminationGracePeriodSeconds') ?? 0,
+    hostUsers: spec['hostUsers'] !== false,
+  };
+  const errors = [...found.errors, ...validatePodClaims(claims, `${path}.resourceClaims`)];
+  errors.push(...validateContainers(spec, path, context));
+  errors.push(...validateInit(spec, path, context));
+  errors.push(...validateEphemeral(spec, path, context));
+  errors.push(...validatePodResources(spec, `${path}.resources`, context.claims));
+  errors.push(...validateHostNetworkPorts(spec, path, inPod));
+  if (restartPolicy === '') errors.push(required(`${path}.restartPolicy`));
+  else if (!RESTART_POLICIES.includes(restartPolicy)) {
+    errors.push(notSupported(`${path}.restartPolicy`, restartPolicy, RESTART_POLICIES));
   }
-  const dnsPolicy = stringAt(spec, 'dnsPolicy');
-  if (!DNS_POLICIES.includes(dnsPolicy))
-    errors.push(notSupported(`${path}.dnsPolicy`, dnsPolicy, DNS_POLICIES));
+  errors.push(...validateDnsPolicy(spec, path));
   errors.push(...validateLabels(stringMapAt(spec, 'nodeSelector'), `${path}.nodeSelector`));
+  errors.push(...validatePodSecurity(spec, path));
   errors.push(...validateAffinity(objectAt(spec, 'affinity'), `${path}.affinity`));
+  errors.push(...validateDnsConfig(spec, path));
+  objectsAt(spec, 'readinessGates').forEach((gate, index) => {
+    const type = stringAt(gate, 'conditionType');
+    const at = `${path}.readinessGates[${index}].conditionType`;
+    errors.push(...qualifiedNameFaults(type).map((fault) => invalidValue(at, type, fault)));
+  });
   errors.push(...validateSchedulingGates(objectsAt(spec, 'schedulingGates'), `${path}.schedulingGates`));
-  errors.push(...validateText(spec, 'serviceAccountName', path, subdomainFaults));
-  errors.push(...validateText(spec, 'nodeName', path, subdomainFaults));
+  const spread = objectsAt(spec, 'topologySpreadConstraints');
+  errors.push(...validateSpread(spread, `${path}.topologySpreadConstraints`));
+  errors.push(...validateHostUsers(spec, path));
+  return [...errors, ...validateIdentity(spec, path), ...validateClasses(spec, path)];
+}
+
+function validateIdentity(spec: JsonObject, path: string): FieldError[] {
+  const errors = [
+    ...validateText(spec, 'serviceAccountName', path, subdomainFaults),
+    ...validateText(spec, 'nodeName', path, subdomainFaults),
+  ];
   const deadline = numberAt(spec, 'activeDeadlineSeconds');
   if (deadline !== undefined && (deadline < 1 || deadline > MAX_INT32)) {
-    errors.push(
-      invalidValue(
-        `${path}.activeDeadlineSeconds`,
-        deadline,
-        `must be between 1 and ${MAX_INT32}, inclusive`,
-      ),
-    );
+    const why = `must be between 1 and ${MAX_INT32}, inclusive`;
+    errors.push(invalidValue(`${path}.activeDeadlineSeconds`, deadline, why));
   }
   errors.push(...validateText(spec, 'hostname', path, labelNameFaults));
   errors.push(...validateText(spec, 'subdomain', path, labelNameFaults));
   errors.push(...validateTolerations(objectsAt(spec, 'tolerations'), `${path}.tolerations`));
-  errors.push(...validateText(spec, 'priorityClassName', path, subdomainFaults));
-  errors.push(...validateText(spec, 'runtimeClassName', path, subdomainFaults));
+  errors.push(...validateHostAliases(objectsAt(spec, 'hostAliases'), `${path}.hostAliases`));
   return errors;
+}
+
+function validateClasses(spec: JsonObject, path: string): FieldError[] {
+  const errors = [
+    ...validateText(spec, 'priorityClassName', path, subdomainFaults),
+    ...validateText(spec, 'runtimeClassName', path, subdomainFaults),
+  ];
+  const preemption = spec['preemptionPolicy'];
+  const at = `${path}.preemptionPolicy`;
+  if (preemption === '') errors.push(required(at));
+  else if (typeof preemption === 'string' && !PREEMPTION_POLICIES.includes(preemption)) {
+    errors.push(notSupported(at, preemption, PREEMPTION_POLICIES));
+  }
+  return [...errors, ...validateOs(spec, path)];
 }
 
 /** Checks that images carry no white space at their ends: of Pods only (rule 1.18). */
 export function validateImageSpaces(spec: JsonObject, path: string): FieldError[] {
-  return ['containers', 'initContainers', 'ephemeralContainers'].flatMap((list) =>
+  return ['containers', 'initContainers'].flatMap((list) =>
     objectsAt(spec, list).flatMap((container, index) =>
       validateImageSpace(stringAt(container, 'image'), `${path}.${list}[${index}].image`),
     ),
@@ -76,79 +142,78 @@ export function validateImageSpace(image: string, path: string): FieldError[] {
   return [invalidValue(path, image, 'must not have leading or trailing whitespace')];
 }
 
-function validateMain(
-  spec: JsonObject,
-  path: string,
-  volumes: ReadonlySet<string>,
-  names: Set<string>,
-): FieldError[] {
+function validateContainers(spec: JsonObject, path: string, context: ContainersContext): FieldError[] {
   const containers = objectsAt(spec, 'containers');
   if (containers.length === 0) return [required(`${path}.containers`)];
+  const names = new Set<string>();
   const errors = containers.flatMap((container, index) => {
     const at = `${path}.containers[${index}]`;
-    const found = validateContainer(container, at, volumes);
-    found.push(...claimName(container, at, names));
-    found.push(...validateContainerLife(container, at));
-    return found;
+    return [
+      ...validateContainer(container, at, context),
+      ...claimName(container, at, names),
+      ...validateContainerLife(container, at, context.graceSeconds),
+      ...validateContainerRestart(container, at),
+    ];
   });
   return [...errors, ...validateHostPorts(containers, `${path}.containers`)];
 }
 
-function validateInit(
-  spec: JsonObject,
-  path: string,
-  volumes: ReadonlySet<string>,
-  names: Set<string>,
-): FieldError[] {
+const LIFE = ['lifecycle', 'livenessProbe', 'readinessProbe', 'startupProbe'];
+
+function validateInit(spec: JsonObject, path: string, context: ContainersContext): FieldError[] {
+  const names = namesOf(spec, ['containers']);
   return objectsAt(spec, 'initContainers').flatMap((container, index) => {
     const at = `${path}.initContainers[${index}]`;
-    const found = validateContainer(container, at, volumes);
-    found.push(...claimName(container, at, names));
+    const errors = validateContainer(container, at, context);
+    errors.push(...validateContainerRestart(container, at));
+    errors.push(...claimName(container, at, names));
+    errors.push(...validateHostPorts([container], `${path}.initContainers`));
     // A sidecar runs beside the others and may be watched like them.
-    if (container['restartPolicy'] === 'Always') return [...found, ...validateContainerLife(container, at)];
-    const watching = ['lifecycle', 'livenessProbe', 'readinessProbe', 'startupProbe'];
-    return [
-      ...found,
-      ...forbidFields(
-        container,
-        watching,
-        at,
-        'may not be set for init containers without restartPolicy=Always',
-      ),
-    ];
+    if (container['restartPolicy'] === 'Always') {
+      return [...errors, ...validateContainerLife(container, at, context.graceSeconds)];
+    }
+    const why = 'may not be set for init containers without restartPolicy=Always';
+    return [...errors, ...forbidFields(container, LIFE, at, why)];
   });
 }
 
-const NOT_EPHEMERAL = ['lifecycle', 'livenessProbe', 'readinessProbe', 'startupProbe', 'ports'];
+const NOT_EPHEMERAL = [
+  'ports',
+  'resources',
+  'resizePolicy',
+  'restartPolicy',
+  'restartPolicyRules',
+  'livenessProbe',
+  'readinessProbe',
+  'startupProbe',
+  'lifecycle',
+];
 
-function validateEphemeral(
-  spec: JsonObject,
-  path: string,
-  volumes: ReadonlySet<string>,
-  names: Set<string>,
-): FieldError[] {
-  const targets = new Set(
-    ['containers', 'initContainers'].flatMap((list) =>
-      objectsAt(spec, list).map((entry) => stringAt(entry, 'name')),
-    ),
-  );
+function validateEphemeral(spec: JsonObject, path: string, context: ContainersContext): FieldError[] {
+  const why = 'cannot be set for an Ephemeral Container';
+  const targets = namesOf(spec, ['containers', 'initContainers']);
+  const names = new Set(targets);
   return objectsAt(spec, 'ephemeralContainers').flatMap((container, index) => {
     const at = `${path}.ephemeralContainers[${index}]`;
-    const found = validateContainer(container, at, volumes);
-    found.push(...claimName(container, at, names));
+    const errors = validateContainer(container, at, context);
+    errors.push(...validateImageSpace(stringAt(container, 'image'), `${at}.image`));
+    errors.push(...claimName(container, at, names));
     const target = stringAt(container, 'targetContainerName');
-    if (target !== '' && !targets.has(target)) {
-      found.push({
-        type: 'FieldValueNotFound',
-        field: `${at}.targetContainerName`,
-        message: `Not found: "${target}"`,
-      });
-    }
-    return [
-      ...found,
-      ...forbidFields(container, NOT_EPHEMERAL, at, 'cannot be set for an Ephemeral Container'),
-    ];
+    if (target !== '' && !targets.has(target))
+      errors.push(valueNotFound(`${at}.targetContainerName`, target));
+    errors.push(...forbidFields(container, NOT_EPHEMERAL, at, why));
+    objectsAt(container, 'volumeMounts').forEach((mount, place) => {
+      for (const key of ['subPath', 'subPathExpr']) {
+        if (stringAt(mount, key) === '') continue;
+        errors.push(forbiddenField(`${at}.volumeMounts[${place}].${key}`, why));
+      }
+    });
+    return errors;
   });
+}
+
+function namesOf(spec: JsonObject, lists: readonly string[]): Set<string> {
+  return new Set(lists.flatMap((list) => objectsAt(spec, list).map((entry) => stringAt(entry, 'name'))));
 }
 
 function claimName(container: JsonObject, path: string, names: Set<string>): FieldError[] {
@@ -168,113 +233,4 @@ function validateText(
   const text = stringAt(spec, key);
   if (text === '') return [];
   return faultsOf(text).map((fault) => invalidValue(`${path}.${key}`, text, fault));
-}
-
-function validateSchedulingGates(gates: readonly JsonObject[], path: string): FieldError[] {
-  const seen = new Set<string>();
-  return gates.flatMap((gate, index) => {
-    const name = stringAt(gate, 'name');
-    const errors = qualifiedNameFaults(name).map((fault) => invalidValue(`${path}[${index}]`, name, fault));
-    if (seen.has(name)) errors.push(duplicateValue(`${path}[${index}].name`, name));
-    seen.add(name);
-    return errors;
-  });
-}
-
-const EFFECTS = ['NoSchedule', 'PreferNoSchedule', 'NoExecute'];
-
-function validateTolerations(tolerations: readonly JsonObject[], path: string): FieldError[] {
-  return tolerations.flatMap((toleration, index) => {
-    const at = `${path}[${index}]`;
-    const errors: FieldError[] = [];
-    const key = stringAt(toleration, 'key');
-    const operator = stringAt(toleration, 'operator');
-    const value = stringAt(toleration, 'value');
-    const effect = stringAt(toleration, 'effect');
-    if (key !== '')
-      errors.push(...qualifiedNameFaults(key).map((fault) => invalidValue(`${at}.key`, key, fault)));
-    if (key === '' && operator !== 'Exists') {
-      errors.push(
-        invalidValue(
-          `${at}.operator`,
-          operator,
-          'operator must be Exists when `key` is empty, which means "match all values and all keys"',
-        ),
-      );
-    }
-    if (toleration['tolerationSeconds'] !== undefined && effect !== 'NoExecute') {
-      errors.push(
-        invalidValue(`${at}.effect`, effect, "effect must be 'NoExecute' when `tolerationSeconds` is set"),
-      );
-    }
-    if (operator === 'Exists') {
-      if (value !== '') {
-        errors.push(
-          invalidValue(`${at}.operator`, toleration, "value must be empty when `operator` is 'Exists'"),
-        );
-      }
-    } else if (operator !== '' && operator !== 'Equal') {
-      errors.push(notSupported(`${at}.operator`, operator, ['Equal', 'Exists']));
-    }
-    if (effect !== '' && !EFFECTS.includes(effect))
-      errors.push(notSupported(`${at}.effect`, effect, EFFECTS));
-    return errors;
-  });
-}
-
-const NODE_OPERATORS = ['In', 'NotIn', 'Exists', 'DoesNotExist', 'Gt', 'Lt'];
-
-function validateAffinity(affinity: JsonObject | undefined, path: string): FieldError[] {
-  const errors: FieldError[] = [];
-  const nodeAffinity = objectAt(affinity, 'nodeAffinity');
-  const requiredTerms = objectAt(nodeAffinity, 'requiredDuringSchedulingIgnoredDuringExecution');
-  const at = `${path}.nodeAffinity`;
-  if (requiredTerms !== undefined) {
-    const place = `${at}.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms`;
-    const terms = objectsAt(requiredTerms, 'nodeSelectorTerms');
-    if (terms.length === 0) errors.push(required(place, 'must have at least one node selector term'));
-    terms.forEach((term, index) => errors.push(...validateNodeTerm(term, `${place}[${index}]`)));
-  }
-  objectsAt(nodeAffinity, 'preferredDuringSchedulingIgnoredDuringExecution').forEach((entry, index) => {
-    const place = `${at}.preferredDuringSchedulingIgnoredDuringExecution[${index}]`;
-    const weight = numberAt(entry, 'weight') ?? 0;
-    if (weight < 1 || weight > 100)
-      errors.push(invalidValue(`${place}.weight`, weight, 'must be in the range 1-100'));
-    errors.push(...validateNodeTerm(objectAt(entry, 'preference') ?? {}, `${place}.preference`));
-  });
-  for (const kind of ['podAffinity', 'podAntiAffinity']) {
-    const terms = objectsAt(objectAt(affinity, kind), 'requiredDuringSchedulingIgnoredDuringExecution');
-    terms.forEach((term, index) => {
-      const place = `${path}.${kind}.requiredDuringSchedulingIgnoredDuringExecution[${index}]`;
-      errors.push(...validateLabelSelector(objectAt(term, 'labelSelector'), `${place}.labelSelector`));
-      if (stringAt(term, 'topologyKey') === '') {
-        errors.push(required(`${place}.topologyKey`, 'can not be empty'));
-      }
-    });
-  }
-  return errors;
-}
-
-function validateNodeTerm(term: JsonObject, path: string): FieldError[] {
-  return objectsAt(term, 'matchExpressions').flatMap((expression, index) => {
-    const at = `${path}.matchExpressions[${index}]`;
-    const errors: FieldError[] = [];
-    const operator = stringAt(expression, 'operator');
-    const values = stringsAt(expression, 'values');
-    const counted = validateValueCount(operator, values, at);
-    if (counted !== undefined) {
-      errors.push(...counted);
-    } else if (operator === 'Gt' || operator === 'Lt') {
-      if (values.length !== 1) {
-        errors.push(
-          required(`${at}.values`, "must be specified single value when `operator` is 'Lt' or 'Gt'"),
-        );
-      }
-    } else if (!NODE_OPERATORS.includes(operator)) {
-      errors.push(invalidValue(`${at}.operator`, operator, 'not a valid selector operator'));
-    }
-    const key = stringAt(expression, 'key');
-    errors.push(...qualifiedNameFaults(key).map((fault) => invalidValue(`${at}.key`, key, fault)));
-    return errors;
-  });
 }

@@ -36,7 +36,7 @@ const findings: [string, KubeObject, string[]][] = [
   [
     'a taint without effect',
     object('v1', 'Node', { spec: { taints: [{ key: 'a' }] } }),
-    ['spec.taints[0].effect: Required value'],
+    ['metadata.taints[0].effect: Required value'],
   ],
   [
     'an event of another namespace',

@@ -3,8 +3,18 @@ import { isDeepStrictEqual } from 'node:util';
 import { forbiddenField, invalidValue, notSupported, required, type FieldError } from '../field-error.ts';
 import { objectAt, objectsAt, stringAt, stringMapAt, type JsonObject } from '../json/json-object.ts';
 import { labelSelectorOf } from '../selector/label-selector.ts';
-import { validateImmutable, validateLabels, validateLabelSelector, validateNonNegative } from './metadata.ts';
+import { internalForm } from './internal-form.ts';
+import {
+  validateAnnotations,
+  validateImmutable,
+  validateLabels,
+  validateLabelSelector,
+  validateNonNegative,
+} from './metadata.ts';
+import { validatePodAnnotations, validateSeccompMatch } from './pod-annotations.ts';
 import { validatePodSpec } from './pod-spec.ts';
+
+const MISMATCH = '`selector` does not match template `labels`';
 
 const specOf = (object: JsonObject): JsonObject => objectAt(object, 'spec') ?? {};
 
@@ -27,7 +37,13 @@ export function validateDeployment(deployment: JsonObject): FieldError[] {
     }
   } else if (type === 'RollingUpdate') {
     errors.push(...validateRolling(objectAt(strategy, 'rollingUpdate') ?? {}, 'spec.strategy.rollingUpdate'));
-  } else errors.push(notSupported('spec.strategy', strategy, ['Recreate', 'RollingUpdate']));
+  } else
+    errors.push(
+      notSupported('spec.strategy', internalForm(strategy, 'apps.v1.DeploymentStrategy'), [
+        'Recreate',
+        'RollingUpdate',
+      ]),
+    );
   errors.push(...validateNonNegative(spec, 'minReadySeconds', 'spec'));
   errors.push(...validateNonNegative(spec, 'revisionHistoryLimit', 'spec'));
   const deadline = spec['progressDeadlineSeconds'];
@@ -56,21 +72,44 @@ export function validateReplicaSet(set: JsonObject): FieldError[] {
 /** Checks a DaemonSet, less its metadata. */
 export function validateDaemonSet(set: JsonObject): FieldError[] {
   const spec = specOf(set);
-  const errors = [
-    ...validateSelector(spec, 'empty selector is invalid for daemonset'),
-    ...validateTemplate(spec),
-    ...validateNonNegative(spec, 'minReadySeconds', 'spec'),
-  ];
-  const strategy = objectAt(spec, 'updateStrategy') ?? {};
-  const type = stringAt(strategy, 'type');
-  if (type === 'RollingUpdate') {
-    errors.push(
-      ...validateRolling(objectAt(strategy, 'rollingUpdate') ?? {}, 'spec.updateStrategy.rollingUpdate'),
-    );
-  } else if (type !== 'OnDelete') {
-    errors.push(notSupported('spec.updateStrategy', strategy, ['RollingUpdate', 'OnDelete']));
+  const selector = objectAt(spec, 'selector');
+  const template = objectAt(spec, 'template') ?? {};
+  const errors = validateLabelSelector(selector, 'spec.selector');
+  const labels = stringMapAt(objectAt(template, 'metadata'), 'labels');
+  // Without a selector nothing matches; that alone is the error.
+  const fits = selector !== undefined && labelSelectorOf(selector).matches(labels);
+  if (errors.length === 0 && !fits) {
+    errors.push(invalidValue('spec.template.metadata.labels', labels, MISMATCH));
   }
-  errors.push(...validateNonNegative(spec, 'revisionHistoryLimit', 'spec'));
+  if (selector !== undefined && isEmptySelector(selector)) {
+    errors.push(invalidValue('spec.selector', selector, 'empty selector is invalid for daemonset'));
+  }
+  errors.push(...validatePodTemplate(template, 'spec.template'));
+  errors.push(...validateLasting(template, 'DaemonSet'));
+  errors.push(...validateNonNegative(spec, 'minReadySeconds', 'spec'));
+  errors.push(...validateDaemonStrategy(objectAt(spec, 'updateStrategy') ?? {}, 'spec.updateStrategy'));
+  return [...errors, ...validateNonNegative(spec, 'revisionHistoryLimit', 'spec')];
+}
+
+function validateDaemonStrategy(strategy: JsonObject, path: string): FieldError[] {
+  const type = stringAt(strategy, 'type');
+  if (type === 'OnDelete') return [];
+  if (type !== 'RollingUpdate') {
+    const shown = internalForm(strategy, 'apps.v1.DaemonSetUpdateStrategy');
+    return [notSupported(path, shown, ['RollingUpdate', 'OnDelete'])];
+  }
+  const rolling = objectAt(strategy, 'rollingUpdate');
+  const at = `${path}.rollingUpdate`;
+  if (rolling === undefined) return [required(at)];
+  const errors = ['maxUnavailable', 'maxSurge'].flatMap((key) => validateShare(rolling, key, at));
+  errors.push(...['maxUnavailable', 'maxSurge'].flatMap((key) => validateAtMostAll(rolling, key, at)));
+  const down = !isNothing(rolling['maxUnavailable']);
+  const up = !isNothing(rolling['maxSurge']);
+  if (down && up) {
+    const why = 'may not be set when maxUnavailable is non-zero';
+    errors.push(invalidValue(`${at}.maxSurge`, rolling['maxSurge'], why));
+  }
+  if (!down && !up) errors.push(required(`${at}.maxUnavailable`, 'cannot be 0 when maxSurge is 0'));
   return errors;
 }
 
@@ -87,18 +126,20 @@ export function validateStatefulSet(set: JsonObject): FieldError[] {
   const rolling = objectAt(strategy, 'rollingUpdate');
   if (type === 'RollingUpdate') {
     errors.push(...validateNonNegative(rolling, 'partition', 'spec.updateStrategy.rollingUpdate'));
+    errors.push(...validateStatefulShare(rolling ?? {}, 'spec.updateStrategy.rollingUpdate'));
   } else if (type === 'OnDelete') {
     if (rolling !== undefined) {
       errors.push(
         invalidValue(
           'spec.updateStrategy.rollingUpdate',
-          rolling,
+          internalForm(rolling, 'apps.v1.RollingUpdateStatefulSetStrategy'),
           "only allowed for updateStrategy 'RollingUpdate'",
         ),
       );
     }
   } else {
-    errors.push(invalidValue('spec.updateStrategy', strategy, "must be 'RollingUpdate' or 'OnDelete'"));
+    const shown = internalForm(strategy, 'apps.v1.StatefulSetUpdateStrategy');
+    errors.push(invalidValue('spec.updateStrategy', shown, "must be 'RollingUpdate' or 'OnDelete'"));
   }
   for (const key of ['whenDeleted', 'whenScaled']) {
     const value = stringAt(objectAt(spec, 'persistentVolumeClaimRetentionPolicy'), key);
@@ -110,8 +151,9 @@ export function validateStatefulSet(set: JsonObject): FieldError[] {
   errors.push(
     ...validateNonNegative(spec, 'replicas', 'spec'),
     ...validateNonNegative(spec, 'minReadySeconds', 'spec'),
+    ...validateNonNegative(objectAt(spec, 'ordinals'), 'start', 'spec.ordinals'),
     ...validateSelector(spec, 'empty selector is invalid for statefulset'),
-    ...validateTemplate({ ...spec, template: withClaimVolumes(spec) }),
+    ...validateTemplate({ ...spec, template: withClaimVolumes(spec) }, 'StatefulSet'),
   );
   return errors;
 }
@@ -128,10 +170,13 @@ export function validateReplicationController(controller: JsonObject): FieldErro
   if (objectAt(spec, 'template') === undefined) return [...errors, required('spec.template')];
   return [
     ...errors,
-    ...validateTemplate({
-      ...spec,
-      selector: Object.keys(selector).length === 0 ? {} : { matchLabels: selector },
-    }),
+    ...validateTemplate(
+      {
+        ...spec,
+        selector: Object.keys(selector).length === 0 ? {} : { matchLabels: selector },
+      },
+      'ReplicationController',
+    ),
   ];
 }
 
@@ -176,7 +221,7 @@ function isEmptySelector(selector: JsonObject): boolean {
 }
 
 /** Checks a template: its labels must be those that the selector finds, its Pods must restart. */
-function validateTemplate(spec: JsonObject): FieldError[] {
+function validateTemplate(spec: JsonObject, kind = 'ReplicaSet'): FieldError[] {
   const template = objectAt(spec, 'template') ?? {};
   const path = 'spec.template';
   const labels = stringMapAt(objectAt(template, 'metadata'), 'labels');
@@ -187,32 +232,34 @@ function validateTemplate(spec: JsonObject): FieldError[] {
   }
   const empty = selector !== undefined && isEmptySelector(selector);
   if (!empty && !labelSelectorOf(selector).matches(labels)) {
-    errors.push(
-      invalidValue(`${path}.metadata.labels`, labels, '`selector` does not match template `labels`'),
-    );
+    errors.push(invalidValue(`${path}.metadata.labels`, labels, MISMATCH));
   }
   errors.push(...validatePodTemplate(template, path));
-  const podSpec = objectAt(template, 'spec');
-  const restartPolicy = stringAt(podSpec, 'restartPolicy');
+  return [...errors, ...validateLasting(template, kind)];
+}
+
+/** Checks that the Pods of a template are to run on and on. */
+function validateLasting(template: JsonObject, kind: string): FieldError[] {
+  const spec = objectAt(template, 'spec');
+  const restartPolicy = stringAt(spec, 'restartPolicy');
+  const errors: FieldError[] = [];
   if (restartPolicy !== 'Always') {
-    errors.push(notSupported(`${path}.spec.restartPolicy`, restartPolicy, ['Always']));
+    errors.push(notSupported('spec.template.spec.restartPolicy', restartPolicy, ['Always']));
   }
-  if (podSpec?.['activeDeadlineSeconds'] !== undefined) {
-    errors.push(
-      forbiddenField(
-        `${path}.spec.activeDeadlineSeconds`,
-        'activeDeadlineSeconds in ReplicaSet is not Supported',
-      ),
-    );
-  }
-  return errors;
+  if (spec?.['activeDeadlineSeconds'] === undefined) return errors;
+  const why = `activeDeadlineSeconds in ${kind} is not Supported`;
+  return [...errors, forbiddenField('spec.template.spec.activeDeadlineSeconds', why)];
 }
 
 /** Checks a template by itself: labels, and a Pod description that is less strict than a Pod's. */
 export function validatePodTemplate(template: JsonObject, path: string): FieldError[] {
-  const errors = validateLabels(stringMapAt(objectAt(template, 'metadata'), 'labels'), `${path}.labels`);
+  const metadata = objectAt(template, 'metadata') ?? {};
+  const errors = validateLabels(stringMapAt(metadata, 'labels'), `${path}.labels`);
   const spec = objectAt(template, 'spec') ?? {};
+  errors.push(...validateAnnotations(stringMapAt(metadata, 'annotations'), `${path}.annotations`));
+  errors.push(...validatePodAnnotations(metadata, spec, `${path}.annotations`));
   errors.push(...validatePodSpec(spec, { path: `${path}.spec`, inPod: false }));
+  errors.push(...validateSeccompMatch(metadata, spec, `${path}.spec`));
   if (objectsAt(spec, 'ephemeralContainers').length > 0) {
     errors.push(
       forbiddenField(`${path}.spec.ephemeralContainers`, 'ephemeral containers not allowed in pod template'),
@@ -222,37 +269,47 @@ export function validatePodTemplate(template: JsonObject, path: string): FieldEr
 }
 
 function validateRolling(rolling: JsonObject, path: string): FieldError[] {
-  const errors: FieldError[] = [];
-  for (const key of ['maxUnavailable', 'maxSurge']) {
-    const value = rolling[key];
-    if (typeof value === 'number' && value < 0) {
-      errors.push(invalidValue(`${path}.${key}`, value, 'must be greater than or equal to 0'));
-    } else if (typeof value === 'string' && !/^\d+%$/.test(value)) {
-      errors.push(
-        invalidValue(
-          `${path}.${key}`,
-          value,
-          "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', " +
-            "regex used for validation is '[0-9]+%')",
-        ),
-      );
-    }
-  }
+  const errors = ['maxUnavailable', 'maxSurge'].flatMap((key) => validateShare(rolling, key, path));
   if (isNothing(rolling['maxUnavailable']) && isNothing(rolling['maxSurge'])) {
-    errors.push(
-      invalidValue(`${path}.maxUnavailable`, rolling['maxUnavailable'], 'may not be 0 when `maxSurge` is 0'),
-    );
+    const why = 'may not be 0 when `maxSurge` is 0';
+    errors.push(invalidValue(`${path}.maxUnavailable`, rolling['maxUnavailable'] ?? 0, why));
   }
-  if (typeof rolling['maxUnavailable'] === 'string' && Number.parseInt(rolling['maxUnavailable'], 10) > 100) {
-    errors.push(
-      invalidValue(`${path}.maxUnavailable`, rolling['maxUnavailable'], 'must not be greater than 100%'),
-    );
+  return [...errors, ...validateAtMostAll(rolling, 'maxUnavailable', path)];
+}
+
+function validateStatefulShare(rolling: JsonObject, path: string): FieldError[] {
+  if (rolling['maxUnavailable'] === undefined) return [];
+  const errors = validateShare(rolling, 'maxUnavailable', path);
+  if (isNothing(rolling['maxUnavailable'])) {
+    errors.push(invalidValue(`${path}.maxUnavailable`, rolling['maxUnavailable'], 'cannot be 0'));
   }
-  return errors;
+  return [...errors, ...validateAtMostAll(rolling, 'maxUnavailable', path)];
+}
+
+/** Checks a number of Pods that may be a share of them. */
+function validateShare(rolling: JsonObject, key: string, path: string): FieldError[] {
+  const value = rolling[key];
+  const at = `${path}.${key}`;
+  if (typeof value === 'number' && value < 0) {
+    return [invalidValue(at, value, 'must be greater than or equal to 0')];
+  }
+  if (typeof value !== 'string' || /^\d+%$/.test(value)) return [];
+  const why =
+    "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', " +
+    "regex used for validation is '[0-9]+%')";
+  return [invalidValue(at, value, why)];
+}
+
+function validateAtMostAll(rolling: JsonObject, key: string, path: string): FieldError[] {
+  const value = rolling[key];
+  if (typeof value !== 'string' || !/^\d+%$/.test(value) || Number.parseInt(value, 10) <= 100) return [];
+  return [invalidValue(`${path}.${key}`, value, 'must not be greater than 100%')];
 }
 
 function isNothing(value: unknown): boolean {
-  return value === undefined || value === 0 || value === '0%';
+  return (
+    value === undefined || value === 0 || (typeof value === 'string' && Number.parseInt(value, 10) === 0)
+  );
 }
 
 /** A StatefulSet's Pods get a volume for each claim template, which mounts may name. */
