@@ -8,6 +8,7 @@ import { staticTokens, type StaticToken } from './authentication.ts';
 import { AuthorizerChain } from './authorizer.ts';
 import { createBootstrapObjects } from './bootstrap-objects.ts';
 import { choosePlugins, makePlugins } from './builtin-plugins.ts';
+import { localUser } from './local-user.ts';
 import { runMaintenance } from './maintenance.ts';
 import { NodeAuthorizer } from './node-authorizer.ts';
 import { NodeGraph } from './node-graph.ts';
@@ -19,6 +20,7 @@ import { handleRequest, type ApiLogger, type HandlerContext } from './request-ha
 import { ServedResources } from './served-resources.ts';
 import { ServiceAccountTokens } from './service-account-tokens.ts';
 import { DEFAULT_AUDIENCE } from './token-request.ts';
+import type { UserInfo } from './user-info.ts';
 
 export interface ApiServerOptions {
   /** SQLite file, made when absent; `:memory:` keeps nothing. */
@@ -29,10 +31,10 @@ export interface ApiServerOptions {
   /** 0 takes a free one. */
   readonly port: number;
   /**
-   * Serves the same without TLS on this port of the same host, 0 for any, for clients that cannot check certificates.
-   * Who asks there brings a token: certificates need TLS.
+   * Serves the same without TLS on a port of the same host (0 for any), which must be IPv4 loopback: processes of this
+   * process's user, and of root, act as `user` there; others are nobody, unless they bring a token.
    */
-  readonly plainPort?: number;
+  readonly plain?: { readonly port: number; readonly user: UserInfo };
   readonly clock?: Clock;
   /** Users with a fixed bearer token. */
   readonly tokens?: readonly StaticToken[];
@@ -130,7 +132,10 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     minVersion: 'TLSv1.2',
   } as const;
   const app = createHttp(context, https);
-  const plain = options.plainPort === undefined ? undefined : createHttp(context);
+  const plain =
+    options.plain === undefined
+      ? undefined
+      : createHttp({ ...context, withoutCredentials: localUser(options.plain.user) });
   const close = async (): Promise<void> => {
     ending.abort();
     await Promise.all([app.close(), plain?.close()]);
@@ -145,7 +150,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   };
   try {
     await app.listen({ host: options.host, port: options.port });
-    if (plain !== undefined) await plain.listen({ host: options.host, port: options.plainPort ?? 0 });
+    if (plain !== undefined) await plain.listen({ host: options.host, port: options.plain?.port ?? 0 });
   } catch (error) {
     await close();
     throw error;

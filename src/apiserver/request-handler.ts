@@ -31,6 +31,8 @@ export interface ApiLogger {
 
 export interface HandlerContext extends RouterContext {
   readonly authenticators: readonly TokenAuthenticator[];
+  /** Says who asks without any credentials, where that can be told; absent: nobody. */
+  readonly withoutCredentials?: (request: IncomingMessage) => UserInfo | undefined;
   readonly kubelets: KubeletProxy;
   readonly logger: ApiLogger | undefined;
   readonly failing: () => readonly string[];
@@ -59,10 +61,11 @@ export async function handleRequest(
       await responder.path({ code: 400, body: '400 Bad Request: malformed request target\n' });
       return;
     }
-    const sender = await authenticate(
-      credentialsOf(request.socket as TLSSocket, request.headers.authorization),
-      context.authenticators,
-    );
+    const credentials = credentialsOf(request.socket as TLSSocket, request.headers.authorization);
+    const isBare = credentials.certificate === undefined && credentials.bearerToken === undefined;
+    const sender =
+      (isBare ? context.withoutCredentials?.(request) : undefined) ??
+      (await authenticate(credentials, context.authenticators));
     const user = actingUser(sender, request.headers, context.authorizer);
     authorize(context, user, parsed, responder);
     if (parsed.type === 'path') {

@@ -41,6 +41,7 @@ export function command(): Command {
       .option('--name <name>', 'name of cluster, user and context', 'drayage')
       .option('--user <name>', 'a user of this name, with a certificate of its own, valid for a year')
       .option('--group <name>', 'with --user: a group the user belongs to; may be repeated', collect)
+      .option('--plain', 'for the API without TLS that `dray up --api-plain-port` serves')
       .option(
         '--merge [file]',
         'put it into a kubeconfig (default: $KUBECONFIG, else ~/.kube/config); the rest stays',
@@ -83,8 +84,8 @@ async function entryOf(options: KubeconfigOptions): Promise<KubeconfigEntry> {
   const root = options.root ?? defaultRootPath();
   const base64 = (text: string): string => Buffer.from(text).toString('base64');
   if (options.plain === true) {
-    const { server, token = '' } = await administrator(plainKubeconfigPath(root));
-    return { name: options.name, cluster: { server }, user: { token } };
+    const { server } = await administrator(plainKubeconfigPath(root));
+    return { name: options.name, cluster: { server }, user: {} };
   }
   const admin = await administrator(join(root, 'kubeconfig'));
   const pair =

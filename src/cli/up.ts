@@ -53,7 +53,7 @@ export function command(): Command {
     )
     .option(
       '--api-plain-port <port>',
-      'serve the API without TLS too, on this port of 127.0.0.1, to who brings its token (see dray kubeconfig --plain); 0 takes any',
+      'serve the API without TLS too, on this port of 127.0.0.1, to every process of the same user as administrator (see dray kubeconfig --plain); 0 takes any',
       portOf,
     )
     .option(

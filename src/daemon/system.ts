@@ -10,7 +10,7 @@ import { PortBook } from './listen-ports.ts';
 import { LOCAL_NAMES } from './node-access.ts';
 import type { NodeAgent } from './node-agent.ts';
 import { Pki } from './pki.ts';
-import { openApiToken, writePlainKubeconfig } from './plain-access.ts';
+import { writePlainKubeconfig } from './plain-access.ts';
 import { startRegistryService, trustRegistry, type RegistryService } from './registry-service.ts';
 import { openSigningKey } from './signing-key.ts';
 import type { StateRoot } from './state-root.ts';
@@ -25,7 +25,7 @@ export interface SystemOptions {
   /** 0 takes any; absent: that of last time, else the usual one. */
   readonly apiPort?: number;
   readonly registryPort?: number;
-  /** Serves the API on this port of 127.0.0.1 without TLS too, to who brings the token of `<root>/pki/api-token`. */
+  /** Serves the API on this port of 127.0.0.1 without TLS too, to processes of the same user, as administrator. */
   readonly plainApiPort?: number;
   readonly admissionPlugins: readonly PluginName[];
   /** The kube-apiserver's admission control configuration. */
@@ -128,18 +128,20 @@ async function start(
     usage: 'client',
   });
 
-  const plainToken = options.plainApiPort === undefined ? undefined : await openApiToken(root.path);
   const [api, registry] = await Promise.all([
     createApiServer({
       databasePath: join(root.path, 'api.db'),
       tls: { key: apiCertificate.key, cert: apiCertificate.cert, clientCa: pki.ca.cert },
       host: '127.0.0.1',
       port: apiPort.port,
-      ...(options.plainApiPort === undefined ? {} : { plainPort: options.plainApiPort }),
-      tokens:
-        plainToken === undefined
-          ? []
-          : [{ token: plainToken, user: { name: 'kubernetes-admin', groups: ['system:masters'] } }],
+      ...(options.plainApiPort === undefined
+        ? {}
+        : {
+            plain: {
+              port: options.plainApiPort,
+              user: { name: 'kubernetes-admin', groups: ['system:masters', 'system:authenticated'] },
+            },
+          }),
       serviceAccountSigningKey: await openSigningKey(join(root.path, 'pki', 'sa.key')),
       enableAdmissionPlugins: options.admissionPlugins,
       ...(options.admissionControlConfigFile === undefined
@@ -171,12 +173,7 @@ async function start(
     ca: pki.ca.cert,
     user: administrator,
   });
-  await writePlainKubeconfig(
-    root.path,
-    api.plainUrl === undefined || plainToken === undefined
-      ? undefined
-      : { server: api.plainUrl, token: plainToken },
-  );
+  await writePlainKubeconfig(root.path, api.plainUrl);
   const clientFor = (user: { cert: string; key: string }, userAgent: string): HttpKubeClient => {
     const client = new HttpKubeClient({
       server: api.url,
