@@ -19,6 +19,8 @@ export type BlobOpener = (
 export interface DownloadContext {
   readonly open: BlobOpener;
   readonly clock: Clock;
+  /** Frees the memory of a chunk that nobody reads any more, where its maker knows how. */
+  readonly release?: (chunk: Uint8Array) => void;
 }
 
 /** What a download did, known when it is over. */

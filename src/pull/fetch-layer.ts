@@ -6,13 +6,12 @@ import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf, type Digest } from '../oci/digest.ts';
 import { RemoteError } from '../remote/remote-error.ts';
 import { downloadChunks, DownloadStory, type DownloadContext } from './download.ts';
+import { GatheredWrites } from './_gathered-writes.ts';
 import type { LayerUnpacker } from './layer-unpacker.ts';
 
 export interface FetchContext extends DownloadContext {
   readonly content: Pick<ContentStore, 'stat' | 'openIngest'>;
   readonly onBytes?: (held: number) => void;
-  /** Called with each chunk once it was written: frees memory that only its maker knows to be free. */
-  readonly release?: (chunk: Uint8Array) => void;
   /** Called when all bytes are there. */
   readonly onVerify?: () => void;
 }
@@ -55,10 +54,13 @@ export async function fetchBlob(
       if (ingest.offset > descriptor.size) await ingest.truncate(0);
       const inherited = ingest.offset;
       const story = new DownloadStory();
+      const gathered = new GatheredWrites(ingest, context.release);
       try {
-        await fill(context, descriptor, ingest, inherited, { story, avoid }, signal);
+        await fill(context, descriptor, gathered, inherited, { story, avoid }, signal);
       } finally {
         travelled += story.travelled;
+        // What arrived before a failure is where the next attempt begins.
+        await gathered.flush();
       }
       context.onVerify?.();
       try {
@@ -101,7 +103,13 @@ export async function fetchAndUnpack(
   const story = new DownloadStory();
   try {
     try {
-      await fill(context, descriptor, sink, inherited, { story, avoid: new Set() }, signal);
+      const destination = {
+        write: async (chunk: Uint8Array): Promise<void> => {
+          await sink.write(chunk);
+          context.release?.(chunk);
+        },
+      };
+      await fill(context, descriptor, destination, inherited, { story, avoid: new Set() }, signal);
       context.onVerify?.();
       // What is left is a window of bytes: not worth being interrupted.
       await sink.finish();
@@ -128,9 +136,8 @@ async function fill(
 ): Promise<void> {
   let held = have;
   for await (const chunk of downloadChunks(context, descriptor, have, story, avoid, signal)) {
-    await destination.write(chunk);
     held += chunk.length;
-    context.release?.(chunk);
+    await destination.write(chunk);
     context.onBytes?.(held);
   }
 }

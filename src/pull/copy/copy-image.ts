@@ -11,8 +11,8 @@ import { MAX_RESOLVED_MANIFEST_BYTES } from '../../remote/resolve.ts';
 import { PullError } from '../pull-error.ts';
 import type { CopySource, CopyTarget } from './endpoint.ts';
 
-/** Blobs on their way at a time. */
-const PARALLEL_BLOBS = 3;
+/** Blobs on their way at a time: as many as skopeo has. */
+const PARALLEL_BLOBS = 6;
 
 /** Referrers of one manifest, and how far referrers of referrers are followed: a signature of an SBOM of an image. */
 const MAX_REFERRERS = 1_000;

@@ -11,6 +11,7 @@ import { pushBlob } from '../../remote/push-blob.ts';
 import { pushManifest } from '../../remote/push-manifest.ts';
 import { addToReferrersTag, listReferrers } from '../../remote/referrers.ts';
 import type { RemoteClient } from '../../remote/remote-client.ts';
+import { releaseChunk } from '../../remote/release-chunk.ts';
 import { RemoteError } from '../../remote/remote-error.ts';
 import { resolveReference } from '../../remote/resolve.ts';
 import type { HostSession, RepositorySession } from '../../remote/repository-session.ts';
@@ -53,6 +54,7 @@ export function registrySource(endpoint: RegistryEndpoint): CopySource {
     blobs: {
       open: (descriptor, range, signal) => openBlob(session, descriptor, range, signal),
       clock: systemClock,
+      release: releaseChunk,
     },
     referrers: (subject, signal) => listReferrers(session, subject, undefined, signal),
     repository: { registry: reference.domain, path: reference.path },
