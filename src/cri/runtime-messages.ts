@@ -119,6 +119,7 @@ export function containerToWire(config: ContainerConfig): object {
     annotations: config.annotations,
     logPath: config.logPath,
     stdin: config.stdin,
+    ...(config.stdinOnce === undefined ? {} : { stdinOnce: config.stdinOnce }),
     tty: config.tty,
     linux: {
       resources: {

@@ -54,6 +54,7 @@ export async function containerConfig(
     annotations: containerAnnotations(pod, container, attempt),
     logPath: join(container.name, `${attempt}.log`),
     stdin: container.stdin ?? false,
+    ...(container.stdinOnce === true ? { stdinOnce: true } : {}),
     tty: container.tty ?? false,
     ...security,
     ...resources,

@@ -60,18 +60,19 @@ export class ContainerStarter {
   /**
    * Starts a container, unless its pause after earlier failures is not over.
    *
-   * @param previous the newest container of that name, if there was one
+   * @param previous containers of that name that there were, newest first
    * @returns undefined when it runs
    */
   async start(
     context: PodContext,
     container: Container,
     kind: ContainerKind,
-    previous: ContainerStatus | undefined,
+    previous: readonly ContainerStatus[],
     signal: AbortSignal,
   ): Promise<StartFailure | undefined> {
     const { pod } = context;
-    const pause = this.#pause(pod, container, kind, previous);
+    const lastEnded = previous.find(({ state }) => state === 'exited');
+    const pause = this.#pause(pod, container, kind, lastEnded);
     if (pause !== undefined) return pause;
     const fieldPath = containerFieldPath(kind, container.name);
     const warn = (message: string): void =>
@@ -96,7 +97,7 @@ export class ContainerStarter {
       return volume.failure;
     }
 
-    const attempt = previous === undefined ? 0 : previous.attempt + 1;
+    const attempt = (previous[0]?.attempt ?? -1) + 1;
     let config;
     try {
       const { paths, env, images } = this.#options;
@@ -146,11 +147,11 @@ export class ContainerStarter {
     pod: Pod,
     container: Container,
     kind: ContainerKind,
-    previous: ContainerStatus | undefined,
+    lastEnded: ContainerStatus | undefined,
   ): StartFailure | undefined {
-    if (previous?.state !== 'exited') return undefined;
+    if (lastEnded === undefined) return undefined;
     const key = `${podUid(pod)}_${container.name}_${containerHash(container)}`;
-    const pause = this.#options.backoff.enter(key, previous.finishedAt);
+    const pause = this.#options.backoff.enter(key, lastEnded.finishedAt);
     if (pause === undefined) return undefined;
     const fieldPath = containerFieldPath(kind, container.name);
     const where = formatPod(pod);

@@ -2,9 +2,12 @@ import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import type { Clock } from '../base/clock.ts';
 import { messageOf } from '../base/coded-error.ts';
+import { goQuote } from '../base/go-quote.ts';
 import type { Container, Pod } from '../kube/pod.ts';
 import type { RuntimeService } from '../runtime/runtime-service.ts';
 import { portNumber } from './container-port.ts';
+import { criErrorText } from './cri-error-text.ts';
+import { formatPod } from './pod-reference.ts';
 
 /** A hook as the API describes it: exactly one of these. */
 export interface Hook {
@@ -38,7 +41,7 @@ export class HookRunner {
    * Runs a hook to its end.
    *
    * @param timeoutMs undefined: no limit
-   * @returns what went wrong, or undefined
+   * @returns what went wrong, in the kubelet's words, or undefined
    */
   async run(
     pod: Pod,
@@ -48,28 +51,47 @@ export class HookRunner {
     timeoutMs: number | undefined,
     signal: AbortSignal,
   ): Promise<string | undefined> {
+    if (hook.exec !== undefined) {
+      const command = hook.exec.command ?? [];
+      const { error, output } = await this.#exec(containerId, command, timeoutMs, signal);
+      if (error === undefined) return undefined;
+      const what = `Exec lifecycle hook (${goList(command)}) for ${where(pod, container)}`;
+      return `${what} failed - error: ${error}, message: ${goQuote(output)}`;
+    }
+    if (hook.sleep !== undefined) {
+      const wanted = hook.sleep.seconds * 1000;
+      await this.#clock.sleep(timeoutMs === undefined ? wanted : Math.min(wanted, timeoutMs), signal);
+      return undefined;
+    }
+    if (hook.httpGet === undefined) return undefined;
     try {
-      if (hook.exec !== undefined) {
-        const command = hook.exec.command ?? [];
-        const { exitCode, stderr, stdout } = await this.#runtime.execSync(
-          containerId,
-          command,
-          timeoutMs ?? 0,
-          signal,
-        );
-        if (exitCode === 0) return undefined;
-        return `command '${command.join(' ')}' exited with ${exitCode}: ${stderr.toString()}${stdout.toString()}`;
-      }
-      if (hook.sleep !== undefined) {
-        const wanted = hook.sleep.seconds * 1000;
-        await this.#clock.sleep(timeoutMs === undefined ? wanted : Math.min(wanted, timeoutMs), signal);
-        return undefined;
-      }
-      if (hook.httpGet !== undefined) await this.#get(pod, container, hook.httpGet, timeoutMs, signal);
+      await this.#get(pod, container, hook.httpGet, timeoutMs, signal);
       return undefined;
     } catch (error) {
       signal.throwIfAborted();
-      return messageOf(error);
+      const path = hook.httpGet.path ?? '';
+      return `HTTP lifecycle hook (${path}) for ${where(pod, container)} failed - error: ${messageOf(error)}`;
+    }
+  }
+
+  async #exec(
+    containerId: string,
+    command: readonly string[],
+    timeoutMs: number | undefined,
+    signal: AbortSignal,
+  ): Promise<{ error?: string; output: string }> {
+    try {
+      const result = await this.#runtime.execSync(containerId, command, timeoutMs ?? 0, signal);
+      const { exitCode, stdout, stderr } = result;
+      const output = `${stdout.toString()}${stderr.toString()}`;
+      if (exitCode === 0) return { output };
+      return {
+        error: `command '${command.join(' ')}' exited with ${exitCode}: ${stderr.toString()}`,
+        output,
+      };
+    } catch (error) {
+      signal.throwIfAborted();
+      return { error: criErrorText(error), output: '' };
     }
   }
 
@@ -104,4 +126,12 @@ export class HookRunner {
       request.end();
     });
   }
+}
+
+function where(pod: Pod, container: Container): string {
+  return `Container ${goQuote(container.name)} in Pod ${goQuote(formatPod(pod))}`;
+}
+
+function goList(words: readonly string[]): string {
+  return `[${words.join(' ')}]`;
 }

@@ -8,6 +8,7 @@ import type { EventRecorder, ImageManager } from './ensure-image.ts';
 import { makeSandbox } from './pod-sandbox.ts';
 import { graceOf, type PodKiller } from './pod-killer.ts';
 import { lookedAtBy, outcomeOf, type SyncOutcome } from './sync-outcome.ts';
+import { MountBackoff } from './mount-backoff.ts';
 import { planPod, type PodPlan } from './plan-pod.ts';
 import type { PodPaths } from './pod-paths.ts';
 import { isSidecar, podEventObject, podUid, type ContainerKind } from './pod-reference.ts';
@@ -49,9 +50,11 @@ export interface PodSyncerOptions {
 /** Brings one Pod from what runs to what is specified, one step further each time. Calls for one Pod never overlap. */
 export class PodSyncer {
   readonly #options: PodSyncerOptions;
+  readonly #mounts: MountBackoff;
 
   constructor(options: PodSyncerOptions) {
     this.#options = options;
+    this.#mounts = new MountBackoff(options.clock);
   }
 
   /** Looks at a Pod, reports its status and does what its plan says. */
@@ -78,8 +81,9 @@ export class PodSyncer {
     } catch (error) {
       if (!(error instanceof VolumeError)) throw error;
       this.#options.recorder.event(podEventObject(pod), 'Warning', 'FailedMount', error.message);
-      return { kind: 'failed', error: error.message };
+      return { kind: 'failed', error: error.message, retryAt: this.#mounts.fail(podUid(pod)) };
     }
+    this.#mounts.forget(podUid(pod));
     await this.#options.pullSecrets.refresh(pod, signal);
 
     const plan = planPod(pod, running, this.#options.probes);
@@ -122,6 +126,7 @@ export class PodSyncer {
     await rm(paths.logDirectory(pod), { recursive: true, force: true });
     statuses.forget(uid);
     pullSecrets.forget(uid);
+    this.#mounts.forget(uid);
   }
 
   /** The status that we set last may be newer than what the watch has delivered. */
@@ -153,7 +158,8 @@ export class PodSyncer {
       now: clock.now(),
       ...more,
     });
-    statuses.set(pod, status);
+    // Until its end is complete something of the Pod may run, whatever its containers say.
+    statuses.set(pod, status, more.ended !== true);
     return status;
   }
 
@@ -205,7 +211,8 @@ export class PodSyncer {
     const failures: StartFailure[] = [];
     const startOne = async (container: Container, kind: ContainerKind): Promise<boolean> => {
       const uid = podUid(pod);
-      const previous = latest(await readRuntimePod(this.#options.runtime, uid, signal), container.name);
+      // As it was when the step began: what the step itself has ended starts again without a pause.
+      const previous = running.containers.get(container.name) ?? [];
       const failure = await this.#options.starter.start(context, container, kind, previous, signal);
       if (failure === undefined) {
         this.#options.reasons.remove(uid, container.name);

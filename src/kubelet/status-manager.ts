@@ -34,7 +34,10 @@ interface Entry {
   readonly waiting: { pod: Pod; status: PodStatus }[];
   /** What the server has, as far as we wrote it. */
   written: PodStatus | undefined;
+  /** What the agent itself knows. */
   last: PodStatus;
+  /** What the server is told, sooner or later. */
+  told: PodStatus;
   running: Promise<void> | undefined;
 }
 
@@ -73,13 +76,18 @@ export class StatusManager {
     this.#entryOf(pod);
   }
 
-  /** Takes a status; equal ones cost nothing. A Pod that is new here is taken to be as the API server has it. */
-  set(pod: Pod, status: PodStatus): void {
+  /**
+   * Takes a status; equal ones cost nothing. A Pod that is new here is taken to be as the API server has it. While something of it
+   * `mayRun`, the server is not told that it has ended: others would take what it still uses.
+   */
+  set(pod: Pod, status: PodStatus, mayRun = false): void {
     const entry = this.#entryOf(pod);
-    if (isDeepStrictEqual(plain(entry.last), plain(status))) return;
     entry.last = status;
+    const told = mayRun ? notEnded(entry.told, status) : status;
+    if (isDeepStrictEqual(plain(entry.told), plain(told))) return;
+    entry.told = told;
     if (entry.waiting.length >= MAX_WAITING) entry.waiting.pop();
-    entry.waiting.push({ pod, status });
+    entry.waiting.push({ pod, status: told });
     entry.running ??= this.#drain(entry);
   }
 
@@ -88,7 +96,7 @@ export class StatusManager {
     const entry = this.#entries.get(uid);
     if (entry === undefined) return;
     entry.written = undefined;
-    entry.waiting.push({ pod, status: entry.last });
+    entry.waiting.push({ pod, status: entry.told });
     entry.running ??= this.#drain(entry);
   }
 
@@ -111,7 +119,8 @@ export class StatusManager {
     const uid = podUid(pod);
     let entry = this.#entries.get(uid);
     if (entry === undefined) {
-      entry = { waiting: [], written: pod.status, last: pod.status ?? {}, running: undefined };
+      const known = pod.status ?? {};
+      entry = { waiting: [], written: pod.status, last: known, told: known, running: undefined };
       this.#entries.set(uid, entry);
     }
     return entry;
@@ -155,6 +164,22 @@ export class StatusManager {
       return code === 'Invalid' || code === 'BadRequest';
     }
   }
+}
+
+/** Keeps the phase that was told before, with its reason, in place of a final one. */
+function notEnded(before: PodStatus, status: PodStatus): PodStatus {
+  if (!hasEnded(status) || hasEnded(before)) return status;
+  const { reason: _, message: __, ...rest } = status;
+  return {
+    ...rest,
+    phase: before.phase ?? 'Pending',
+    ...(before.reason === undefined ? {} : { reason: before.reason }),
+    ...(before.message === undefined ? {} : { message: before.message }),
+  };
+}
+
+function hasEnded({ phase }: PodStatus): boolean {
+  return phase === 'Succeeded' || phase === 'Failed';
 }
 
 /** The server refuses to change a UID: a Pod of the same name has taken the place. */

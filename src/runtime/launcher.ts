@@ -37,12 +37,16 @@ export interface Command {
   readonly env: Readonly<Record<string, string>>;
   /** File in which the program writes the number of the process that it runs; absent: that one is in the program's own group. */
   readonly pidFile?: string;
+  /** File in which the program writes why it could not run the process, as JSON lines; absent: its output says it. */
+  readonly failureLog?: string;
 }
 
 /** A container whose process runs. */
 export interface LaunchedContainer {
   readonly id: string;
   readonly directory: string;
+  readonly rootfs: Rootfs;
+  readonly mounts: readonly ResolvedMount[];
   readonly init: ProcessIdentity;
 }
 
@@ -64,8 +68,13 @@ export interface Launcher {
    * `pid` is written.
    */
   hasEntered?(pid: number): Promise<boolean>;
-  /** Returns the command that runs one more process inside. */
-  exec(container: LaunchedContainer, process: ProcessSpec): Command;
+  /**
+   * Returns the command that runs one more process inside.
+   *
+   * @param terminal the command's own terminal is to become the process's
+   * @throws RuntimeError `START_FAILED` when it is clear already that the process cannot be started
+   */
+  exec(container: LaunchedContainer, process: ProcessSpec, terminal: boolean): Promise<Command>;
   /** Reports what is known of the end and frees what the launcher kept. Harmless when repeated. */
   afterExit(plan: Pick<LaunchPlan, 'id' | 'directory'> & { cgroup: string }): Promise<{ oomKilled: boolean }>;
 }

@@ -1,128 +1,21 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
 import { constants } from 'node:fs';
-import { access, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { access, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
-import { promisify } from 'node:util';
+import { describe, test } from 'node:test';
 import { isSystemError } from '../base/coded-error.ts';
-import { CopyRootfs, makeTinyRoot, oneImage } from './_tiny-root.ts';
-import { chooseLauncher, type LauncherName } from './choose-launcher.ts';
-import { parseEntry } from './cri-log.ts';
-import { createLocalRuntime, type LocalRuntime } from './local-runtime.ts';
+import {
+  ended,
+  IMAGE,
+  lineInLog,
+  readLog,
+  refusal,
+  sh,
+  signal,
+  tinyRoot,
+  withRuntime,
+} from './_runtime-bench.ts';
 import { RuntimeError } from './runtime-error.ts';
-import type { ContainerConfig, ContainerStatus, PodSandboxConfig } from './runtime-service.ts';
-import type { ImageRunConfig } from './container-image.ts';
-
-const run = promisify(execFile);
-const signal = AbortSignal.timeout(300_000);
-const IMAGE: ImageRunConfig = { Env: ['FROM_IMAGE=yes'], Cmd: ['/bin/echo', 'SUCCESS'] };
-
-let tiny = '';
-before(async () => {
-  tiny = await makeTinyRoot();
-});
-after(async () => {
-  await rm(tiny, { recursive: true, force: true });
-});
-
-async function refusal(only: LauncherName): Promise<string | false> {
-  const root = await mkdtemp(join(tmpdir(), 'drayage-launcher-'));
-  try {
-    await chooseLauncher({ root, only }, signal);
-    return false;
-  } catch (error) {
-    if (error instanceof RuntimeError) return error.message;
-    throw error;
-  } finally {
-    await rm(root, { recursive: true, force: true });
-  }
-}
-
-interface Setup {
-  readonly root: string;
-  readonly runtime: LocalRuntime;
-  open(): Promise<LocalRuntime>;
-  sandbox(): Promise<string>;
-  container(sandbox: string, config: Partial<ContainerConfig>): Promise<string>;
-  /** Runs a container to its end and returns its status and its log. */
-  run(config: Partial<ContainerConfig>): Promise<{ status: ContainerStatus; stdout: string; stderr: string }>;
-}
-
-async function withRuntime(
-  launcher: LauncherName,
-  image: ImageRunConfig,
-  use: (setup: Setup) => Promise<void>,
-): Promise<void> {
-  const root = await mkdtemp(join(tmpdir(), 'drayage-runtime-'));
-  await mkdir(join(root, 'rootfs'));
-  const rootfs = new CopyRootfs(tiny, join(root, 'rootfs'));
-  const opened: LocalRuntime[] = [];
-  const open = async (): Promise<LocalRuntime> => {
-    const runtime = await createLocalRuntime(
-      { root: join(root, 'runtime'), rootfs, images: oneImage(image), launcher },
-      signal,
-    );
-    opened.push(runtime);
-    return runtime;
-  };
-  const runtime = await open();
-  const sandbox = async (): Promise<string> => await runtime.runPodSandbox(sandboxConfig(root), signal);
-  const container = async (sandbox: string, config: Partial<ContainerConfig>): Promise<string> =>
-    await runtime.createContainer(sandbox, { ...CONTAINER, ...config }, signal);
-  try {
-    await use({
-      root,
-      runtime,
-      open,
-      sandbox,
-      container,
-      run: async (config) => {
-        const id = await container(await sandbox(), config);
-        await runtime.startContainer(id, signal);
-        const status = await ended(runtime, id);
-        return { status, ...(await readLog(status.logPath)) };
-      },
-    });
-  } finally {
-    const last = opened.at(-1);
-    for (const box of (await last?.listPodSandboxes(signal)) ?? [])
-      await last?.removePodSandbox(box.id, signal);
-    for (const one of opened) await one.close();
-    await rm(root, { recursive: true, force: true });
-  }
-}
-
-const CONTAINER: ContainerConfig = {
-  name: 'a',
-  attempt: 0,
-  userSpecifiedImage: 'registry.example/tiny:1',
-  imageRef: 'sha256:tiny',
-  command: [],
-  args: [],
-  workingDir: '',
-  env: [],
-  mounts: [],
-  labels: {},
-  annotations: {},
-  logPath: 'a/0.log',
-  stdin: false,
-  tty: false,
-};
-
-function sandboxConfig(root: string): PodSandboxConfig {
-  return {
-    name: 'p',
-    uid: 'f5a6e8f0-0000-4000-8000-000000000001',
-    namespace: 'default',
-    attempt: 0,
-    hostname: 'p',
-    logDirectory: join(root, 'logs', 'default_p_f5a6e8f0'),
-    labels: {},
-    annotations: {},
-  };
-}
 
 /** Tells whether limits of memory can be set here: by control groups of version 1 (also beside an empty version 2), or of version 2. */
 async function hasMemoryController(): Promise<boolean> {
@@ -136,36 +29,6 @@ async function hasMemoryController(): Promise<boolean> {
   }
   return false;
 }
-
-async function ended(runtime: LocalRuntime, id: string): Promise<ContainerStatus> {
-  const stop = new AbortController();
-  const events = runtime.events(AbortSignal.any([signal, stop.signal]));
-  const wake = events[Symbol.asyncIterator]();
-  let next = wake.next();
-  try {
-    for (;;) {
-      const status = await runtime.containerStatus(id, signal);
-      assert.ok(status);
-      if (status.state === 'exited') return status;
-      await next;
-      next = wake.next();
-    }
-  } finally {
-    stop.abort();
-    await next;
-  }
-}
-
-async function readLog(path: string): Promise<{ stdout: string; stderr: string }> {
-  const text = { stdout: '', stderr: '' };
-  for (const line of (await readFile(path, 'latin1')).split('\n')) {
-    const entry = parseEntry(Buffer.from(line, 'latin1'));
-    if (entry !== undefined) text[entry.stream] += `${entry.text.toString()}${entry.partial ? '' : '\n'}`;
-  }
-  return text;
-}
-
-const sh = (script: string): Partial<ContainerConfig> => ({ command: ['/bin/sh', '-c', script] });
 
 for (const launcher of ['runc', 'unshare'] as const) {
   const skip = await refusal(launcher);
@@ -252,7 +115,7 @@ for (const launcher of ['runc', 'unshare'] as const) {
     }
 
     test('a file in no executable format ends the container with its own message', async () => {
-      await writeFile(join(tiny, 'bin/garbage'), 'garbage', { mode: 0o755 });
+      await writeFile(join(tinyRoot(), 'bin/garbage'), 'garbage', { mode: 0o755 });
       await withRuntime(launcher, IMAGE, async ({ run }) => {
         const { status, stderr } = await run({ command: ['/bin/garbage'] });
         assert.equal(stderr, 'exec /bin/garbage: exec format error\n');
@@ -429,15 +292,4 @@ for (const launcher of ['runc', 'unshare'] as const) {
       });
     });
   });
-}
-
-async function lineInLog(runtime: LocalRuntime, id: string, text: string): Promise<void> {
-  const status = await runtime.containerStatus(id, signal);
-  for (let tries = 0; tries < 1000; tries++) {
-    await runtime.syncContainerLog(id);
-    const log = await readFile(status?.logPath ?? '', 'utf8').catch(() => '');
-    if (log.includes(text)) return;
-    await run('sleep', ['0.02']);
-  }
-  assert.fail(`"${text}" did not appear in the log`);
 }

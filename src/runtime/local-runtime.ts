@@ -10,6 +10,8 @@ import { SHIM_SCRIPT } from './_shim-script.ts';
 import type { LauncherChoice, LauncherName } from './choose-launcher.ts';
 import { ContainerDescriber } from './container-describer.ts';
 import type { ImageLookup } from './container-image.ts';
+import { attachTo, commandInside } from './container-access.ts';
+import { endInput, makeInput } from './container-input.ts';
 import { resolveMounts } from './container-mounts.ts';
 import { ContainerProcess } from './container-process.ts';
 import {
@@ -19,10 +21,12 @@ import {
   type ContainerRecord,
   type SandboxRecord,
 } from './container-record.ts';
+import type { ContainerSession, SessionRuntime } from './container-session.ts';
 import { etcMounts, writeEtcFiles } from './etc-files.ts';
 import { EventHub } from './event-hub.ts';
 import { execCommand } from './exec-command.ts';
-import type { Launcher } from './launcher.ts';
+import { execSession } from './exec-session.ts';
+import type { Command, Launcher } from './launcher.ts';
 import { Launchers } from './launchers.ts';
 import { processSpec } from './process-spec.ts';
 import { RootedTree } from './rooted-path.ts';
@@ -39,6 +43,7 @@ import type {
 import { startErrorMessage } from './start-messages.ts';
 import { parseSignal } from './stop-signal.ts';
 import { rootLayers } from './unshare-script.ts';
+import { consoleFile, inTerminal } from './terminal.ts';
 import { resolveUser } from './user.ts';
 
 /** How often running containers are looked at although nothing was reported: a killed shim reports nothing. */
@@ -63,7 +68,7 @@ export interface LocalRuntimeOptions {
 }
 
 /** A runtime of this machine. `close` stops following containers; they go on and are found again by the next one. */
-export interface LocalRuntime extends RuntimeService {
+export interface LocalRuntime extends RuntimeService, SessionRuntime {
   /** Tells which launcher was chosen and why better ones were not. */
   launcher(signal: AbortSignal): Promise<LauncherChoice>;
   /** Waits until the log of a container has everything that it wrote so far. */
@@ -246,7 +251,10 @@ class DirectoryRuntime implements LocalRuntime {
       await container.failStart(message);
       throw new RuntimeError('START_FAILED', message, { cause: error });
     }
-    await container.start(command, join(this.#options.root, 'shim.sh'), signal);
+    const { directory } = container;
+    if (record.config.stdin || record.config.tty) await makeInput(directory);
+    const run = record.config.tty ? await inTerminal(command, consoleFile(directory)) : command;
+    await container.start(run, join(this.#options.root, 'shim.sh'), signal);
   }
 
   async stopContainer(id: string, timeoutMs: number, signal: AbortSignal): Promise<void> {
@@ -267,6 +275,7 @@ class DirectoryRuntime implements LocalRuntime {
     if (container === undefined) return;
     await this.#kill(container, signal);
     await container.close();
+    await endInput(container.directory);
     await this.#forget(id, container.record.views);
     this.#containers.delete(id);
     const sandbox = this.#sandboxes.get(container.record.sandboxId);
@@ -299,21 +308,35 @@ class DirectoryRuntime implements LocalRuntime {
     timeoutMs: number,
     signal: AbortSignal,
   ): Promise<ExecResult> {
+    return await execCommand(await this.#execIn(id, command, false, signal), timeoutMs, signal);
+  }
+
+  async exec(
+    id: string,
+    options: { command: readonly string[]; tty: boolean; stdin: boolean },
+    signal: AbortSignal,
+  ): Promise<ContainerSession> {
+    const command = await this.#execIn(id, options.command, options.tty, signal);
+    return await execSession(command, { ...options, directory: this.#get(id).directory }, signal);
+  }
+
+  attach(
+    id: string,
+    options: { tty: boolean; stdin: boolean },
+    signal: AbortSignal,
+  ): Promise<ContainerSession> {
+    return attachTo(this.#get(id), options, signal);
+  }
+
+  async #execIn(
+    id: string,
+    command: readonly string[],
+    terminal: boolean,
+    signal: AbortSignal,
+  ): Promise<Command> {
     const container = this.#get(id);
-    const { record, init } = container;
-    if (container.state !== 'running' || init === undefined) {
-      throw new RuntimeError(
-        'NOT_RUNNING',
-        `container is in CONTAINER_${container.state.toUpperCase()} state`,
-      );
-    }
-    const launcher = await this.#launchers.named(record.launcher, signal);
-    const process = processSpec(record.config, record.image, record.user, record.hostname);
-    return await execCommand(
-      launcher.exec({ id, directory: container.directory, init }, { ...process, args: command }),
-      timeoutMs,
-      signal,
-    );
+    const launcher = await this.#launchers.named(container.record.launcher, signal);
+    return await commandInside(container, launcher, command, terminal);
   }
 
   async reopenContainerLog(id: string): Promise<void> {

@@ -60,7 +60,7 @@ export function ociSpec(plan: LaunchPlan): object {
 export function ociProcess(process: ProcessSpec, plan: Pick<LaunchPlan, 'config'>): object {
   const capabilities = capabilitySet(plan.config);
   return {
-    terminal: false,
+    terminal: plan.config.tty,
     user: {
       uid: process.user.uid,
       gid: process.user.gid,

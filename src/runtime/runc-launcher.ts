@@ -7,6 +7,7 @@ import { isSystemError } from '../base/coded-error.ts';
 import type { Command, LaunchedContainer, Launcher, LaunchPlan } from './launcher.ts';
 import { ociSpec } from './oci-spec.ts';
 import type { ProcessSpec } from './process-spec.ts';
+import { lastMessage } from './runtime-log.ts';
 import { oomKills } from './cgroup-oom.ts';
 
 const run = promisify(execFile);
@@ -60,24 +61,28 @@ export class RuncLauncher implements Launcher {
       if (isSystemError(error, 'ENOENT')) return `${this.name} ended without a message`;
       throw error;
     }
-    const messages = text
-      .split('\n')
-      .map(messageOfLine)
-      .filter((message) => message !== '');
-    const last = messages.at(-1) ?? `${this.name} ended without a message`;
+    const last = lastMessage(text);
+    if (last === '') return `${this.name} ended without a message`;
     return last.replace(/^(?:runc|crun) (?:run|create) failed: /, '');
   }
 
-  exec(container: LaunchedContainer, process: ProcessSpec): Command {
+  async exec(container: LaunchedContainer, process: ProcessSpec, terminal: boolean): Promise<Command> {
     const { args, env, cwd, user } = process;
-    const pidFile = join(container.directory, `exec-${randomUUID()}.pid`);
+    const prefix = join(container.directory, `exec-${randomUUID()}`);
+    const pidFile = `${prefix}.pid`;
+    const failureLog = `${prefix}.log`;
     const groups = user.supplementalGroups.flatMap((gid) => ['--additional-gids', String(gid)]);
     return {
       file: this.#program,
       args: [
         '--root',
         this.#state,
+        '--log',
+        failureLog,
+        '--log-format',
+        'json',
         'exec',
+        ...(terminal ? ['--tty'] : []),
         '--pid-file',
         pidFile,
         '--cwd',
@@ -91,6 +96,7 @@ export class RuncLauncher implements Launcher {
       ],
       env: RUNTIME_ENV,
       pidFile,
+      failureLog,
     };
   }
 
@@ -110,18 +116,5 @@ export class RuncLauncher implements Launcher {
 
   #global(directory: string): string[] {
     return ['--root', this.#state, '--log', join(directory, 'runtime.log'), '--log-format', 'json'];
-  }
-}
-
-function messageOfLine(line: string): string {
-  if (line === '') return '';
-  try {
-    const parsed: unknown = JSON.parse(line);
-    if (typeof parsed !== 'object' || parsed === null || !('msg' in parsed)) return '';
-    if ('level' in parsed && parsed.level !== 'error' && parsed.level !== 'fatal') return '';
-    return String(parsed.msg);
-  } catch (error) {
-    if (error instanceof SyntaxError) return line;
-    throw error;
   }
 }

@@ -61,6 +61,8 @@ export interface ContainerConfig {
   /** Path of the CRI log file below the sandbox's log directory: `NAME/ATTEMPT.log`. */
   readonly logPath: string;
   readonly stdin: boolean;
+  /** The first that attaches and goes away again ends the container's input. */
+  readonly stdinOnce?: boolean;
   readonly tty: boolean;
   readonly user?: LinuxUser;
   readonly privileged?: boolean;

@@ -87,8 +87,10 @@ export class UnshareLauncher implements Launcher {
     }
   }
 
-  exec(container: LaunchedContainer, process: ProcessSpec): Command {
+  async exec(container: LaunchedContainer, process: ProcessSpec): Promise<Command> {
     const { user } = process;
+    // nsenter would say it in its own words, on the command's error output.
+    await findExecutable(new RootedTree(rootLayers(container)), container.mounts, process);
     const identity = this.#rootless
       ? ['--user', '--preserve-credentials']
       : ['--setgid', String(user.gid), '--setuid', String(user.uid)];

@@ -2,9 +2,12 @@ import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { connect } from 'node:net';
 import { isSystemError, messageOf } from '../../base/coded-error.ts';
+import { formatGoDuration } from '../../base/go-duration.ts';
+import { goQuote } from '../../base/go-quote.ts';
 import type { Container, Probe } from '../../kube/pod.ts';
 import { RuntimeError } from '../../runtime/runtime-error.ts';
 import type { RuntimeService } from '../../runtime/runtime-service.ts';
+import { criErrorText } from '../cri-error-text.ts';
 import { portNumber } from '../container-port.ts';
 
 /** Bytes of an HTTP answer that are read, and of an output that is shown. The kubelet's values. */
@@ -37,7 +40,7 @@ export async function runProbe(probe: Probe, target: ProbeTarget, signal: AbortS
     return { kind: 'error', output: `missing probe handler for ${target.container.name}` };
   } catch (error) {
     signal.throwIfAborted();
-    return { kind: 'error', output: messageOf(error) };
+    return { kind: 'error', output: criErrorText(error) };
   }
 }
 
@@ -53,7 +56,8 @@ async function execProbe(
     return { kind: 'failure', output: `${result.stdout.toString()}${result.stderr.toString()}` };
   } catch (error) {
     if (error instanceof RuntimeError && error.code === 'TIMEOUT') {
-      return { kind: 'failure', output: error.message };
+      const said = `${goQuote(command.join(' '))} timed out after ${formatGoDuration(timeoutMs)}`;
+      return { kind: 'failure', output: `command timed out: ${said}` };
     }
     throw error;
   }

@@ -1,0 +1,82 @@
+import { join } from 'node:path';
+import { RuntimeError } from './runtime-error.ts';
+import { openInput } from './container-input.ts';
+import type { ContainerProcess } from './container-process.ts';
+import type { ContainerSession } from './container-session.ts';
+import { execId } from './exec-process.ts';
+import { followOutput } from './follow-output.ts';
+import type { Command, Launcher } from './launcher.ts';
+import { processSpec } from './process-spec.ts';
+import { execErrorMessage } from './start-messages.ts';
+import { consoleFile, resizeTerminal } from './terminal.ts';
+
+/** How often a container is asked whether it has ended, beside its own word. */
+const ENDED_MS = 60_000;
+
+/**
+ * Returns the command that runs one more process in a running container.
+ *
+ * @throws RuntimeError `NOT_RUNNING`; `EXEC_FAILED` when it is clear already that the process cannot be started
+ */
+export async function commandInside(
+  container: ContainerProcess,
+  launcher: Launcher,
+  command: readonly string[],
+  terminal: boolean,
+): Promise<Command> {
+  const { record, directory, init } = container;
+  if (container.state !== 'running' || init === undefined) throw notRunning(container);
+  const process = processSpec(record.config, record.image, record.user, record.hostname);
+  try {
+    return await launcher.exec({ ...record, directory, init }, { ...process, args: command }, terminal);
+  } catch (error) {
+    if (!(error instanceof RuntimeError) || error.code !== 'START_FAILED') throw error;
+    throw new RuntimeError('EXEC_FAILED', execErrorMessage(execId(), error.message), { cause: error });
+  }
+}
+
+/**
+ * Connects to a running container's first process.
+ *
+ * @throws RuntimeError `NOT_RUNNING`
+ */
+export async function attachTo(
+  container: ContainerProcess,
+  options: { readonly stdin: boolean },
+  signal: AbortSignal,
+): Promise<ContainerSession> {
+  if (container.state !== 'running') throw notRunning(container);
+  const { directory, record } = container;
+  const { tty, stdin, stdinOnce = false } = record.config;
+  const closing = new AbortController();
+  const alive = AbortSignal.any([signal, closing.signal]);
+  const ended = (): boolean => container.state === 'exited';
+  const output = (name: string): ReturnType<typeof followOutput> =>
+    followOutput(join(directory, name), ended, alive);
+  const stdout = await output('stdout');
+  const stderr = tty ? undefined : await output('stderr');
+  const input = options.stdin && stdin ? openInput(directory, stdinOnce) : undefined;
+  const exit = untilEnded(container, alive);
+  // Whoever never asks how it ended is not to bring the program down.
+  exit.catch(() => undefined);
+  return {
+    stdin: input,
+    stdout,
+    stderr,
+    resize: (columns, rows) => resizeTerminal(consoleFile(directory), columns, rows),
+    exit,
+    close: () => {
+      input?.end();
+      closing.abort(new Error('the session was closed'));
+    },
+  };
+}
+
+async function untilEnded(container: ContainerProcess, signal: AbortSignal): Promise<number> {
+  for (;;) if (await container.exited(ENDED_MS, signal)) return 0;
+}
+
+function notRunning(container: ContainerProcess): RuntimeError {
+  const state = `container is in CONTAINER_${container.state.toUpperCase()} state`;
+  return new RuntimeError('NOT_RUNNING', state);
+}
