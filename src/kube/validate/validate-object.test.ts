@@ -150,8 +150,8 @@ test('2.8 pull secrets without a name, or with the same, are warned about', () =
     spec: { containers: [], imagePullSecrets: [{}, { name: 'x' }, { name: 'x' }] },
   });
   assert.deepEqual(warningsOf(pod, resource), [
-    'spec.imagePullSecrets[0].name: invalid empty name ""',
     'spec.imagePullSecrets[2].name: duplicate name "x"',
+    'spec.imagePullSecrets[0].name: invalid empty name ""',
   ]);
 });
 

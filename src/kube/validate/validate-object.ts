@@ -168,7 +168,8 @@ export function warningsOf(object: KubeObject, resource: ResourceInfo, old?: Kub
   if (resource.kind === 'CustomResourceDefinition') {
     return definitionWarnings(object as unknown as JsonObject);
   }
-  return warningsFor(object as unknown as JsonObject, resource.kind, old === undefined);
+  const before = old === undefined ? undefined : (old as unknown as JsonObject);
+  return warningsFor(object as unknown as JsonObject, resource.kind, before);
 }
 
 /** Events of the newer group are checked as the ones they are stored as. */

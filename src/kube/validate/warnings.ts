@@ -1,99 +1,83 @@
 import { goQuote } from '../../base/go-quote.ts';
-import { objectAt, objectsAt, stringAt, stringsAt, type JsonObject } from '../json/json-object.ts';
+import { objectAt, stringAt, stringMapAt, stringsAt, type JsonObject } from '../json/json-object.ts';
 import { labelNameFaults } from './name-rules.ts';
+import { claimWarnings, fractionWarnings, podWarnings } from './pod-warnings.ts';
 
-/** Where each kind keeps its Pod description. */
-const POD_SPECS: ReadonlyMap<string, readonly string[]> = new Map([
-  ['Pod', ['spec']],
-  ['ReplicationController', ['spec', 'template', 'spec']],
-  ['ReplicaSet', ['spec', 'template', 'spec']],
-  ['Deployment', ['spec', 'template', 'spec']],
-  ['StatefulSet', ['spec', 'template', 'spec']],
-  ['DaemonSet', ['spec', 'template', 'spec']],
-  ['Job', ['spec', 'template', 'spec']],
-  ['CronJob', ['spec', 'jobTemplate', 'spec', 'template', 'spec']],
+/** Where each kind that makes Pods keeps their template. */
+const TEMPLATES: ReadonlyMap<string, readonly string[]> = new Map([
+  ['ReplicationController', ['spec', 'template']],
+  ['ReplicaSet', ['spec', 'template']],
+  ['Deployment', ['spec', 'template']],
+  ['StatefulSet', ['spec', 'template']],
+  ['DaemonSet', ['spec', 'template']],
+  ['Job', ['spec', 'template']],
+  ['CronJob', ['spec', 'jobTemplate', 'spec', 'template']],
+  ['PodTemplate', ['template']],
 ]);
 
-/** Texts for `Warning` headers that a valid object still deserves (rule 2.8). */
-export function warningsFor(object: JsonObject, kind: string, created: boolean): string[] {
+/**
+ * Returns texts for `Warning` headers that a valid object still deserves (rule 2.8).
+ *
+ * @param old the object as it was; absent for a new one. What did not change is not told again.
+ */
+export function warningsFor(object: JsonObject, kind: string, old?: JsonObject): string[] {
   const warnings = finalizerWarnings(objectAt(object, 'metadata'));
-  if (created) warnings.push(...hostnameWarnings(object, kind));
-  const path = POD_SPECS.get(kind);
-  if (path === undefined) return warnings;
-  let spec: JsonObject | undefined = object;
-  for (const step of path) spec = objectAt(spec, step);
-  return spec === undefined ? warnings : [...warnings, ...podWarnings(spec, path.join('.'))];
+  if (old === undefined) warnings.push(...hostnameWarnings(object, kind));
+  if (kind === 'Pod') return old === undefined ? [...warnings, ...podWarnings(object, '')] : warnings;
+  const path = TEMPLATES.get(kind);
+  if (path === undefined) return [...warnings, ...otherWarnings(object, kind)];
+  if (old !== undefined && generationOf(object) === generationOf(old)) return warnings;
+  let template: JsonObject | undefined = object;
+  for (const step of path) template = objectAt(template, step);
+  return template === undefined ? warnings : [...warnings, ...podWarnings(template, `${path.join('.')}.`)];
 }
 
-function podWarnings(spec: JsonObject, path: string): string[] {
-  const warnings: string[] = [];
-  const grace = spec['terminationGracePeriodSeconds'];
-  if (typeof grace === 'number' && grace < 0) {
-    warnings.push(
-      `${path}.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1`,
-    );
+function generationOf(object: JsonObject): unknown {
+  return objectAt(object, 'metadata')?.['generation'];
+}
+
+const OLD_CLASS = 'volume.beta.kubernetes.io/storage-class';
+const MOUNTABLE = 'kubernetes.io/enforce-mountable-secrets';
+
+function otherWarnings(object: JsonObject, kind: string): string[] {
+  const spec = objectAt(object, 'spec') ?? {};
+  const annotations = stringMapAt(objectAt(object, 'metadata'), 'annotations');
+  const ofAnnotation = (key: string, why: string): string[] =>
+    Object.hasOwn(annotations, key) ? [`metadata.annotations[${key}]: ${why}`] : [];
+  switch (kind) {
+    case 'PersistentVolumeClaim':
+      return claimWarnings(spec, 'spec');
+    case 'PersistentVolume': {
+      const warnings = ofAnnotation(
+        OLD_CLASS,
+        'deprecated since v1.8; use "storageClassName" attribute instead',
+      );
+      if (spec['persistentVolumeReclaimPolicy'] === 'Recycle') {
+        warnings.push(
+          'spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. Instead, the recommended ' +
+            'approach is to use dynamic provisioning.',
+        );
+      }
+      return [...warnings, ...fractionWarnings(objectAt(spec, 'capacity'), 'spec.capacity', ['storage'])];
+    }
+    case 'ServiceAccount':
+      return ofAnnotation(
+        MOUNTABLE,
+        'deprecated in v1.32+; prefer separate namespaces to isolate access to mounted secrets',
+      );
+    case 'Node': {
+      const warnings = [];
+      if (spec['configSource'] !== undefined) {
+        warnings.push('spec.configSource: the feature is no longer supported');
+      }
+      if (stringAt(spec, 'externalID') !== '') {
+        warnings.push('spec.externalID: this field is deprecated, and is unused by Kubernetes');
+      }
+      return warnings;
+    }
+    default:
+      return [];
   }
-  warnings.push(...pullSecretWarnings(objectsAt(spec, 'imagePullSecrets'), `${path}.imagePullSecrets`));
-  for (const list of ['initContainers', 'containers', 'ephemeralContainers']) {
-    objectsAt(spec, list).forEach((container, index) => {
-      const at = `${path}.${list}[${index}]`;
-      warnings.push(...envWarnings(objectsAt(container, 'env'), `${at}.env`));
-      warnings.push(...memoryWarnings(objectAt(container, 'resources'), `${at}.resources`));
-      warnings.push(...portWarnings(objectsAt(container, 'ports'), `${at}.ports`));
-    });
-  }
-  return warnings;
-}
-
-function pullSecretWarnings(secrets: readonly JsonObject[], path: string): string[] {
-  const seen = new Set<string>();
-  return secrets.flatMap((secret, index) => {
-    const name = stringAt(secret, 'name');
-    if (name === '') return [`${path}[${index}].name: invalid empty name ${goQuote(name)}`];
-    if (seen.has(name)) return [`${path}[${index}].name: duplicate name ${goQuote(name)}`];
-    seen.add(name);
-    return [];
-  });
-}
-
-function envWarnings(env: readonly JsonObject[], path: string): string[] {
-  const earlier = new Map<string, string[]>();
-  return env.flatMap((entry, index) => {
-    const name = stringAt(entry, 'name');
-    const values = earlier.get(name);
-    const value = stringAt(entry, 'value');
-    earlier.set(name, [...(values ?? []), value]);
-    // A value built from the earlier one, such as PATH=/x:$(PATH), means to hide it.
-    if (values === undefined || value.includes(`$(${name})`)) return [];
-    return [
-      `${path}[${index}]: hides previous definition of ${goQuote(name)}, which may be dropped when using apply`,
-    ];
-  });
-}
-
-function memoryWarnings(resources: JsonObject | undefined, path: string): string[] {
-  return ['limits', 'requests'].flatMap((kind) => {
-    const amount = objectAt(resources, kind)?.['memory'];
-    if (typeof amount !== 'string' || !amount.endsWith('m')) return [];
-    return [
-      `${path}.${kind}[memory]: fractional byte value ${goQuote(amount)} is invalid, must be an integer`,
-    ];
-  });
-}
-
-function portWarnings(ports: readonly JsonObject[], path: string): string[] {
-  const seen = new Map<string, number>();
-  return ports.flatMap((port, index) => {
-    const key = [
-      stringAt(port, 'protocol'),
-      port['containerPort'],
-      port['hostPort'],
-      stringAt(port, 'hostIP'),
-    ].join('/');
-    const first = seen.get(key);
-    seen.set(key, first ?? index);
-    return first === undefined ? [] : [`${path}[${index}]: duplicate port definition with ${path}[${first}]`];
-  });
 }
 
 function finalizerWarnings(metadata: JsonObject | undefined): string[] {
@@ -106,19 +90,9 @@ function finalizerWarnings(metadata: JsonObject | undefined): string[] {
     );
 }
 
-const NAMES_PODS = new Set([
-  'Deployment',
-  'ReplicaSet',
-  'StatefulSet',
-  'DaemonSet',
-  'Job',
-  'ReplicationController',
-  'CronJob',
-]);
-
 function hostnameWarnings(object: JsonObject, kind: string): string[] {
   const name = stringAt(objectAt(object, 'metadata'), 'name');
-  if (name === '' || (kind !== 'Pod' && !NAMES_PODS.has(kind))) return [];
+  if (name === '' || (kind !== 'Pod' && (!TEMPLATES.has(kind) || kind === 'PodTemplate'))) return [];
   const faults = name.includes('.') ? ['must not contain dots'] : labelNameFaults(name);
   if (faults.length === 0) return [];
   const use = kind === 'Pod' ? "the Pod's hostname" : 'Pod names and hostnames';
