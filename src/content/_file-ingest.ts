@@ -14,6 +14,8 @@ export const INGEST_RECORD = 'record.json';
 export const COMMITTED_MODE = 0o444;
 /** Bytes digested at a time when bytes of an earlier process are taken up again. */
 const REHASH_CHUNK = 1024 * 1024;
+/** Bytes after which the disk is set to work: enough for it to be busy, few enough to be soon done at the end. */
+const FLUSH_STEP = 32 * 1024 * 1024;
 
 export interface IngestRecord {
   readonly ref: string;
@@ -38,6 +40,12 @@ export class FileIngest implements Ingest {
   #offset = 0;
   #inode = 0;
   #digester: Digester;
+  /** Whether the digest is of other bytes than those in the file. */
+  #digestStale = false;
+  /** Up to where the disk was told to write. */
+  #flushed = 0;
+  #flushing: Promise<void> | undefined;
+  #flushFailure: { readonly error: unknown } | undefined;
   #state: 'open' | 'closed' = 'open';
 
   private constructor(parts: FileIngestParts) {
@@ -65,19 +73,65 @@ export class FileIngest implements Ingest {
     return this.#offset;
   }
 
-  async write(chunk: Uint8Array): Promise<void> {
+  write(chunk: Uint8Array): Promise<void> {
+    return this.writeAll([chunk]);
+  }
+
+  async writeAll(chunks: readonly Uint8Array[]): Promise<void> {
     this.#assertOpen('write to');
-    let rest = chunk;
     try {
-      while (rest.length > 0) {
-        const { bytesWritten } = await this.#parts.file.write(rest);
-        this.#digester.update(rest.subarray(0, bytesWritten));
-        this.#offset += bytesWritten;
-        rest = rest.subarray(bytesWritten);
-      }
+      await this.#catchUp();
+      const writing = this.#append(chunks);
+      // While the kernel takes the bytes. Should it not take all, the digest is of more than there is.
+      this.#digestStale = true;
+      for (const chunk of chunks) this.#digester.update(chunk);
+      await writing;
+      this.#digestStale = false;
     } catch (error) {
       throw contentError(error, `Cannot write to ingest "${this.ref}"`);
     }
+    this.#flushEarly();
+  }
+
+  async #append(chunks: readonly Uint8Array[]): Promise<void> {
+    const { file } = this.#parts;
+    for (let rest = chunks; rest.length > 0;) {
+      const [first] = rest;
+      const { bytesWritten } =
+        rest.length === 1 && first !== undefined ? await file.write(first) : await file.writev(rest);
+      this.#offset += bytesWritten;
+      rest = withoutFirst(rest, bytesWritten);
+    }
+  }
+
+  /** Digests what is in the file anew after a write that failed in the middle. */
+  async #catchUp(): Promise<void> {
+    if (!this.#digestStale) return;
+    const digester = new Digester(this.#parts.algorithm);
+    await digestFile(this.#parts.file, this.#offset, digester);
+    this.#digester = digester;
+    this.#digestStale = false;
+  }
+
+  /** Lets the disk begin while more bytes come, so that a commit waits for the last ones only. */
+  #flushEarly(): void {
+    if (this.#flushing !== undefined || this.#offset - this.#flushed < FLUSH_STEP) return;
+    this.#flushed = this.#offset;
+    this.#flushing = this.#parts.file.datasync().then(
+      () => {
+        this.#flushing = undefined;
+      },
+      // The kernel tells of a failed write once: it has to be remembered for the commit.
+      (error: unknown) => {
+        this.#flushFailure = { error };
+      },
+    );
+  }
+
+  async #sync(): Promise<void> {
+    await this.#flushing;
+    if (this.#flushFailure !== undefined) throw this.#flushFailure.error;
+    await this.#parts.file.sync();
   }
 
   async truncate(offset: number): Promise<void> {
@@ -89,10 +143,10 @@ export class FileIngest implements Ingest {
       );
     }
     await this.#parts.file.truncate(offset);
-    const digester = new Digester(this.#parts.algorithm);
-    await digestFile(this.#parts.file, offset, digester);
-    this.#digester = digester;
     this.#offset = offset;
+    this.#flushed = Math.min(this.#flushed, offset);
+    this.#digestStale = true;
+    await this.#catchUp();
   }
 
   async commit(expected: { digest?: Digest; size?: number }): Promise<ContentInfo> {
@@ -106,6 +160,7 @@ export class FileIngest implements Ingest {
           `${action}: size is ${this.#offset}, expected ${expected.size}`,
         );
       }
+      await this.#catchUp();
       const digest = await this.#finalDigest(expected.digest);
       if (expected.digest !== undefined && expected.digest !== digest) {
         await this.abort();
@@ -114,7 +169,7 @@ export class FileIngest implements Ingest {
           `${action}: digest is ${digest}, expected ${expected.digest}`,
         );
       }
-      await this.#parts.file.sync();
+      await this.#sync();
       await this.#parts.file.chmod(COMMITTED_MODE);
       await this.#parts.file.close();
       return await this.#parts.publish(digest, this.#offset, this.#inode);
@@ -139,6 +194,7 @@ export class FileIngest implements Ingest {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
     try {
+      await this.#flushing;
       await this.#parts.file.close();
     } finally {
       this.#parts.release();
@@ -163,6 +219,17 @@ export class FileIngest implements Ingest {
   #assertOpen(verb: string): void {
     if (this.#state === 'closed') throw new Error(`Cannot ${verb} ingest "${this.ref}": it is closed`);
   }
+}
+
+/** Returns what is left of `chunks` behind their first `count` bytes. */
+function withoutFirst(chunks: readonly Uint8Array[], count: number): Uint8Array[] {
+  const rest: Uint8Array[] = [];
+  let skip = count;
+  for (const chunk of chunks) {
+    if (skip < chunk.length) rest.push(skip === 0 ? chunk : chunk.subarray(skip));
+    skip = Math.max(0, skip - chunk.length);
+  }
+  return rest;
 }
 
 async function digestFile(file: FileHandle, size: number, digester: Digester): Promise<void> {

@@ -32,7 +32,7 @@ function checkVersion(path: string, text: string): void {
 }
 
 /** Writes a file that is not there; one that is stays as it is. */
-export async function writeIfMissing(path: string, text: string): Promise<void> {
+async function writeIfMissing(path: string, text: string): Promise<void> {
   try {
     await stat(path);
   } catch (error) {

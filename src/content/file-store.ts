@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm, stat, unlink } from 'node:fs/promises';
+import { access, mkdir, open, readdir, readFile, rm, stat, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
-import { syncDirectory } from '../base/atomic-file.ts';
+import type { Readable } from 'node:stream';
 import { isSystemError } from '../base/coded-error.ts';
-import { algorithmOf, hexOf, isDigest, type Digest } from '../oci/digest.ts';
-import { COMMITTED_MODE, FileIngest, INGEST_DATA, INGEST_RECORD, type IngestRecord } from './_file-ingest.ts';
+import { isDigest, type Digest } from '../oci/digest.ts';
+import { FileIngest, INGEST_DATA, INGEST_RECORD, type IngestRecord } from './_file-ingest.ts';
+import { openFileAt, streamFile } from './_file-reader.ts';
 import { linkOwnData, openOwnData } from './_shared-ingest.ts';
-import { openLayoutFiles, writeIfMissing } from './_layout-files.ts';
+import { openLayoutFiles } from './_layout-files.ts';
+import { ageOf, flushFile, PublishedFiles } from './_published-files.ts';
 import { lockedError, RefLocks } from './_ref-locks.ts';
 import { ContentError } from './content-error.ts';
 import { contentError } from './_system-error.ts';
@@ -21,25 +22,24 @@ import type {
   OpenOptions,
   PositionedProvider,
   Range,
+  WholeIngester,
 } from './store.ts';
 
 /** An ingest without a record that is younger than this is just being made by another process. */
 const BEING_MADE_MS = 10 * 60_000;
-/** Bytes read at a time: large enough that a layer costs few system calls, small enough for many open readers. */
-const READ_CHUNK = 256 * 1024;
 
 /**
  * Content in a directory that is an OCI image layout at every moment, so that skopeo, crane and oras read it while it is
  * in use. Unfinished ingests live beside the layout's own files:
  *
  * ```
- * oci-layout  index.json  blobs/<algorithm>/<hex>  ingest/<sha256 of ref>/{record.json,data}
+ * oci-layout  index.json  blobs/<algorithm>/<hex>  ingest/<sha256 of ref>/{record.json,data}  staged/<random>
  * ```
  *
  * Several processes may have a directory open. Refs are locked within one process; an ingest that another process may
  * take up has to be opened as `shared`.
  */
-export interface FileStore extends ContentStore, PositionedProvider {
+export interface FileStore extends ContentStore, PositionedProvider, WholeIngester {
   /** The layout's directory. */
   readonly directory: string;
   /** Returns where committed content lies, whether or not it is there. Readers must not write to it. */
@@ -80,7 +80,9 @@ export async function openFileStore(directory: string, options: FileStoreOptions
   await mkdir(join(directory, 'blobs', 'sha256'), { recursive: true });
   await mkdir(join(directory, 'ingest'), { recursive: true });
   await openLayoutFiles(directory);
-  const store = new DirectoryStore(directory, options.now ?? Date.now);
+  const files = new PublishedFiles(directory);
+  await files.clean();
+  const store = new DirectoryStore(directory, files, options.now ?? Date.now);
   await store.ingests();
   return store;
 }
@@ -89,14 +91,16 @@ class DirectoryStore implements FileStore {
   readonly directory: string;
   readonly #now: () => number;
   readonly #locks = new RefLocks();
+  readonly #files: PublishedFiles;
 
-  constructor(directory: string, now: () => number) {
+  constructor(directory: string, files: PublishedFiles, now: () => number) {
     this.directory = directory;
+    this.#files = files;
     this.#now = now;
   }
 
   pathOf(digest: Digest): string {
-    return join(this.directory, 'blobs', algorithmOf(digest), hexOf(digest));
+    return this.#files.pathOf(digest);
   }
 
   async stat(digest: Digest): Promise<ContentInfo> {
@@ -108,44 +112,12 @@ class DirectoryStore implements FileStore {
     }
   }
 
-  async open(digest: Digest, range: Range = { offset: 0 }, options: OpenOptions = {}): Promise<Readable> {
-    const action = `Cannot open content "${digest}"`;
-    try {
-      const file = await open(this.pathOf(digest), 'r');
-      try {
-        const { size } = await file.stat();
-        if (range.offset < 0 || range.offset > size || (range.length ?? 0) < 0) {
-          throw new ContentError('OUT_OF_RANGE', `${action} at ${range.offset}: it has ${size} bytes`);
-        }
-        const end = range.length === undefined ? size : Math.min(size, range.offset + range.length);
-        if (end <= range.offset) {
-          await file.close();
-          return Readable.from([]);
-        }
-        return file.createReadStream({
-          start: range.offset,
-          end: end - 1,
-          highWaterMark: options.chunkBytes ?? READ_CHUNK,
-        });
-      } catch (error) {
-        await file.close();
-        throw error;
-      }
-    } catch (error) {
-      throw contentError(error, action);
-    }
+  open(digest: Digest, range: Range = { offset: 0 }, options: OpenOptions = {}): Promise<Readable> {
+    return streamFile(this.pathOf(digest), digest, range, options);
   }
 
-  async openAt(digest: Digest): Promise<OpenContent> {
-    try {
-      const file = await open(this.pathOf(digest), 'r');
-      return {
-        read: async (buffer, position) => (await file.read(buffer, 0, buffer.length, position)).bytesRead,
-        close: () => file.close(),
-      };
-    } catch (error) {
-      throw contentError(error, `Cannot open content "${digest}"`);
-    }
+  openAt(digest: Digest): Promise<OpenContent> {
+    return openFileAt(this.pathOf(digest), digest);
   }
 
   async *walk(): AsyncIterable<ContentInfo> {
@@ -208,7 +180,7 @@ class DirectoryStore implements FileStore {
         offset,
         publish: async (digest, size) => {
           try {
-            await flush(path);
+            await flushFile(path);
             return await this.#publish(directory, INGEST_DATA, digest, size);
           } catch (error) {
             throw contentError(error, `Cannot commit ingest "${ref}"`);
@@ -229,6 +201,25 @@ class DirectoryStore implements FileStore {
       release();
       throw contentError(error, `Cannot open ingest "${ref}"`);
     }
+  }
+
+  async hasIngest(ref: string): Promise<boolean> {
+    try {
+      await access(this.#directoryOf(ref));
+      return true;
+    } catch (error) {
+      if (isSystemError(error, 'ENOENT')) return false;
+      throw contentError(error, `Cannot look for ingest "${ref}"`);
+    }
+  }
+
+  async putWhole(digest: Digest, bytes: Uint8Array): Promise<ContentInfo> {
+    try {
+      await this.#files.put(digest, bytes);
+    } catch (error) {
+      throw contentError(error, `Cannot write content "${digest}"`);
+    }
+    return { digest, size: bytes.length, committedAt: this.#now() };
   }
 
   async ingests(): Promise<IngestStatus[]> {
@@ -278,7 +269,7 @@ class DirectoryStore implements FileStore {
       const directory = this.#directoryOf(ref);
       await mkdir(directory, { recursive: true, mode: 0o700 });
       const record: IngestRecord = { ref, startedAt: this.#now() };
-      await writeIfMissing(join(directory, INGEST_RECORD), JSON.stringify(record));
+      await writeRecord(join(directory, INGEST_RECORD), record);
       return { directory, release };
     } catch (error) {
       release();
@@ -288,47 +279,18 @@ class DirectoryStore implements FileStore {
 
   /** Moves the flushed data file of an ingest to its place and removes the rest of the ingest. */
   async #publish(ingest: string, data: string, digest: Digest, size: number): Promise<ContentInfo> {
-    const target = this.pathOf(digest);
-    const parent = join(this.directory, 'blobs', algorithmOf(digest));
-    const existing = await sizeOf(target);
-    // A file of another size cannot be this content: a damaged disk left it, and the good bytes replace it.
-    if (existing !== size) {
-      if ((await mkdir(parent, { recursive: true })) !== undefined)
-        await syncDirectory(join(this.directory, 'blobs'));
-      await rename(join(ingest, data), target);
-      await syncDirectory(parent);
-    }
+    await this.#files.move(join(ingest, data), digest, size);
     // Another process that just takes a shared ingest up may put a file there; it will find that the upload has ended.
     await rm(ingest, { recursive: true, force: true, maxRetries: 2, retryDelay: 10 });
     return this.stat(digest);
   }
 }
 
-/** Returns how many milliseconds ago a directory was last changed; 0 when it is gone. */
-async function ageOf(directory: string): Promise<number> {
+/** Writes a record that is not there yet; one that is lost with the machine's power costs a resume, no content. */
+async function writeRecord(path: string, record: IngestRecord): Promise<void> {
   try {
-    return Date.now() - (await stat(directory)).mtimeMs;
+    await writeFile(path, JSON.stringify(record), { flag: 'wx' });
   } catch (error) {
-    if (isSystemError(error, 'ENOENT')) return 0;
-    throw error;
-  }
-}
-
-async function sizeOf(path: string): Promise<number | undefined> {
-  try {
-    return (await stat(path)).size;
-  } catch (error) {
-    if (isSystemError(error, 'ENOENT')) return undefined;
-    throw error;
-  }
-}
-
-async function flush(path: string): Promise<void> {
-  const file = await open(path, 'r+');
-  try {
-    await file.sync();
-    await file.chmod(COMMITTED_MODE);
-  } finally {
-    await file.close();
+    if (!isSystemError(error, 'EEXIST')) throw error;
   }
 }

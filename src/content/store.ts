@@ -69,8 +69,10 @@ export interface Ingest {
   readonly ref: string;
   /** Bytes written so far, including those found from an earlier, closed ingest of this ref. */
   readonly offset: number;
-  /** Appends bytes. */
+  /** Appends bytes. They may not change before it resolves. */
   write(chunk: Uint8Array): Promise<void>;
+  /** Appends the bytes of several chunks in one go; for ingests that gain by it. */
+  writeAll?(chunks: readonly Uint8Array[]): Promise<void>;
   /** Drops what was written after `offset` (0 starts again). */
   truncate(offset: number): Promise<void>;
   /**
@@ -96,6 +98,22 @@ export interface Ingester {
    * @throws ContentError `LOCKED` while another holder has it, unless `wait` is given; `wait`'s reason when it aborts
    */
   openIngest(ref: string, options?: OpenIngestOptions): Promise<Ingest>;
+}
+
+/**
+ * Takes in what is small enough to be in memory already, at less cost than an ingest. An ability that a store may lack: see
+ * {@link canPutWhole}.
+ */
+export interface WholeIngester {
+  /** Stores bytes under their digest, which the caller has computed; resolves once they are durable. */
+  putWhole(digest: Digest, bytes: Uint8Array): Promise<ContentInfo>;
+  /** Whether there are bytes of an ingest of this ref, in this process or another. */
+  hasIngest(ref: string): Promise<boolean>;
+}
+
+/** Whether a store takes in what is in memory. */
+export function canPutWhole<T extends object>(store: T): store is T & WholeIngester {
+  return 'putWhole' in store;
 }
 
 export interface OpenIngestOptions {

@@ -1,7 +1,8 @@
 import type { Readable } from 'node:stream';
 import { SingleFlight } from '../base/single-flight.ts';
 import { ContentError } from '../content/content-error.ts';
-import type { Ingest, Ingester } from '../content/store.ts';
+import { canPutWhole, type Ingest, type Ingester } from '../content/store.ts';
+import { SmallFirstIngest } from './_small-first-ingest.ts';
 import type { UploadRecord } from './metadata/registry-index.ts';
 import { RegistryError } from './registry-error.ts';
 
@@ -48,7 +49,9 @@ export class OpenUploads {
   /** Returns how many bytes are there, also while a request writes. */
   async offset(record: UploadRecord): Promise<number> {
     const upload = await this.#get(record);
-    const { offset } = upload.ingest;
+    const { ingest } = upload;
+    // Bytes in memory could be lost, so nobody is told of them.
+    const offset = ingest instanceof SmallFirstIngest ? ingest.keptBytes : ingest.offset;
     await this.#rest(record.id, upload);
     return offset;
   }
@@ -57,11 +60,16 @@ export class OpenUploads {
    * Claims an upload. A request that still writes is cut off: its client has lost that connection, or it would not have
    * sent another.
    *
+   * @param options.small the request ends the upload with few bytes, for which no file is worth making
    * @throws RegistryError `UPLOAD_BUSY` when another process has it
    */
-  async claim(record: UploadRecord, stream: Readable | undefined): Promise<UploadClaim> {
+  async claim(
+    record: UploadRecord,
+    stream: Readable | undefined,
+    { small = false }: { small?: boolean } = {},
+  ): Promise<UploadClaim> {
     for (;;) {
-      const upload = await this.#get(record);
+      const upload = await this.#get(record, small);
       if (upload.claim === undefined && this.#open.get(record.id) === upload) {
         return this.#claim(record.id, upload, stream);
       }
@@ -104,7 +112,7 @@ export class OpenUploads {
     return claim;
   }
 
-  async #get(record: UploadRecord): Promise<OpenUpload> {
+  async #get(record: UploadRecord, small = false): Promise<OpenUpload> {
     const written = this.#open.get(record.id);
     if (written?.claim !== undefined) return written;
     return this.#opening.do(record.id, async () => {
@@ -117,8 +125,7 @@ export class OpenUploads {
           if ((await known.ingest.isCurrent?.()) !== false || known.claim !== undefined) return known;
           await this.#close(id, known);
         }
-        const options = { algorithm, shared: true };
-        const upload: OpenUpload = { ingest: await this.#store.openIngest(`upload/${id}`, options) };
+        const upload: OpenUpload = { ingest: await this.#openIngest(`upload/${id}`, algorithm, small) };
         this.#open.set(id, upload);
         return upload;
       } catch (error) {
@@ -128,6 +135,15 @@ export class OpenUploads {
         throw error;
       }
     });
+  }
+
+  async #openIngest(ref: string, algorithm: string, small: boolean): Promise<Ingest> {
+    const store = this.#store;
+    const options = { algorithm, shared: true };
+    if (small && canPutWhole(store) && !(await store.hasIngest(ref))) {
+      return new SmallFirstIngest(store, ref, options);
+    }
+    return store.openIngest(ref, options);
   }
 
   /** Leaves an upload that no request writes to open for a while. */

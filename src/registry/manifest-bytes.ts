@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { LruMap } from '../base/lru-map.ts';
 import { ContentError } from '../content/content-error.ts';
-import type { ContentStore } from '../content/store.ts';
+import { canPutWhole, type ContentStore } from '../content/store.ts';
 import { algorithmOf, type Digest } from '../oci/digest.ts';
 
 /** Largest manifest kept in memory: nearly all are below 64 KiB, and a large one costs others their place. */
@@ -34,6 +34,10 @@ export class ManifestBytes {
 
   /** Stores bytes under a digest that the caller has computed; returns once they are durable. */
   async write(digest: Digest, bytes: Uint8Array): Promise<void> {
+    if (canPutWhole(this.#store)) {
+      await this.#store.putWhole(digest, bytes);
+      return;
+    }
     if (await this.#isThere(digest, bytes.length)) return;
     const algorithm = algorithmOf(digest);
     const ingest = await this.#store.openIngest(`manifest/${randomUUID()}`, { algorithm });

@@ -3,7 +3,9 @@ import type { Readable } from 'node:stream';
 import type { Clock } from '../base/clock.ts';
 import type { ContentStore, Ingest } from '../content/store.ts';
 import { algorithmOf, type Digest } from '../oci/digest.ts';
+import { GatheredWrites } from './_gathered-writes.ts';
 import { OpenUploads } from './_open-uploads.ts';
+import { WHOLE_BYTES } from './_small-first-ingest.ts';
 import { commitBlob } from './commit-blob.ts';
 import type { ProjectIndex } from './metadata/identity-index.ts';
 import type { BlobIndex, UploadIndex, UploadRecord } from './metadata/registry-index.ts';
@@ -84,7 +86,8 @@ export class UploadSessions {
    */
   async finish(repository: string, id: string, digest: Digest, body: UploadBody): Promise<number> {
     const record = await this.#find(repository, id);
-    const claim = await this.#open.claim(record, body.stream);
+    const small = body.length !== undefined && body.length <= WHOLE_BYTES;
+    const claim = await this.#open.claim(record, body.stream, { small });
     try {
       await this.#append(claim.ingest, body, record);
       const size = await commitBlob(this.#parts, claim.ingest, repository, digest);
@@ -195,9 +198,17 @@ async function appendBody(
   }
   // A stream left early is not destroyed: its socket has to carry the answer that says why.
   const chunks = body.stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>;
-  for await (const chunk of chunks) {
-    await beforeWrite(ingest.offset + chunk.length);
-    await ingest.write(chunk);
+  const writes = new GatheredWrites(ingest);
+  let total = start;
+  try {
+    for await (const chunk of chunks) {
+      total += chunk.length;
+      await beforeWrite(total);
+      await writes.add(chunk);
+    }
+  } finally {
+    // Also what came before the client went away.
+    await writes.flush();
   }
   const received = ingest.offset - start;
   const expected = body.range && body.range.last - body.range.first + 1;

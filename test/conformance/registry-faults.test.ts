@@ -18,21 +18,40 @@ async function fillableStore(
   const directory = await mkdtemp(join(tmpdir(), 'dray-full-'));
   t.after(() => rm(directory, { recursive: true, force: true }));
   const real = await openFileStore(directory);
+  const refuseWhenFull = (): void => {
+    if (disk.full) throw new ContentError('NO_SPACE', 'Cannot write to ingest: no space left on device');
+  };
   const store = Object.create(real, {
     openIngest: {
       value: async (...args: Parameters<FileStore['openIngest']>) => {
         const ingest = await real.openIngest(...args);
-        const write = ingest.write.bind(ingest);
-        ingest.write = async (chunk) => {
-          if (disk.full)
-            throw new ContentError('NO_SPACE', 'Cannot write to ingest: no space left on device');
-          await write(chunk);
+        const write = ingest.writeAll?.bind(ingest);
+        ingest.writeAll = async (chunks) => {
+          refuseWhenFull();
+          await write?.(chunks);
         };
         return ingest;
       },
     },
+    putWhole: {
+      value: async (...args: Parameters<FileStore['putWhole']>) => {
+        refuseWhenFull();
+        return real.putWhole(...args);
+      },
+    },
   }) as FileStore;
-  for (const name of ['stat', 'open', 'remove', 'walk', 'ingests', 'abortIngest', 'pathOf'] as const) {
+  const others = [
+    'stat',
+    'open',
+    'openAt',
+    'remove',
+    'walk',
+    'ingests',
+    'abortIngest',
+    'hasIngest',
+    'pathOf',
+  ];
+  for (const name of others as (keyof FileStore)[]) {
     Object.defineProperty(store, name, { value: (real[name] as (...args: never[]) => unknown).bind(real) });
   }
   return { store, directory };

@@ -1,0 +1,35 @@
+import { syncDirectory } from '../base/atomic-file.ts';
+
+/**
+ * Flushes a directory for all who ask while an earlier flush runs at once: of many names put there in a short time, few
+ * flushes make all durable.
+ */
+export class DirectoryFlush {
+  readonly #path: string;
+  #running: Promise<void> | undefined;
+  #next: Promise<void> | undefined;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  /** Resolves when the names that are in the directory now are durable. */
+  flush(): Promise<void> {
+    if (this.#running === undefined) return this.#run();
+    // The flush under way may have begun before the caller's name was there; the next one begins after.
+    this.#next ??= this.#running.then(
+      () => this.#run(),
+      () => this.#run(),
+    );
+    return this.#next;
+  }
+
+  #run(): Promise<void> {
+    this.#next = undefined;
+    const running = syncDirectory(this.#path).finally(() => {
+      if (this.#running === running) this.#running = undefined;
+    });
+    this.#running = running;
+    return running;
+  }
+}
