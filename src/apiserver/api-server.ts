@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { pullPolicyOf } from '../admission/pull-policy.ts';
 import { systemClock, type Clock } from '../base/clock.ts';
+import { PolicyStatus } from './admission/policy-status.ts';
 import { AdmissionChain, type AdmissionPlugin } from './admission-chain.ts';
 import { staticTokens, type StaticToken } from './authentication.ts';
 import { AuthorizerChain } from './authorizer.ts';
@@ -81,6 +82,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const rbac = new RbacAuthorizer(store);
   const served = new ServedResources(store);
   const definitions = new DefinitionLifecycle(store, clock);
+  const policies = new PolicyStatus(store, served);
   const tokens = new ServiceAccountTokens({
     signingKey: options.serviceAccountSigningKey,
     issuer: options.serviceAccountIssuer ?? DEFAULT_AUDIENCE,
@@ -145,6 +147,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     graph.close();
     rbac.close();
     definitions.close();
+    policies.close();
     served.close();
     store.close();
   };

@@ -3,6 +3,8 @@ import { CodedError } from '../base/coded-error.ts';
 import { goQuote } from '../base/go-quote.ts';
 import type { DefaultOptions } from '../kube/default/set-defaults.ts';
 import type { AdmissionPlugin } from './admission-chain.ts';
+import { mutatingPolicies } from './admission/mutating-policies.ts';
+import { validatingPolicies } from './admission/validating-policies.ts';
 import { WebhookClient } from './admission/webhook-client.ts';
 import { mutatingWebhooks, validatingWebhooks } from './admission/webhook-plugins.ts';
 import type { Authorizer } from './authorizer.ts';
@@ -25,7 +27,9 @@ const PLUGINS = {
   Priority: true,
   DefaultTolerationSeconds: true,
   StorageObjectInUseProtection: true,
+  MutatingAdmissionPolicy: true,
   MutatingAdmissionWebhook: true,
+  ValidatingAdmissionPolicy: true,
   ValidatingAdmissionWebhook: true,
 } as const;
 
@@ -108,7 +112,9 @@ export async function makePlugins(chosen: ReadonlySet<PluginName>, context: Plug
     Priority: () => podPriority,
     DefaultTolerationSeconds: () => defaultTolerations,
     StorageObjectInUseProtection: () => claimProtection,
+    MutatingAdmissionPolicy: () => closed(mutatingPolicies(context)),
     MutatingAdmissionWebhook: () => closed(mutatingWebhooks(webhooks)),
+    ValidatingAdmissionPolicy: () => closed(validatingPolicies(context)),
     ValidatingAdmissionWebhook: () => closed(validatingWebhooks(webhooks)),
   };
   const all: AdmissionPlugin[] = [];

@@ -11,12 +11,16 @@ interface LibraryError {
 
 /** Words a failed compilation as cel-go does: place, reason, and the line with a mark below. */
 export function explain(error: unknown, source: string, functions: ReadonlySet<string>): string {
-  const at = isLibraryError(error) ? placeOf(error, source) : 0;
+  return mark(source, isLibraryError(error) ? placeOf(error, source) : 0, reasonOf(error, functions));
+}
+
+/** Prints a finding at a place of an expression. */
+export function mark(source: string, at: number, reason: string): string {
   const before = source.slice(0, at);
   const line = before.split('\n').length;
   const column = at - (before.lastIndexOf('\n') + 1);
   const text = source.split('\n')[line - 1] ?? '';
-  return `ERROR: <input>:${line}:${column + 1}: ${reasonOf(error, functions)}\n | ${text}\n | ${'.'.repeat(column)}^`;
+  return `ERROR: <input>:${line}:${column + 1}: ${reason}\n | ${text}\n | ${'.'.repeat(column)}^`;
 }
 
 /** An operator is blamed at its sign, a call at its bracket. */

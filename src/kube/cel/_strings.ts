@@ -37,6 +37,10 @@ export function addStrings(env: Environment): void {
   add('string.format(list): string', (text: string, args: unknown[]) => format(text, args));
   const space = addNamespace(env, 'strings');
   add(`${space}.quote(string): string`, (_: unknown, text: string) => goQuote(text));
+  const patch = addNamespace(env, 'jsonpatch');
+  add(`${patch}.escapeKey(string): string`, (_: unknown, key: string) =>
+    key.replaceAll('~', '~0').replaceAll('/', '~1'),
+  );
   add('string(google.protobuf.Timestamp): string', (time: Date) =>
     time.toISOString().replace(/\.?0*Z$/, (end) => (end.startsWith('.') ? 'Z' : end.slice(-1))),
   );

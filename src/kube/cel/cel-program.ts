@@ -3,6 +3,7 @@ import {
   EvaluationError,
   ParseError,
   TypeError as CelTypeError,
+  type ASTNode,
   type ParseResult,
 } from '@marcbachmann/cel-js';
 import { LruMap } from '../../base/lru-map.ts';
@@ -57,6 +58,11 @@ export function compileCel(source: string, variables: readonly string[]): CelPro
   }
   if (program instanceof CelError) throw program;
   return program;
+}
+
+/** Returns what an expression was parsed into. Throws CelError `COMPILE`, or what the library throws. */
+export function astOf(source: string, variables: readonly string[]): ASTNode {
+  return environmentOf(variables).parse(withoutMessageLiterals(source)).ast;
 }
 
 function compile(source: string, variables: readonly string[]): CelProgram | CelError {
