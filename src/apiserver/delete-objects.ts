@@ -38,6 +38,7 @@ const RETURNED = new Set([
   'persistentvolumeclaims',
   'resourcequotas',
   'serviceaccounts',
+  'services',
 ]);
 /** Kinds whose dependents stay unless the request says otherwise, as the API promised before it collected garbage. */
 const ORPHANING = new Set(['replicationcontrollers', 'jobs.batch']);
@@ -144,18 +145,34 @@ function remove(
   setCollectionFinalizers(resource, object, options.propagationPolicy);
   if (object.kind === 'Namespace') markTerminating(object);
   if (isReadyToGo(object)) {
-    const last = lastState(stored.object, object);
     if (options.dryRun) return { object: stored.object, done: true };
-    return {
-      object: context.store.delete(stored.key, stored.revision, asStored(resource, last)).object,
-      done: true,
-    };
+    return { object: removeForGood(context, resource, stored, object), done: true };
   }
   if (options.dryRun || isUnchanged(stored.object, object)) return { object, done: false };
   return {
     object: context.store.update(stored.key, stored.revision, asStored(resource, object)).object,
     done: false,
   };
+}
+
+function removeForGood(
+  context: ApiContext,
+  resource: ResourceInfo,
+  stored: Stored,
+  marked: KubeObject,
+): KubeObject {
+  const { store } = context;
+  const last = lastState(stored.object, marked);
+  if (!isPod(resource) || isUnchanged(stored.object, marked)) {
+    return store.delete(stored.key, stored.revision, asStored(resource, last)).object;
+  }
+  // A Pod is always told that it is to end, even when it gets no time for it.
+  const told = store.update(stored.key, stored.revision, asStored(resource, marked));
+  return store.delete(told.key, told.revision, told.object).object;
+}
+
+function isPod(resource: ResourceInfo): boolean {
+  return resource.group === '' && resource.resource === 'pods';
 }
 
 /** A graceless delete leaves no trace in the last state; one that was announced keeps its marks. */
@@ -165,7 +182,7 @@ function lastState(stored: KubeObject, marked: KubeObject): KubeObject {
 
 /** Only Pods that a node may still be running get time to end. */
 function graceSeconds(resource: ResourceInfo, object: KubeObject, options: DeleteRequestOptions): number {
-  if (resource.group !== '' || resource.resource !== 'pods') return 0;
+  if (!isPod(resource)) return 0;
   const pod = object as Pod;
   const asked = options.gracePeriodSeconds ?? pod.spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS;
   const phase = pod.status?.phase;

@@ -52,6 +52,30 @@ test('a Pod on a node gets time to end, and goes when its node says so', async (
   assert.equal((await api.send('GET', `${PODS}/graceful`)).code, 404);
 });
 
+test('watchers of a Pod that gets no time are told first that it is to end, then that it has gone', async () => {
+  const since = (await api.send('GET', `${PODS}?limit=1`)).json<{ metadata: { resourceVersion: string } }>();
+  await makePod('sudden', { nodeName: 'n1', terminationGracePeriodSeconds: 0 });
+  await api.send('DELETE', `${PODS}/sudden`);
+  const query = `watch=1&timeoutSeconds=1&resourceVersion=${since.metadata.resourceVersion}`;
+  const watched = await api.send('GET', `${PODS}?${query}&fieldSelector=metadata.name%3Dsudden`);
+  const events = watched.text
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { type: string; object: Meta });
+  assert.deepEqual(
+    events.map(({ type, object: { metadata } }) => [
+      type,
+      metadata.generation,
+      metadata.deletionGracePeriodSeconds,
+    ]),
+    [
+      ['ADDED', 1, undefined],
+      ['MODIFIED', 2, 0],
+      ['DELETED', 2, 0],
+    ],
+  );
+});
+
 test('a Pod without a node goes at once', async () => {
   await makePod('unbound');
   assert.equal((await api.send('DELETE', `${PODS}/unbound`)).code, 200);
