@@ -1,16 +1,20 @@
 import { createHash, randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { mkdir, readdir, realpath, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { UnpackedLayer } from '../archive/apply-options.ts';
+import { ArchiveError } from '../archive/archive-error.ts';
 import type { UnpackJob, UnpackResult } from '../archive/unpack-job.ts';
 import type { UnpackPool, UnpackSink } from '../archive/unpack-pool.ts';
 import { isSystemError } from '../base/coded-error.ts';
 import { LruMap } from '../base/lru-map.ts';
 import { SingleFlight } from '../base/single-flight.ts';
+import { ContentError } from '../content/content-error.ts';
 import type { FileStore } from '../content/file-store.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf, hexOf, isDigest, type Digest } from '../oci/digest.ts';
 import { bootId } from './_boot-id.ts';
+import { firstDifference } from './_compare-trees.ts';
 import { LayerFlush } from './_layer-flush.ts';
 import {
   infoOf,
@@ -74,6 +78,16 @@ export interface LayerStore {
    */
   stack(diffIds: readonly Digest[], signal: AbortSignal): Promise<StackedLayer[]>;
   walk(): AsyncIterable<LayerInfo>;
+  /**
+   * Unpacks a layer once more and compares.
+   *
+   * @returns undefined when its content is not held, or the layer has gone meanwhile
+   */
+  verify(
+    layer: Descriptor,
+    diffId: Digest,
+    signal: AbortSignal,
+  ): Promise<'sound' | { readonly difference: string } | undefined>;
   /** Removes a layer and its variants. */
   remove(diffId: Digest): Promise<void>;
   /** Waits until everything unpacked is on disk. */
@@ -201,6 +215,33 @@ class DirectoryLayerStore implements LayerStore {
       if (directory.startsWith(join(this.#root, 'variants'))) continue;
       const record = await readRecord(directory);
       if (record !== undefined) yield infoOf(record);
+    }
+  }
+
+  async verify(layer: Descriptor, diffId: Digest, signal: AbortSignal): ReturnType<LayerStore['verify']> {
+    const directory = this.#directoryOf(diffId);
+    const record = await readRecord(directory);
+    if (record === undefined || !(await isHeld(this.#content, layer))) return undefined;
+    const staging = await this.#stage();
+    try {
+      const path = this.#content.pathOf(layer.digest);
+      const { report } = await this.#pool.unpack(
+        this.#job(staging, layer, diffId, { kind: 'file', path }),
+        signal,
+      );
+      const anyTime = new Set(report.impliedDirectories);
+      if (!report.rootDeclared) anyTime.add('');
+      const trees = [join(directory, LAYER_FILES), join(staging, LAYER_FILES)] as const;
+      const difference = await firstDifference(...trees, anyTime, signal);
+      return difference === undefined ? 'sound' : { difference };
+    } catch (error) {
+      signal.throwIfAborted();
+      if (error instanceof ArchiveError) return { difference: error.message };
+      // Collected while it was looked at.
+      if (isSystemError(error, 'ENOENT') && (await readRecord(directory)) === undefined) return undefined;
+      throw error;
+    } finally {
+      await this.#discard(staging);
     }
   }
 
@@ -361,7 +402,17 @@ class DirectoryLayerStore implements LayerStore {
   }
 
   async #discard(staging: string): Promise<void> {
-    await this.#pool.remove(staging, never);
+    // What was published is not there any more, and no thread has to be waited for to learn that.
+    if (existsSync(staging)) await this.#pool.remove(staging, never);
+  }
+}
+
+async function isHeld(content: FileStore, { digest, size }: Descriptor): Promise<boolean> {
+  try {
+    return (await content.stat(digest)).size === size;
+  } catch (error) {
+    if (error instanceof ContentError && error.code === 'NOT_FOUND') return false;
+    throw error;
   }
 }
 

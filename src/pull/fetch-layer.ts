@@ -14,6 +14,8 @@ export interface FetchContext extends DownloadContext {
   readonly onBytes?: (held: number) => void;
   /** Called when all bytes are there. */
   readonly onVerify?: () => void;
+  /** Runs what is left of the unpacking once all bytes are there; at once when absent. */
+  readonly ending?: (task: () => Promise<unknown>) => Promise<unknown>;
 }
 
 /** Tells whether the content store has all of a descriptor's content. */
@@ -112,7 +114,7 @@ export async function fetchAndUnpack(
       await fill(context, descriptor, destination, inherited, { story, avoid: new Set() }, signal);
       context.onVerify?.();
       // What is left is a window of bytes: not worth being interrupted.
-      await sink.finish();
+      await (context.ending === undefined ? sink.finish() : context.ending(() => sink.finish()));
       return story.travelled;
     } catch (error) {
       signal.throwIfAborted();

@@ -17,6 +17,12 @@ import { PartProgress, type ProgressListener } from './progress.ts';
 import type { ProgressWatch } from './progress-watch.ts';
 import { PullError } from './pull-error.ts';
 
+/**
+ * Layers whose bytes are all there and that are being finished while others are downloaded in their place: with many small layers
+ * that is most of the time. Each holds a window of bytes at most.
+ */
+const PARALLEL_ENDINGS = 4;
+
 /** Layers of a node that are unpacked at a time: each keeps a core busy inflating. */
 export const DEFAULT_PARALLEL_UNPACKS = 2;
 
@@ -48,6 +54,7 @@ export class LayerPuller {
   readonly #options: LayerPullerOptions;
   readonly #clock: Clock;
   readonly #downloads: DownloadQueue;
+  readonly #endings = new Limiter(PARALLEL_ENDINGS);
   readonly #unpacks: Limiter;
   readonly #layers = new JoinedFlights<string, LayerOutcome>();
   /** Which pull brings a layer, for those who wait for it. */
@@ -156,20 +163,29 @@ export class LayerPuller {
         registry: session.registry,
         tell: (wait: PullWait) => progress.wait('queued', wait),
       };
-      return await this.#downloads.run(
+      let bytes: Promise<number> = Promise.resolve(0);
+      await this.#downloads.run(
         place,
         async () => {
           progress.enter('downloading');
           const streams = unpacker !== undefined && !(await unpacker.isUnpacked(diffId));
-          const bytes = await watch.during(() =>
+          const { promise: arrived, resolve } = Promise.withResolvers<void>();
+          const ending: FetchContext['ending'] = (task) =>
+            this.#endings.run(() => {
+              resolve();
+              return task();
+            });
+          bytes = watch.during(() =>
             streams
-              ? fetchAndUnpack(context, unpacker, layer, diffId, signal)
+              ? fetchAndUnpack({ ...context, ending }, unpacker, layer, diffId, signal)
               : fetchBlob(context, layer, signal),
           );
-          return { bytes, held: false };
+          // The next one may come as soon as the bytes of this one are there.
+          await Promise.race([arrived, bytes]);
         },
         signal,
       );
+      return { bytes: await bytes, held: false };
     } catch (error) {
       signal.throwIfAborted();
       throw fetchError(error, layer);
