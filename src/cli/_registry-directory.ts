@@ -2,7 +2,9 @@ import { access, mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { isSystemError, messageOf } from '../base/coded-error.ts';
+import type { ClusterSource } from '../daemon/cluster-images.ts';
 import { defaultRootPath } from '../daemon/state-root.ts';
+import type { MaintenanceOptions } from '../registry/admin/maintenance.ts';
 import type { OpenAdministration } from '../registry/admin/open-administration.ts';
 import type { LoadedConfig } from '../registry/config/load-config.ts';
 import type { RegistryOptions } from '../registry/registry.ts';
@@ -32,13 +34,27 @@ export async function registryOptions(options: DirectoryOptions): Promise<Regist
     return { directory: options.directory ?? join(options.root ?? defaultRootPath(), 'registry') };
   if (options.directory !== undefined)
     throw new UsageError('--config and --directory exclude each other: the file names the directory');
-  const { options: loaded, findings } = await readConfig(options.config);
+  const { options: loaded, clusters, findings } = await readConfig(options.config);
   if (loaded === undefined) {
     const errors = findings.filter(({ level }) => level === 'error');
     const lines = errors.map(({ at, message }) => `\n  ${at === '' ? message : `${at}: ${message}`}`);
     throw new UsageError(`Cannot use configuration "${options.config}":${lines.join('')}`);
   }
-  return loaded;
+  return clusters.length === 0
+    ? loaded
+    : { ...loaded, maintenance: askingClusters(loaded.maintenance, clusters) };
+}
+
+/** Adds to what maintenance does that it asks clusters what they use before anything is retired. */
+export function askingClusters(
+  maintenance: MaintenanceOptions | undefined,
+  clusters: readonly ClusterSource[],
+): MaintenanceOptions {
+  return {
+    ...maintenance,
+    // A client of Kubernetes takes memory that a registry can do without until it retires something.
+    inUse: async (signal) => (await import('../daemon/cluster-images.ts')).clusterImages(clusters, signal),
+  };
 }
 
 /** Reads and checks a configuration file. @throws UsageError when it cannot be read or is no YAML */
@@ -59,14 +75,16 @@ export async function readConfig(path: string): Promise<LoadedConfig> {
 /**
  * Opens a registry's directory for one task, whether or not it is served meanwhile.
  *
- * @param options.create makes the directory when there is none: only what begins a registry asks for it
+ * @param options.create makes the directory when there is none: only what begins a registry asks for it.
+ *   `clusters`: what retention asks, in place of what is configured
  */
 export async function administer(
   options: DirectoryOptions,
   task: (registry: OpenAdministration) => Promise<number | void>,
-  { create = false }: { create?: boolean } = {},
+  { create = false, clusters = [] }: { create?: boolean; clusters?: readonly ClusterSource[] } = {},
 ): Promise<number> {
-  const { directory, maintenance } = await registryOptions(options);
+  const { directory, maintenance: configured } = await registryOptions(options);
+  const maintenance = clusters.length === 0 ? configured : askingClusters(configured, clusters);
   if (create) await mkdir(directory, { recursive: true, mode: 0o700 });
   else {
     await access(join(directory, 'registry.db')).catch((error: unknown) => {

@@ -45,11 +45,11 @@ export function pullSecret(
 /** Applies a pull secret to a cluster and lets a ServiceAccount's Pods use it. @throws KubeApiError, KubeconfigError */
 export async function applyPullSecret(
   secret: DockerRegistrySecret,
-  cluster: { kubeconfig: string; namespace: string; serviceAccount: string },
+  cluster: { kubeconfig: string; context?: string | undefined; namespace: string; serviceAccount: string },
   signal: AbortSignal,
 ): Promise<void> {
   const client = new HttpKubeClient({
-    ...(await loadKubeconfig(cluster.kubeconfig)),
+    ...(await loadKubeconfig(cluster.kubeconfig, cluster.context)),
     userAgent: FIELD_MANAGER,
   });
   const { namespace } = cluster;

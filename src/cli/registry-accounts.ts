@@ -37,6 +37,16 @@ export function userCommand(): Command {
         process.stdout.write(madeUp ? `${password}\n` : `${name}\n`);
       });
     });
+  withDirectory(
+    user
+      .command('admin')
+      .description('Makes a user an administrator of the whole registry, or an ordinary one.'),
+  )
+    .argument('<name>')
+    .option('--off', 'an ordinary user again')
+    .action(async (name: string, options: DirectoryOptions & { off?: boolean }) => {
+      process.exitCode = await administer(options, ({ admin }) => admin.setAdmin(name, options.off !== true));
+    });
   withDirectory(user.command('remove').description('Removes a user.'))
     .argument('<name>')
     .action(async (name: string, options: DirectoryOptions) => {
@@ -83,6 +93,16 @@ export function projectCommand(): Command {
         { create: true },
       );
     });
+  for (const [verb, isPublic, says] of [
+    ['public', true, 'Lets everybody pull from a project.'],
+    ['private', false, 'Lets only members pull from a project.'],
+  ] as const) {
+    withDirectory(project.command(verb).description(says))
+      .argument('<name>')
+      .action(async (name: string, options: DirectoryOptions) => {
+        process.exitCode = await administer(options, ({ admin }) => admin.setPublic(name, isPublic));
+      });
+  }
   withDirectory(project.command('grant').description('Gives an account a role in place of the one it had.'))
     .argument('<project>')
     .argument('<account>')

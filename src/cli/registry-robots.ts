@@ -17,6 +17,7 @@ interface CredentialOptions extends DirectoryOptions {
   readonly server?: string;
   readonly secretName?: string;
   readonly kubeconfig?: string;
+  readonly context?: string;
   readonly serviceAccount: string;
   readonly days?: string;
 }
@@ -106,6 +107,7 @@ function withCredentialOptions(command: Command): Command {
     .option('--server <host>', 'registry as image names begin, such as registry.example:5000')
     .option('--secret-name <name>', 'name of the Secret (default: the robot’s)')
     .option('--kubeconfig <file>', 'apply the Secret to this cluster and link it with a ServiceAccount')
+    .option('--context <name>', 'context of the kubeconfig (default: its current one)')
     .option('--service-account <name>', 'ServiceAccount to link it with', 'default')
     .option('--days <days>', 'how long the secret is good (default: for ever)');
 }
@@ -152,9 +154,9 @@ async function handOver(
   options: CredentialOptions,
   { server }: { server: string | undefined },
 ): Promise<void> {
-  const { namespace, kubeconfig, serviceAccount, secretName } = options;
+  const { namespace, kubeconfig, context, serviceAccount, secretName } = options;
   if (server !== undefined && kubeconfig !== undefined) {
-    const target = { kubeconfig, namespace: namespace ?? 'default', serviceAccount };
+    const target = { kubeconfig, context, namespace: namespace ?? 'default', serviceAccount };
     const secret = await pullSecret(robot, { server, namespace: target.namespace, secretName });
     await applyPullSecret(secret, target, interruptible());
     process.stderr.write(

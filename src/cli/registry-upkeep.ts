@@ -1,7 +1,13 @@
+import { access } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Command } from 'commander';
+import { isSystemError } from '../base/coded-error.ts';
+import type { ClusterSource } from '../daemon/cluster-images.ts';
+import { defaultRootPath } from '../daemon/state-root.ts';
+import type { OpenAdministration } from '../registry/admin/open-administration.ts';
 import { interruptible } from './_options.ts';
 import { formatBytes, formatTable } from './_output.ts';
-import { administer, withDirectory, type DirectoryOptions } from './_registry-directory.ts';
+import { administer, registryOptions, withDirectory, type DirectoryOptions } from './_registry-directory.ts';
 import { EXIT, UsageError } from './exit.ts';
 
 interface UpkeepOptions extends DirectoryOptions {
@@ -50,9 +56,16 @@ function retain(): Command {
   return upkeep('retain', 'Removes tags and manifests that the projects’ retention rules give up.')
     .option('--dry-run', 'only say what would go')
     .option('--project <project>', 'only in this project')
-    .action(async (options: UpkeepOptions & { project?: string }) => {
+    .option(
+      '--kubeconfig <file>',
+      'cluster whose Pods and templates are left alone (default: as configured, or that of dray up)',
+    )
+    .option('--context <name>', 'context of the kubeconfig (default: its current one)')
+    .option('--no-cluster', 'ask no cluster: nobody pulls from this registry into one')
+    .action(async (options: RetainOptions) => {
       const signal = interruptible();
-      process.exitCode = await administer(options, async ({ maintenance }) => {
+      const clusters = await clustersOf(options);
+      const task = async ({ maintenance }: OpenAdministration): Promise<void> => {
         const { project } = options;
         const items = await maintenance.retain(signal, {
           dryRun: options.dryRun === true,
@@ -60,8 +73,49 @@ function retain(): Command {
         });
         const rows = items.map((item) => [item.repository, item.name, item.kind, item.reason]);
         say(options, items, formatTable([['REPOSITORY', 'NAME', 'KIND', 'REASON'], ...rows]));
-      });
+      };
+      process.exitCode = await administer(options, task, { clusters });
     });
+}
+
+interface RetainOptions extends UpkeepOptions {
+  readonly project?: string;
+  readonly kubeconfig?: string;
+  readonly context?: string;
+  /** False with `--no-cluster`. */
+  readonly cluster: boolean;
+}
+
+/**
+ * Returns the clusters to ask beside those of a configuration file.
+ *
+ * @throws UsageError when nothing says which: what a cluster uses must not go because it was forgotten
+ */
+async function clustersOf(options: RetainOptions): Promise<ClusterSource[]> {
+  const { kubeconfig, context } = options;
+  if (kubeconfig !== undefined) return [context === undefined ? { kubeconfig } : { kubeconfig, context }];
+  if (context !== undefined) throw new UsageError('--context belongs to --kubeconfig');
+  if (!options.cluster) return [];
+  const embedded = await embeddedCluster(options);
+  const isConfigured =
+    options.config !== undefined && (await registryOptions(options)).maintenance?.inUse !== undefined;
+  if (embedded.length > 0 || isConfigured || options.dryRun === true) return embedded;
+  throw new UsageError(
+    'nothing says which cluster uses these images: name it with --kubeconfig FILE, or say --no-cluster; --dry-run shows what would go',
+  );
+}
+
+/** Returns the cluster of `dray up`, when its registry is meant and it was ever started. */
+async function embeddedCluster(options: RetainOptions): Promise<ClusterSource[]> {
+  if (options.config !== undefined || options.directory !== undefined) return [];
+  const kubeconfig = join(options.root ?? defaultRootPath(), 'kubeconfig');
+  try {
+    await access(kubeconfig);
+    return [{ kubeconfig }];
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT')) return [];
+    throw error;
+  }
 }
 
 function scrub(): Command {

@@ -14,12 +14,26 @@ export async function command(args: readonly string[]): Promise<Command> {
 }
 
 async function managingCommands(): Promise<Command[]> {
-  const [{ projectCommand, userCommand }, { robotCommand }, { upkeepCommands }] = await Promise.all([
+  const [
+    { projectCommand, userCommand },
+    { auditCommand, repositoryCommand },
+    { robotCommand },
+    { upkeepCommands },
+  ] = await Promise.all([
     import('./registry-accounts.ts'),
+    import('./registry-content.ts'),
     import('./registry-robots.ts'),
     import('./registry-upkeep.ts'),
   ]);
-  return [checkConfigCommand(), userCommand(), robotCommand(), projectCommand(), ...upkeepCommands()];
+  return [
+    checkConfigCommand(),
+    userCommand(),
+    robotCommand(),
+    projectCommand(),
+    repositoryCommand(),
+    auditCommand(),
+    ...upkeepCommands(),
+  ];
 }
 
 /** Commander leaves the process by itself in subcommands that are not told otherwise; bad usage has an exit code of its own. */

@@ -5,6 +5,7 @@ import { writeFileAtomic } from '../base/atomic-file.ts';
 import { isSystemError } from '../base/coded-error.ts';
 import type { Logger } from '../observe/logger.ts';
 import { createRegistry, type Registry } from '../registry/registry.ts';
+import { clusterImages } from './cluster-images.ts';
 import type { KeyPair } from './pki.ts';
 
 /** The user who may do everything in this machine's registry. */
@@ -25,6 +26,8 @@ export async function startRegistryService(options: {
   port: number;
   tls: KeyPair;
   logger: Logger;
+  /** Cluster whose images retention leaves alone; read when something is about to be retired. */
+  kubeconfig: string;
 }): Promise<RegistryService> {
   await mkdir(options.directory, { recursive: true, mode: 0o700 });
   const registry = await createRegistry({
@@ -32,6 +35,7 @@ export async function startRegistryService(options: {
     port: options.port,
     tls: { cert: options.tls.cert, key: options.tls.key },
     logger: options.logger,
+    maintenance: { inUse: (signal) => clusterImages([{ kubeconfig: options.kubeconfig }], signal) },
   });
   try {
     const passwordFile = join(options.directory, 'admin-password');

@@ -158,6 +158,7 @@ async function start(
       port: registryPort.port,
       tls: registryCertificate,
       logger: logger.child({ part: 'registry' }),
+      kubeconfig: join(root.path, 'kubeconfig'),
     }).then((started) => {
       closers.push(() => started.registry.close());
       return started;

@@ -8,6 +8,7 @@ import { silentLogger, type Logger } from '../observe/logger.ts';
 import { Administration } from './admin/administration.ts';
 import { COLLECT_DELAY_MS, Maintenance, type MaintenanceOptions } from './admin/maintenance.ts';
 import { RobotAdministration } from './admin/robot-administration.ts';
+import { trustedProxies } from './http/client-address.ts';
 import { listenRegistry } from './http/registry-server.ts';
 import { RegistryMetrics } from './http/registry-metrics.ts';
 import { BlobReader } from './http/blob-reader.ts';
@@ -69,6 +70,8 @@ export interface RegistryOptions {
   readonly maintenance?: MaintenanceOptions;
   /** Requests of one address that are answered at the same time: 512 by default. */
   readonly concurrentPerClient?: number;
+  /** Proxies in front, as addresses or networks: what they say in `X-Forwarded-For` is who a request is from. */
+  readonly trustedProxies?: readonly string[];
   /** Milliseconds that requests under way may take to end when the registry closes: 30,000 by default. */
   readonly closeGraceMs?: number;
   readonly clock?: Clock;
@@ -163,6 +166,7 @@ export async function createRegistry(options: RegistryOptions): Promise<Registry
     const server = await listenRegistry(requests, {
       host: options.host ?? '127.0.0.1',
       port: options.port ?? 0,
+      proxies: trustedProxies(options.trustedProxies ?? []),
       ...(tls === undefined ? {} : { tls }),
     });
     const following = options.tls

@@ -4,41 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { parse } from 'yaml';
+import { authOf, dray, login, type PullSecret } from '../support/dray-registry.ts';
 import { runDray } from '../support/run-dray.ts';
-import { pushImage, serveRegistry, type ServedRegistry } from '../support/serve-registry.ts';
+import { pushImage, serveRegistry } from '../support/serve-registry.ts';
 import { startTestApi } from '../support/test-api.ts';
 
 async function temporary(t: TestContext): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'dray-cli-registry-'));
   t.after(() => rm(directory, { recursive: true, force: true }));
   return directory;
-}
-
-/** Runs `dray registry …` on the directory of a registry and expects success. */
-async function dray(directory: string, args: readonly string[], input = ''): Promise<string> {
-  const outcome = await runDray(['registry', ...args, '--directory', directory], { input });
-  assert.equal(outcome.code, 0, outcome.stderr);
-  return outcome.stdout;
-}
-
-async function login(served: ServedRegistry, account: string, password: string): Promise<number> {
-  return (await served.send('GET', '/v2/', { basic: `${account}:${password}` })).status;
-}
-
-interface PullSecret {
-  kind: string;
-  type: string;
-  metadata: { name: string; namespace: string };
-  data: Record<string, string>;
-}
-
-function authOf(secret: PullSecret, server: string): { username: string; password: string } {
-  const config = JSON.parse(
-    Buffer.from(secret.data['.dockerconfigjson'] ?? '', 'base64').toString('utf8'),
-  ) as { auths: Record<string, { username: string; password: string }> };
-  const auth = config.auths[server];
-  assert.ok(auth !== undefined);
-  return auth;
 }
 
 test('users are added, changed and removed on a registry that another process serves', async (t) => {
@@ -134,7 +108,7 @@ test('retain, gc, scrub and backup work on a registry that serves', async (t) =>
     (JSON.parse(listed) as { name: string }[]).map(({ name }) => name),
     ['b-1'],
   );
-  await dray(served.directory, ['retain']);
+  await dray(served.directory, ['retain', '--no-cluster']);
   assert.equal((await served.send('HEAD', '/v2/team-a/app/manifests/b-1')).status, 404);
   assert.equal((await served.send('HEAD', '/v2/team-a/app/manifests/b-2')).status, 200);
   assert.match(await dray(served.directory, ['gc', '--dry-run']), /^would be removed: \d+ blobs/);

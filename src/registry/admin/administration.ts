@@ -16,6 +16,9 @@ const PASSWORD_LENGTH = 8;
 /** Audit entries shown when nobody says how many. */
 const AUDIT_PAGE = 100;
 
+/** Repositories read at a time. */
+const REPOSITORY_PAGE = 1_000;
+
 /** A user as shown to people. */
 export interface User {
   readonly name: string;
@@ -59,7 +62,7 @@ export class Administration {
   /** Makes a user an administrator of the whole registry, or an ordinary one. @throws AdminError `NOT_FOUND` */
   async setAdmin(name: string, admin: boolean): Promise<void> {
     if (!(await this.#metadata.users.updateUser(name, { admin }))) throw unknown('user', name);
-    await this.#audit('user.admin', name);
+    await this.#audit('user.admin', `${name} ${admin ? 'on' : 'off'}`);
   }
 
   /** @throws AdminError `NOT_FOUND` */
@@ -94,7 +97,7 @@ export class Administration {
   async setPublic(name: string, isPublic: boolean): Promise<void> {
     if (!(await this.#metadata.projects.updateProject(name, { public: isPublic })))
       throw unknown('project', name);
-    await this.#audit('project.public', name);
+    await this.#audit(isPublic ? 'project.public' : 'project.private', name);
   }
 
   /**
@@ -146,6 +149,16 @@ export class Administration {
   /** Returns what was changed and who was refused, newest first. */
   async listAudit(filter: AuditFilter = {}, limit = AUDIT_PAGE): Promise<AuditEntry[]> {
     return this.#metadata.audit.list(filter, limit);
+  }
+
+  /** Lists the repositories that have a manifest. */
+  async listRepositories(): Promise<string[]> {
+    const names: string[] = [];
+    for (let page = ['']; page.length > 0;) {
+      page = await this.#metadata.listing.listRepositories(names.at(-1) ?? '', REPOSITORY_PAGE);
+      names.push(...page);
+    }
+    return names;
   }
 
   /** Removes a repository with its tags, manifests and links. @throws AdminError `NOT_FOUND` */

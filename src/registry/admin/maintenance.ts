@@ -34,7 +34,7 @@ export interface MaintenanceOptions {
   readonly uploadAgeMs?: number;
   /** Milliseconds that audit entries are kept: a year by default. */
   readonly auditKeepMs?: number;
-  /** Digests that clusters use now, which retention leaves alone. */
+  /** Digests and `path:tag` names that clusters use now, which retention leaves alone. Nothing goes when it throws. */
   readonly inUse?: (signal: AbortSignal) => Promise<ReadonlySet<string>>;
 }
 

@@ -16,7 +16,7 @@ export interface RetainParts {
   readonly index: RetentionIndex;
   readonly projects: Pick<ProjectIndex, 'listProjects'>;
   readonly clock: Clock;
-  /** Digests that clusters use now. */
+  /** Digests and `path:tag` names that clusters use now. */
   readonly inUse: (signal: AbortSignal) => Promise<ReadonlySet<string>>;
 }
 

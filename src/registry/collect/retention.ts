@@ -28,7 +28,7 @@ export interface RepositoryContent {
 /** What retention has to know beside the content. */
 export interface RetentionFacts {
   readonly policy: Policy;
-  /** Digests that a cluster uses now, of manifests or of indexes. */
+  /** What a cluster uses now: digests of manifests or of indexes, and `path:tag` names. */
   readonly inUse: ReadonlySet<string>;
   /** Milliseconds since the epoch. */
   readonly now: number;
@@ -65,7 +65,8 @@ function judgeTag(
   if (rules.length === 0) return { keep: true, reason: 'no rule' };
   if (!tagProtection(policy, content.repository, tag.name).mayDelete)
     return { keep: true, reason: 'immutable' };
-  if (isUsed(tag.digest, inUse, byDigest, new Set())) return { keep: true, reason: 'in use' };
+  const isNamed = isNameUsed(content.repository, tag.name, inUse);
+  if (isNamed || isUsed(tag.digest, inUse, byDigest, new Set())) return { keep: true, reason: 'in use' };
   for (const rule of rules) {
     const kept = keptBy(rule, tag, content.tags, now);
     if (kept !== undefined) return { keep: true, reason: kept };
@@ -92,6 +93,14 @@ function keptBy(
 /** Orders tags by time, then by name, so that two tags pushed at once do not both count as the newest. */
 function isNewer(one: TagRecord, other: TagRecord): boolean {
   return one.updatedAt === other.updatedAt ? one.name > other.name : one.updatedAt > other.updatedAt;
+}
+
+/** A cluster may know a repository without the prefix that it has here, as with a cache. */
+function isNameUsed(repository: string, tag: string, inUse: ReadonlySet<string>): boolean {
+  for (let path = repository; ; path = path.slice(path.indexOf('/') + 1)) {
+    if (inUse.has(`${path}:${tag}`)) return true;
+    if (!path.includes('/')) return false;
+  }
 }
 
 function isUsed(

@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import { messageOf } from '../../base/coded-error.ts';
 import type { RegistryOptions } from '../registry.ts';
+import { trustedProxies } from '../http/client-address.ts';
 import type { TokenIssuer } from '../identity/service-account-tokens.ts';
 import type { Upstream } from '../proxy/upstreams.ts';
 import type { Webhook } from '../webhooks/webhook-sender.ts';
@@ -20,6 +21,8 @@ export interface ConfigFinding {
 export interface LoadedConfig {
   /** Undefined when there is an error among the findings. */
   readonly options: RegistryOptions | undefined;
+  /** Clusters that retention has to ask; who can speak to them makes `maintenance.inUse` of it. */
+  readonly clusters: readonly { readonly kubeconfig: string; readonly context?: string }[];
   readonly findings: readonly ConfigFinding[];
 }
 
@@ -34,7 +37,7 @@ export async function loadRegistryConfig(value: unknown, file: string): Promise<
   const parsed = registryConfigSchema.safeParse(value);
   if (!parsed.success) {
     const findings = parsed.error.issues.map((issue) => error(issue.path.join('.'), issue.message));
-    return { options: undefined, findings };
+    return { options: undefined, clusters: [], findings };
   }
   const findings: ConfigFinding[] = [];
   const reader = new FileReader(dirname(resolve(file)), findings);
@@ -48,7 +51,11 @@ export async function loadRegistryConfig(value: unknown, file: string): Promise<
   const tls = config.tls && (await tlsOf(config.tls, reader));
   if (config.htpasswd !== undefined) await reader.read('htpasswd.file', config.htpasswd.file);
   checkExposure(config, findings);
-  if (findings.some(({ level }) => level === 'error')) return { options: undefined, findings };
+  checkProxies(config, findings);
+  const clusters = await Promise.all(
+    config.maintenance.clusters.map((one, place) => clusterOf(one, place, reader)),
+  );
+  if (findings.some(({ level }) => level === 'error')) return { options: undefined, clusters, findings };
   const { limits, maintenance, htpasswd } = config;
   const hours = (count: number): number => count * 3_600_000;
   const options: RegistryOptions = {
@@ -72,6 +79,7 @@ export async function loadRegistryConfig(value: unknown, file: string): Promise<
           },
         }),
     ...(limits.concurrentPerClient === undefined ? {} : { concurrentPerClient: limits.concurrentPerClient }),
+    trustedProxies: limits.trustedProxies,
     ...(limits.closeGraceSeconds === undefined ? {} : { closeGraceMs: limits.closeGraceSeconds * 1000 }),
     maintenance: {
       ...(maintenance.everyHours === undefined ? {} : { everyMs: hours(maintenance.everyHours) }),
@@ -80,7 +88,27 @@ export async function loadRegistryConfig(value: unknown, file: string): Promise<
       ...(maintenance.auditDays === undefined ? {} : { auditKeepMs: hours(maintenance.auditDays * 24) }),
     },
   };
-  return { options, findings };
+  return { options, clusters, findings };
+}
+
+async function clusterOf(
+  config: RegistryConfig['maintenance']['clusters'][number],
+  place: number,
+  reader: FileReader,
+): Promise<{ kubeconfig: string; context?: string }> {
+  await reader.read(`maintenance.clusters.${place}.kubeconfig`, config.kubeconfig);
+  const kubeconfig = reader.path(config.kubeconfig);
+  return config.context === undefined ? { kubeconfig } : { kubeconfig, context: config.context };
+}
+
+function checkProxies(config: RegistryConfig, findings: ConfigFinding[]): void {
+  for (const [place, text] of config.limits.trustedProxies.entries()) {
+    try {
+      trustedProxies([text]);
+    } catch (cause) {
+      findings.push(error(`limits.trustedProxies.${place}`, messageOf(cause)));
+    }
+  }
 }
 
 class FileReader {

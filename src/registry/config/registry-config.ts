@@ -69,6 +69,8 @@ export const registryConfigSchema = z.strictObject({
     .strictObject({
       concurrentPerClient: z.int().min(1).optional(),
       closeGraceSeconds: z.number().min(0).optional(),
+      /** Proxies in front, as addresses or networks: from them `X-Forwarded-For` is believed. */
+      trustedProxies: z.array(z.string().min(1)).default([]),
     })
     .prefault({}),
   maintenance: z
@@ -77,6 +79,10 @@ export const registryConfigSchema = z.strictObject({
       delayHours: z.number().min(0.02).optional(),
       uploadAgeHours: z.number().min(1).optional(),
       auditDays: z.number().min(1).optional(),
+      /** Clusters whose Pods and templates retention looks at first. */
+      clusters: z
+        .array(z.strictObject({ kubeconfig: path, context: z.string().min(1).optional() }))
+        .default([]),
     })
     .prefault({}),
 });

@@ -1,8 +1,9 @@
 import { once } from 'node:events';
 import type { RequestListener, Server } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, BlockList } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { clientAddress } from './client-address.ts';
 import type { RequestServer } from './request-server.ts';
 
 /** Longest silence of a client before its connection is closed; a slow client sends something within it. */
@@ -32,13 +33,15 @@ export interface ListeningServer {
 /** Starts to serve. Bodies reach the request server as raw streams; nothing is parsed or kept on the way. */
 export async function listenRegistry(
   requests: RequestServer,
-  listen: { host: string; port: number; tls?: TlsPair },
+  listen: { host: string; port: number; tls?: TlsPair; proxies: BlockList },
 ): Promise<ListeningServer> {
   let closing = false;
   const server = makeServer((message, response) => {
     // Whoever comes again has to find another server, or this one after it was started anew.
     if (closing) response.setHeader('Connection', 'close');
-    requests.serve(message, response, message.socket.remoteAddress ?? '');
+    const connection = message.socket.remoteAddress ?? '';
+    const address = clientAddress(connection, message.headers['x-forwarded-for'], listen.proxies);
+    requests.serve(message, response, address);
   }, listen.tls);
   server.listen({ host: listen.host, port: listen.port });
   await once(server, 'listening');

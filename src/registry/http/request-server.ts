@@ -9,7 +9,7 @@ import { beginTrail, type RequestTrail } from './request-trail.ts';
 
 export interface RequestServerParts extends AnsweringParts {
   readonly audit: AuditLog;
-  /** Requests of one address that are answered at the same time. */
+  /** Requests of one address that are answered at the same time, until the last byte of the answer is handed over. */
   readonly concurrentPerClient: number;
 }
 
@@ -39,6 +39,7 @@ export class RequestServer {
     const trail = beginTrail(message, address, service.clock.now());
     const started = performance.now();
     metrics.begin();
+    this.#perClient.set(address, (this.#perClient.get(address) ?? 0) + 1);
     let status = 499;
     let length = 0;
     try {
@@ -53,6 +54,8 @@ export class RequestServer {
       status = 499;
       service.logger.debug({ err: error, request: trail.id }, 'answer was cut off');
       response.destroy();
+    } finally {
+      this.#leave(address);
     }
     const seconds = (performance.now() - started) / 1000;
     const hasBody = message.method !== 'HEAD' && status !== 304 && status !== 499;
@@ -74,9 +77,8 @@ export class RequestServer {
   }
 
   async #answer(message: IncomingMessage, trail: RequestTrail): Promise<Answer> {
-    const busy = (this.#perClient.get(trail.address) ?? 0) + 1;
-    this.#perClient.set(trail.address, busy);
     try {
+      const busy = this.#perClient.get(trail.address) ?? 0;
       if (busy > this.#parts.concurrentPerClient) throw tooMany(this.#parts.concurrentPerClient);
       const answer = await answerRequest(this.#parts, message, trail);
       await this.#audit(trail, answer.status, undefined);
@@ -93,11 +95,13 @@ export class RequestServer {
       }
       await this.#audit(trail, error.status, error);
       return errorAnswer(error);
-    } finally {
-      const left = (this.#perClient.get(trail.address) ?? 1) - 1;
-      if (left === 0) this.#perClient.delete(trail.address);
-      else this.#perClient.set(trail.address, left);
     }
+  }
+
+  #leave(address: string): void {
+    const left = (this.#perClient.get(address) ?? 1) - 1;
+    if (left === 0) this.#perClient.delete(address);
+    else this.#perClient.set(address, left);
   }
 
   /** Records what has to be remembered. A log that cannot be written does not undo what was done: it is said aloud. */
