@@ -3,6 +3,13 @@ import { Duration, UnsignedInt } from '@marcbachmann/cel-js/evaluator';
 import { isObject, setOwn } from '../json/own-property.ts';
 import { formatTime } from '../time.ts';
 
+export { Duration };
+
+/** Makes an optional value; absent when there is none. */
+export function optionalOf(value: unknown): unknown {
+  return value === undefined ? Optional.none() : Optional.of(value);
+}
+
 /** Turns JSON into what expressions see: whole numbers are integers, the rest keeps its kind. */
 export function toCel(value: unknown): unknown {
   if (typeof value === 'number') return Number.isSafeInteger(value) ? BigInt(value) : value;

@@ -75,16 +75,6 @@ export function validateDefinitionUpdate(object: JsonObject, old: JsonObject): F
   return errors;
 }
 
-/** Says which parts of a definition are accepted but have no effect here. */
-export function definitionWarnings(object: JsonObject): string[] {
-  const { spec } = object as unknown as CustomResourceDefinition;
-  return spec.versions.flatMap(({ schema }, index) => {
-    const text = JSON.stringify(schema?.openAPIV3Schema ?? {});
-    if (!text.includes('"x-kubernetes-validations":')) return [];
-    return [`spec.versions[${index}].schema: x-kubernetes-validations: this server does not evaluate rules`];
-  });
-}
-
 function validateNames(names: DefinitionNames): FieldError[] {
   const errors: FieldError[] = [];
   const check = (field: string, value: string): void => {

@@ -1,5 +1,6 @@
 import { forbiddenField, invalidValue, notSupported, required, type FieldError } from '../field-error.ts';
 import { isObject } from '../json/own-property.ts';
+import { validateSchemaRules } from './validate-rules.ts';
 import { patternOf } from './validate-value.ts';
 
 const TYPES = ['array', 'boolean', 'integer', 'number', 'object', 'string'];
@@ -16,17 +17,22 @@ export function validateSchema(schema: Readonly<Record<string, unknown>>, path: 
         : required(`${path}.type`, 'must not be empty at the root'),
     );
   }
-  checkSchema(schema, path, 'at the root', 0, errors);
+  checkSchema(schema, { path, where: 'at the root', depth: 0, correlatable: true }, errors);
   return errors;
 }
 
-function checkSchema(
-  schema: Readonly<Record<string, unknown>>,
-  path: string,
-  where: string,
-  depth: number,
-  errors: FieldError[],
-): void {
+/** Where a schema stands. */
+interface Place {
+  readonly path: string;
+  /** For the text of a missing type. */
+  readonly where: string;
+  readonly depth: number;
+  /** Whether a value here can be told apart from its neighbours, so that its earlier state is known. */
+  readonly correlatable: boolean;
+}
+
+function checkSchema(schema: Readonly<Record<string, unknown>>, place: Place, errors: FieldError[]): void {
+  const { path, where, depth, correlatable } = place;
   if (depth > MAX_DEPTH) {
     errors.push(forbiddenField(path, `schemas may not be deeper than ${MAX_DEPTH} levels`));
     return;
@@ -75,17 +81,21 @@ function checkSchema(
       );
     }
   }
+  const rules = schema['x-kubernetes-validations'];
+  if (Array.isArray(rules)) errors.push(...validateSchemaRules(rules, path, correlatable));
   for (const [key, child] of Object.entries(isObject(properties) ? properties : {})) {
     // Metadata has the API's own schema.
     if (depth === 0 && key === 'metadata') continue;
-    descend(child, `${path}.properties[${key}]`, 'for specified object fields', depth, errors);
+    descend(
+      child,
+      { ...place, path: `${path}.properties[${key}]`, where: 'for specified object fields' },
+      errors,
+    );
   }
   if (isObject(additionalProperties)) {
     descend(
       additionalProperties,
-      `${path}.additionalProperties`,
-      'for specified object fields',
-      depth,
+      { ...place, path: `${path}.additionalProperties`, where: 'for specified object fields' },
       errors,
     );
   }
@@ -94,11 +104,21 @@ function checkSchema(
   } else if (Array.isArray(items)) {
     errors.push(forbiddenField(`${path}.items`, 'items must be a schema object and not an array'));
   } else if (items !== undefined) {
-    descend(items, `${path}.items`, 'for specified array items', depth, errors);
+    const isMap = schema['x-kubernetes-list-type'] === 'map';
+    descend(
+      items,
+      {
+        ...place,
+        path: `${path}.items`,
+        where: 'for specified array items',
+        correlatable: correlatable && isMap,
+      },
+      errors,
+    );
   }
 }
 
-function descend(schema: unknown, path: string, where: string, depth: number, errors: FieldError[]): void {
-  if (isObject(schema)) checkSchema(schema, path, where, depth + 1, errors);
-  else errors.push(invalidValue(path, schema, 'must be a schema'));
+function descend(schema: unknown, place: Place, errors: FieldError[]): void {
+  if (isObject(schema)) checkSchema(schema, { ...place, depth: place.depth + 1 }, errors);
+  else errors.push(invalidValue(place.path, schema, 'must be a schema'));
 }

@@ -1,8 +1,5 @@
-import {
-  definitionWarnings,
-  validateDefinition,
-  validateDefinitionUpdate,
-} from '../custom/validate-definition.ts';
+import { validateDefinition, validateDefinitionUpdate } from '../custom/validate-definition.ts';
+import { validateRules as validateCustomRules } from '../custom/validation-rules.ts';
 import { validateValue } from '../custom/validate-value.ts';
 import type { FieldError } from '../field-error.ts';
 import type { JsonObject } from '../json/json-object.ts';
@@ -120,10 +117,11 @@ export function validateCreate(object: KubeObject, resource: ResourceInfo): Fiel
   const json = object as unknown as JsonObject;
   const { custom } = resource;
   if (custom !== undefined) {
-    return [
+    const errors = [
       ...validateMetadata(metadataOf(json), resource.namespaced, subdomainFaults),
       ...validateValue(json, custom.schema, ''),
     ];
+    return [...errors, ...validateCustomRules(json, undefined, custom.schema, errors)];
   }
   const kind = rulesOf(resource);
   const errors = validateMetadata(metadataOf(json), resource.namespaced, kind.name ?? subdomainFaults);
@@ -145,7 +143,11 @@ export function validateUpdate(
   const metadata = metadataOf(json);
   const changed = validateMetadataUpdate(metadata, metadataOf(before));
   const errors = [...validateCommonMetadata(metadata, resource.namespaced), ...changed, ...changed];
-  if (resource.custom !== undefined) return [...errors, ...validateValue(json, resource.custom.schema, '')];
+  if (resource.custom !== undefined) {
+    const { schema } = resource.custom;
+    const found = [...errors, ...validateValue(json, schema, '')];
+    return [...found, ...validateCustomRules(json, before, schema, found)];
+  }
   // A binding is the server's own change: it has been checked as what it is.
   if (resource.kind === 'Namespace' && subresource === 'status') {
     return [...errors, ...validateNamespacePhase(json)];
@@ -165,9 +167,6 @@ export function validateUpdate(
 /** Returns texts for `Warning` headers that a valid object still deserves (rule 2.8, doubled env, …). */
 export function warningsOf(object: KubeObject, resource: ResourceInfo, old?: KubeObject): string[] {
   if (resource.custom !== undefined) return [];
-  if (resource.kind === 'CustomResourceDefinition') {
-    return definitionWarnings(object as unknown as JsonObject);
-  }
   const before = old === undefined ? undefined : (old as unknown as JsonObject);
   return warningsFor(object as unknown as JsonObject, resource.kind, before);
 }
