@@ -19,7 +19,10 @@ export function command(): Command {
           'Removes content and unpacked layers that no image, name, running pull or root file system needs. Exit code 1 when --verify found damage.',
         )
         .option('--dry-run', 'say what would go, and remove nothing')
-        .option('--verify', 'digest all content anew; what is damaged goes, so that the next pull brings it'),
+        .option(
+          '--verify',
+          'check content, unpacked layers and records; what is damaged goes, so that the next pull brings it',
+        ),
     ),
   ).action(async (options: GcOptions) => {
     process.exitCode = await sweep(options);
@@ -42,6 +45,7 @@ async function sweep(options: GcOptions): Promise<number> {
   const table = [['STEP', dryRun ? 'WOULD GO' : 'REMOVED', 'KEPT', dryRun ? 'WOULD FREE' : 'FREED'], ...rows];
   const names = steps.flatMap(({ removed }) => removed);
   process.stdout.write(formatOutput({ data: steps, names, table }, format));
-  const damaged = steps.find(({ name }) => name === 'verify')?.removed ?? [];
+  const damaged = steps.flatMap((step) => step.damaged ?? []);
+  for (const { what, problem } of damaged) process.stderr.write(`damaged: ${what}: ${problem}\n`);
   return damaged.length > 0 ? EXIT.failure : EXIT.ok;
 }

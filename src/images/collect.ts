@@ -2,13 +2,20 @@ import { readVerified } from '../content/verified-reader.ts';
 import { ContentError } from '../content/content-error.ts';
 import type { ContentStore } from '../content/store.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import { algorithmOf, Digester, type Digest } from '../oci/digest.ts';
+import type { Digest } from '../oci/digest.ts';
 import { MAX_MANIFEST_BYTES, parseManifest } from '../oci/manifest.ts';
 import { isIndexType, isManifestType } from '../oci/media-type.ts';
 import type { LayerStore } from './layer-store.ts';
 import type { LocalRootfsProvider } from './rootfs-provider.ts';
 import type { Collection } from './collections.ts';
 import type { SqliteImageStore } from './sqlite-image-store.ts';
+import {
+  verifyContent,
+  verifyLayers,
+  verifyRecords,
+  type Damage,
+  type Verification,
+} from './verify-store.ts';
 
 /** How long an interrupted download is kept for a resume after its last byte: a working day and the night after it. */
 const INGEST_KEPT_MS = 24 * 60 * 60 * 1000;
@@ -23,14 +30,21 @@ export interface CollectStores {
 export interface CollectOptions {
   /** Says what would be removed and removes nothing. */
   readonly dryRun?: boolean;
-  /** Digests all content anew first; what is damaged is removed, so that the next pull brings it again. */
+  /** Checks content, layers and records first; what is damaged is removed, so that the next pull brings it again. */
   readonly verify?: boolean;
   /** Age from which unfinished ingests are removed; a day by default. */
   readonly ingestKeptMs?: number;
   readonly now?: () => number;
 }
 
-export type CollectStepName = 'verify' | 'mark' | 'ingests' | 'content' | 'layers';
+export type CollectStepName =
+  | 'verify'
+  | 'verify-layers'
+  | 'verify-records'
+  | 'mark'
+  | 'ingests'
+  | 'content'
+  | 'layers';
 
 export interface CollectStep {
   readonly name: CollectStepName;
@@ -40,6 +54,8 @@ export interface CollectStep {
   readonly kept: number;
   /** Bytes that became free, or would. */
   readonly freedBytes: number;
+  /** What a check found wrong; absent for steps that are no checks. */
+  readonly damaged?: readonly { readonly what: string; readonly problem: string }[];
 }
 
 /**
@@ -55,7 +71,7 @@ export async function collect(
   try {
     const context: Context = { ...stores, options, signal, collection };
     const steps: CollectStep[] = [];
-    if (options.verify === true) steps.push(await verifyStep(context));
+    if (options.verify === true) steps.push(...(await verifySteps(context)));
     const needed = await mark(context);
     steps.push({ name: 'mark', removed: [], kept: needed.size, freedBytes: 0 });
     steps.push(await ingestsStep(context));
@@ -98,23 +114,37 @@ async function mark({ images, content, signal }: Context): Promise<ReadonlySet<D
   return needed;
 }
 
-async function verifyStep({ content, options, signal }: Context): Promise<CollectStep> {
-  const damaged: string[] = [];
-  let kept = 0;
-  let freedBytes = 0;
-  for await (const { digest, size } of content.walk()) {
-    signal.throwIfAborted();
-    const digester = new Digester(algorithmOf(digest));
-    for await (const chunk of await content.open(digest)) digester.update(chunk as Buffer);
-    if (digester.digest() === digest) {
-      kept++;
-      continue;
-    }
-    damaged.push(digest);
-    freedBytes += size;
-    if (options.dryRun !== true) await content.remove(digest);
+/** Checks all that is kept. What is damaged and can be brought again goes; what a root file system stands on is only told. */
+async function verifySteps(context: Context): Promise<CollectStep[]> {
+  const { images, content, layers, rootfs, options, signal } = context;
+  const mends = options.dryRun !== true;
+  const ofContent = await verifyContent(content, signal, async (digest) => {
+    if (mends) await content.remove(digest);
+  });
+  const steps = [stepOf('verify', ofContent, ofContent.damaged)];
+  if (layers !== undefined) {
+    const used = (await rootfs?.layersInUse()) ?? new Set<Digest>();
+    const ofLayers = await verifyLayers(layers, await images.list(), signal, async (diffId) => {
+      if (mends && !used.has(diffId)) await layers.remove(diffId);
+    });
+    const removed = ofLayers.damaged.filter(({ what }) => !used.has(what as Digest));
+    steps.push(stepOf('verify-layers', ofLayers, removed));
   }
-  return { name: 'verify', removed: damaged, kept, freedBytes };
+  return [...steps, stepOf('verify-records', await verifyRecords(images, content, signal), [])];
+}
+
+function stepOf(
+  name: CollectStepName,
+  { sound, damaged }: Verification,
+  removed: readonly Damage[],
+): CollectStep {
+  return {
+    name,
+    removed: removed.map(({ what }) => what),
+    kept: sound,
+    freedBytes: removed.reduce((sum, { bytes }) => sum + bytes, 0),
+    damaged: damaged.map(({ what, problem }) => ({ what, problem })),
+  };
 }
 
 async function ingestsStep({ content, options }: Context): Promise<CollectStep> {
