@@ -207,6 +207,7 @@ export async function startNode(options: NodeOptions, signal: AbortSignal): Prom
           reclaim: () => engine.reclaim(),
         },
         metrics,
+        ...(engine.usage === undefined ? {} : { containerUsage: engine.usage }),
         ...(options.eviction === undefined
           ? {}
           : {

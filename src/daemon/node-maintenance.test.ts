@@ -173,6 +173,8 @@ test('11.27 11.28 11.30 pressure on the images’ disk is met by removing images
       observations: new Map([['imagefs.available' as const, await measureFilesystem(disk)]]),
       layout: 'dedicated',
     }),
+    removeDeadContainers: () => Promise.resolve(),
+    usage: () => Promise.resolve(undefined),
     removeUnusedImages: (each) => gc.deleteUnused(each),
     pods: () => [pod('old', '2026-01-01T00:00:00Z'), pod('new', '2026-01-02T00:00:00Z')],
     evict: (each, message, grace) => evicted.push({ name: each.metadata.name, message, grace }),

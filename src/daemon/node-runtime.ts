@@ -7,6 +7,7 @@ import { readVerified } from '../content/verified-reader.ts';
 import type { Logger } from '../observe/logger.ts';
 import { parseImageConfig } from '../oci/image-config.ts';
 import type { ImageService } from '../pull/image-service.ts';
+import { measureContainer, type ContainerUsage } from '../runtime/container-usage.ts';
 import { createLocalRuntime, type LocalRuntime } from '../runtime/local-runtime.ts';
 import type { RuntimeService } from '../runtime/runtime-service.ts';
 import { containerImageLookup } from './container-image-lookup.ts';
@@ -30,6 +31,8 @@ export interface NodeRuntime {
   reclaim(): Promise<void>;
   /** Where others reach the images: `unix:///var/lib/drayage/cri.sock`; absent when this node has no images of its own. */
   readonly criEndpoint: string | undefined;
+  /** Measures a container; absent where the runtime is another's. */
+  readonly usage?: (id: string) => Promise<ContainerUsage | undefined>;
   close(): Promise<void>;
 }
 
@@ -112,6 +115,7 @@ export async function openNodeRuntime(
       description,
       reclaim: () => reclaimer.reclaim(),
       criEndpoint: cri?.endpoint,
+      usage: (id) => measureContainer(join(root, 'run'), id),
       close,
     };
   } catch (error) {

@@ -3,6 +3,7 @@ import type { KubeClient } from '../kube/client/kube-client.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { Platform } from '../oci/platform.ts';
 import type { ImageService } from '../pull/image-service.ts';
+import type { ContainerUsage } from '../runtime/container-usage.ts';
 import type { RuntimeService } from '../runtime/runtime-service.ts';
 import type { EventRecorder, ImageManager } from './ensure-image.ts';
 import type { EvictionThreshold } from './images/eviction-thresholds.ts';
@@ -53,6 +54,8 @@ export interface KubeletOptions {
   /** When the node counts as short of something (`parseEvictionThresholds`); absent: never, as befits a machine with other work too. */
   readonly evictionThresholds?: readonly EvictionThreshold[];
   readonly evictionTransitionPeriod?: number;
+  /** Measures a container, to choose whom eviction ends; absent where the runtime cannot tell. */
+  readonly containerUsage?: (id: string) => Promise<ContainerUsage | undefined>;
   readonly clock?: Clock;
   readonly logger?: Logger;
   readonly random?: () => number;

@@ -18,9 +18,14 @@ import { nodeLabels, nodeStatus, type NodeFacts } from './node/node-object.ts';
 import { NodePressure } from './node/node-pressure.ts';
 import { observeResources } from './node/observe-resources.ts';
 import { runtimeWatch } from './node/runtime-watch.ts';
+import { measurePod } from './node/pod-usage.ts';
+import { removeDeadContainers } from './node/dead-containers.ts';
+import type { PodPaths } from './pod-paths.ts';
 import { podEventObject, podUid } from './pod-reference.ts';
 import type { PodWorkers } from './pod-workers.ts';
 import type { AdmittingNode } from './admit-pod.ts';
+
+type PodPhase = NonNullable<NonNullable<Pod['status']>['phase']>;
 
 /** Removes no image by itself (rule 11.6: 100 per cent and no age switch clean-up off). */
 const KEEP_IMAGES: ImageGcPolicy = {
@@ -36,6 +41,9 @@ export interface NodeUpkeepContext {
   readonly address: string;
   readonly runtimeVersion: string;
   readonly workers: () => PodWorkers;
+  readonly paths: PodPaths;
+  /** Phase of a Pod as this agent knows it. */
+  readonly phaseOf: (pod: Pod) => PodPhase | undefined;
   readonly node: EventObject;
   /** Port of the agent's endpoint, once it listens. */
   readonly port: () => number;
@@ -80,11 +88,18 @@ export function createNodeUpkeep(context: NodeUpkeepContext): NodeUpkeep {
       : { transitionPeriod: options.evictionTransitionPeriod }),
     observe: (signal) => observeResources(root, options.images, signal),
     removeUnusedImages: (signal) => collector.deleteUnused(signal),
-    pods: () => workers().pods(),
+    removeDeadContainers: (signal) =>
+      removeDeadContainers(runtime, workers().pods(), context.phaseOf, signal),
+    pods: () =>
+      workers()
+        .pods()
+        .map((pod) => withPhase(pod, context.phaseOf(pod))),
+    usage: (pod, signal) =>
+      measurePod({ runtime, paths: context.paths, containerUsage: options.containerUsage }, pod, signal),
     evict: (pod: Pod, message, graceSeconds, evictionSignal) => {
       metrics?.podEvicted(evictionSignal);
       recorder.event(podEventObject(pod), 'Warning', 'Evicted', message);
-      workers().evict(podUid(pod), { reason: 'Evicted', message, graceSeconds });
+      workers().evict(podUid(pod), { reason: 'Evicted', message, graceSeconds, disrupts: true });
     },
     recorder,
     node: context.node,
@@ -134,6 +149,10 @@ export function createNodeUpkeep(context: NodeUpkeepContext): NodeUpkeep {
       return { ...node, status: { allocatable: nodeStatus(factsWith([]), undefined).allocatable ?? {} } };
     },
   };
+}
+
+function withPhase(pod: Pod, phase: PodPhase | undefined): Pod {
+  return phase === undefined ? pod : { ...pod, status: { ...pod.status, phase } };
 }
 
 /** Bytes that a hard threshold keeps free; undefined where none is set at all. */

@@ -3,6 +3,7 @@ import { isSidecar } from './pod-reference.ts';
 
 type Answer = Pick<PodCondition, 'status' | 'reason' | 'message'>;
 
+const DISRUPTION = 'DisruptionTarget';
 const TRUE: Answer = { status: 'True' };
 
 interface Known {
@@ -22,7 +23,14 @@ export function podConditions(pod: Pod, known: Known, now: string): PodCondition
     ['ContainersReady', containersReady],
     ['PodScheduled', TRUE],
   ];
-  return answers.map(([type, answer]) => condition(pod, type, answer, now));
+  const disruption = pod.status?.conditions?.find(({ type }) => type === DISRUPTION);
+  const own = answers.map(([type, answer]) => condition(pod, type, answer, now));
+  return disruption === undefined ? own : [disruption, ...own];
+}
+
+/** Says that the kubelet ends a Pod for the node's sake, so that a Job need not count it as its own failure. */
+export function disruptionCondition(pod: Pod, message: string, now: string): PodCondition {
+  return condition(pod, DISRUPTION, { status: 'True', reason: 'TerminationByKubelet', message }, now);
 }
 
 function condition(pod: Pod, type: string, answer: Answer, now: string): PodCondition {

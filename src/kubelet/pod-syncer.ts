@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises';
 import { activeDeadline, DEADLINE_MESSAGE, DEADLINE_REASON } from './active-deadline.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Container, Pod, PodStatus } from '../kube/pod.ts';
+import { formatTime } from '../kube/time.ts';
 import type { ContainerStatus, RuntimeService } from '../runtime/runtime-service.ts';
 import type { ContainerStarter, PodContext, StartFailure } from './container-starter.ts';
 import type { EventRecorder, ImageManager } from './ensure-image.ts';
@@ -12,6 +13,7 @@ import { MountBackoff } from './mount-backoff.ts';
 import { planPod, type PodPlan } from './plan-pod.ts';
 import type { PodPaths } from './pod-paths.ts';
 import { isSidecar, podEventObject, podUid, type ContainerKind } from './pod-reference.ts';
+import { disruptionCondition } from './pod-conditions.ts';
 import { podStatus } from './pod-status.ts';
 import type { ProbeManager } from './probes/probe-manager.ts';
 import type { PodPullSecrets } from './pull-secrets-of-pod.ts';
@@ -27,6 +29,8 @@ export interface Eviction {
   readonly reason: string;
   readonly message: string;
   readonly graceSeconds: number;
+  /** The Pod is ended for the node's sake and through no fault of its own. */
+  readonly disrupts?: true;
 }
 
 export interface PodSyncerOptions {
@@ -111,7 +115,12 @@ export class PodSyncer {
     const { reason, message, graceSeconds } = eviction;
     this.#options.statuses.track(given);
     const pod = this.#withKnownStatus(given);
-    const status: PodStatus = { ...pod.status, phase: 'Failed', reason, message };
+    const others = (pod.status?.conditions ?? []).filter(({ type }) => type !== 'DisruptionTarget');
+    const now = formatTime(this.#options.clock.now());
+    const conditions = eviction.disrupts
+      ? { conditions: [disruptionCondition(pod, message, now), ...others] }
+      : {};
+    const status: PodStatus = { ...pod.status, ...conditions, phase: 'Failed', reason, message };
     await this.terminate({ ...pod, status }, graceSeconds, signal);
   }
 

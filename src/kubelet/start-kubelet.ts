@@ -111,6 +111,8 @@ class RunningKubelet implements Kubelet {
       address,
       runtimeVersion: `${runtimeName}://${facts.runtimeVersion}`,
       workers: () => this.#machinery.workers,
+      paths,
+      phaseOf: (pod) => this.#machinery.statuses.get(podUid(pod))?.phase ?? pod.status?.phase,
       node: object,
       port: () => this.port,
       changed: () => quietly(this.refreshNode(), logger, this.#alive),

@@ -23,6 +23,7 @@ const RETRY_MS = 2_000;
 
 /** Conditions that the kubelet writes; others belong to somebody else. */
 const OWNED = new Set([
+  'DisruptionTarget',
   'PodReadyToStartContainers',
   'Initialized',
   'Ready',

@@ -15,6 +15,7 @@ import type { Logger } from '../../src/observe/logger.ts';
 import type { Platform } from '../../src/oci/platform.ts';
 import type { ImageService } from '../../src/pull/image-service.ts';
 import type { ImageLookup } from '../../src/runtime/container-image.ts';
+import { measureContainer } from '../../src/runtime/container-usage.ts';
 import { createLocalRuntime, type LocalRuntime } from '../../src/runtime/local-runtime.ts';
 
 export interface TestAgentOptions {
@@ -30,6 +31,7 @@ export interface TestAgentOptions {
   readonly logger: Logger;
   readonly launcher?: 'runc' | 'unshare';
   readonly evictionHard?: Readonly<Record<string, string>>;
+  readonly evictionTransitionPeriod?: number;
   readonly maxPods?: number;
   readonly staticPods?: string;
 }
@@ -95,6 +97,10 @@ export async function startAgent(options: TestAgentOptions, signal: AbortSignal)
       ...(options.evictionHard === undefined
         ? {}
         : { evictionThresholds: parseEvictionThresholds({ evictionHard: options.evictionHard }) }),
+      containerUsage: (id) => measureContainer(join(root, 'runtime'), id),
+      ...(options.evictionTransitionPeriod === undefined
+        ? {}
+        : { evictionTransitionPeriod: options.evictionTransitionPeriod }),
       ...(options.maxPods === undefined ? {} : { maxPods: options.maxPods }),
       ...(options.staticPods === undefined ? {} : { staticPods: options.staticPods }),
       endpoint: { host: '127.0.0.1', port: 0, tls: options.tls },

@@ -72,6 +72,9 @@ export interface NodeSystemOptions {
   readonly clock?: Clock;
   readonly launcher?: 'runc' | 'unshare';
   readonly evictionHard?: Readonly<Record<string, string>>;
+  readonly evictionTransitionPeriod?: number;
+  /** Directory below which all state is made; the system's temporary one when absent. */
+  readonly base?: string;
   readonly maxPods?: number;
   readonly staticPods?: string;
 }
@@ -81,7 +84,7 @@ export async function withNodeSystem(
   options: NodeSystemOptions,
   use: (system: NodeSystem) => Promise<void>,
 ): Promise<void> {
-  const root = await mkdtemp(join(tmpdir(), 'drayage-node-'));
+  const root = await mkdtemp(join(options.base ?? tmpdir(), 'drayage-node-'));
   await mkdir(join(root, 'rootfs'));
   const ending = new AbortController();
   const signal = AbortSignal.any([ending.signal, AbortSignal.timeout(240_000)]);
@@ -153,6 +156,9 @@ export async function withNodeSystem(
         logger,
         ...(options.launcher === undefined ? {} : { launcher: options.launcher }),
         ...(options.evictionHard === undefined ? {} : { evictionHard: options.evictionHard }),
+        ...(options.evictionTransitionPeriod === undefined
+          ? {}
+          : { evictionTransitionPeriod: options.evictionTransitionPeriod }),
         ...(options.maxPods === undefined ? {} : { maxPods: options.maxPods }),
         ...(options.staticPods === undefined ? {} : { staticPods: options.staticPods }),
       },

@@ -36,9 +36,10 @@ export function thresholdMetEvent(signal: EvictionSignal): {
 /** The first part of an evicted Pod's message; texts about its containers follow (rule 11.30). */
 export function evictionMessage(threshold: EvictionThreshold, observed: Observation): string {
   const { signal, value } = threshold;
-  const quantity = 'quantity' in value ? value.text : binary(thresholdAmount(value, observed.capacity));
+  const quantity =
+    'quantity' in value ? value.text : binaryQuantity(thresholdAmount(value, observed.capacity));
   const inodes = resourceOf(signal) === 'inodes' || resourceOf(signal) === 'pids';
-  const available = inodes ? String(observed.available) : binary(observed.available);
+  const available = inodes ? String(observed.available) : binaryQuantity(observed.available);
   return `The node was low on resource: ${resourceOf(signal)}. Threshold quantity: ${quantity}, available: ${available}. `;
 }
 
@@ -56,7 +57,7 @@ export function refusalUnderPressure(
 const UNITS = ['', 'Ki', 'Mi', 'Gi', 'Ti', 'Pi', 'Ei'];
 
 /** Prints bytes as a binary quantity without losing any: `1Gi`, `1500`. */
-function binary(bytes: number): string {
+export function binaryQuantity(bytes: number): string {
   let value = Math.trunc(bytes);
   let unit = 0;
   while (value !== 0 && value % 1024 === 0 && unit < UNITS.length - 1) {

@@ -62,6 +62,11 @@ export class ImageGarbageCollector {
     return this.#nextRunAt;
   }
 
+  get #isOff(): boolean {
+    const { policy } = this.#options;
+    return policy.highThresholdPercent === 100 && policy.maxAge === 0;
+  }
+
   /** Looks which images are there and in use; also done at the start of each run (rule 11.1). */
   async detect(signal: AbortSignal): Promise<readonly TrackedImage[]> {
     const { imageService, imagesInUse, clock } = this.#options;
@@ -83,12 +88,13 @@ export class ImageGarbageCollector {
    * @throws ImageGcError
    */
   async collect(signal: AbortSignal): Promise<void> {
-    const { policy, clock } = this.#options;
-    if (policy.highThresholdPercent === 100 && policy.maxAge === 0) return;
+    const { clock } = this.#options;
+    if (this.#isOff) return;
     const startedAt = clock.now();
     const images = await this.detect(signal);
     await this.#agePass(gcCandidates(images), startedAt, signal);
     const space = await this.#space(signal);
+    const { policy } = this.#options;
     const target = bytesToFree(space, policy);
     if (usagePercent(space) < policy.highThresholdPercent) return;
     const freed = await this.#spacePass(target, startedAt, signal);
@@ -114,19 +120,26 @@ export class ImageGarbageCollector {
 
   /** Runs every five minutes until `signal` aborts; a second failure in a row becomes an event (rules 11.6, 11.14). */
   async run(signal: AbortSignal): Promise<void> {
+    // What is there at the start counts from now on, not from the first run (rules 11.1 and 11.3).
+    const first = this.detect(signal).catch((error: unknown) => {
+      if (!signal.aborted) this.#options.log?.(`cannot look for images: ${messageOf(error)}`);
+    });
     while (!signal.aborted) {
       try {
         this.#nextRunAt = this.#options.clock.now() + GC_PERIOD;
         await this.#options.clock.sleep(GC_PERIOD, signal);
-        await this.collect(signal);
+        // Eviction removes images even where clean-up is off, and must know their ages then (rules 11.1, 11.17).
+        if (this.#isOff) await this.detect(signal);
+        else await this.collect(signal);
         this.#failedBefore = false;
       } catch (error) {
-        if (signal.aborted) return;
+        if (signal.aborted) break;
         this.#options.log?.(`image garbage collection failed: ${messageOf(error)}`);
         if (this.#failedBefore) this.#event('ImageGCFailed', messageOf(error));
         this.#failedBefore = true;
       }
     }
+    await first;
   }
 
   async #agePass(candidates: readonly TrackedImage[], startedAt: number, signal: AbortSignal): Promise<void> {

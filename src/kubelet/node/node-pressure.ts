@@ -22,6 +22,7 @@ import {
 } from '../images/eviction-state.ts';
 import type { EvictionThreshold } from '../images/eviction-thresholds.ts';
 import { isStaticPod } from '../static-pods/static-pod-marks.ts';
+import { containersMessage, rankForEviction, type EvictionUsage } from './eviction-rank.ts';
 import type { ResourceReport } from './observe-resources.ts';
 
 /** Priority from which on a Pod is critical: it is never evicted or refused. @see Kubernetes, scheduling.SystemCriticalPriority */
@@ -33,7 +34,11 @@ export interface NodePressureOptions {
   readonly observe: (signal: AbortSignal) => Promise<ResourceReport>;
   /** Removes every unused image (rule 11.17). */
   readonly removeUnusedImages: (signal: AbortSignal) => Promise<void>;
+  /** Removes containers that have ended and that nothing needs any more (rule 11.29). */
+  readonly removeDeadContainers: (signal: AbortSignal) => Promise<void>;
   readonly pods: () => readonly Pod[];
+  /** Measures what a Pod takes; undefined when that cannot be told. */
+  readonly usage: (pod: Pod, signal: AbortSignal) => Promise<EvictionUsage | undefined>;
   /** Ends a Pod with phase Failed and this message. */
   readonly evict: (
     pod: Pod,
@@ -107,7 +112,7 @@ export class NodePressure {
     const { reason, message } = thresholdMetEvent(threshold.signal);
     recorder.event(node, 'Warning', reason, message);
     if (await this.#reclaim(threshold, report, signal)) return;
-    this.#evictOne(threshold, report);
+    await this.#evictOne(threshold, report, signal);
   }
 
   /** Values stay the same objects from round to round, because time is kept for each. */
@@ -125,46 +130,49 @@ export class NodePressure {
     report: ResourceReport,
     signal: AbortSignal,
   ): Promise<boolean> {
-    // Ended containers are removed with each restart already: images are what can be given back.
-    if (!reclaimSteps(threshold.signal, report.layout).includes('unused-images')) return false;
-    await this.#options.removeUnusedImages(signal).catch((error: unknown) => {
-      signal.throwIfAborted();
-      this.#options.logger.warn({ error: messageOf(error) }, 'cannot remove unused images');
-    });
+    const { removeDeadContainers, removeUnusedImages, logger } = this.#options;
+    const steps = reclaimSteps(threshold.signal, report.layout);
+    if (steps.length === 0) return false;
+    for (const step of steps) {
+      const work = step === 'dead-containers' ? removeDeadContainers : removeUnusedImages;
+      await work(signal).catch((error: unknown) => {
+        signal.throwIfAborted();
+        logger.warn({ error: messageOf(error) }, `cannot remove ${step.replace('-', ' ')}`);
+      });
+    }
     const { observations } = await this.#options.observe(signal);
     return metThresholds([threshold], observations, true).length === 0;
   }
 
-  #evictOne(threshold: EvictionThreshold, report: ResourceReport): void {
-    const victim = rank(this.#options.pods())[0];
+  /** Ends the Pod that ranks first; the kubelet goes on to the next one only where ending was refused. */
+  async #evictOne(threshold: EvictionThreshold, report: ResourceReport, signal: AbortSignal): Promise<void> {
     const observed = report.observations.get(threshold.signal);
-    if (victim === undefined || observed === undefined) return;
+    if (observed === undefined) return;
+    const usages = new Map<Pod, EvictionUsage | undefined>();
+    const candidates = this.#options.pods().filter(mayBeEvicted);
+    for (const pod of candidates) usages.set(pod, await this.#options.usage(pod, signal));
+    const [victim] = rankForEviction(candidates, (pod) => usages.get(pod), threshold.signal, report.layout);
+    if (victim === undefined) {
+      this.#options.logger.warn({ signal: threshold.signal }, 'unable to evict any pods from the node');
+      return;
+    }
+    const message =
+      evictionMessage(threshold, observed) + containersMessage(victim, usages.get(victim), threshold.signal);
     const grace =
       threshold.gracePeriod === 0
         ? HARD_EVICTION_GRACE_SECONDS
         : (victim.spec.terminationGracePeriodSeconds ?? 30);
-    this.#options.evict(victim, evictionMessage(threshold, observed), grace, threshold.signal);
+    this.#options.evict(victim, message, grace, threshold.signal);
   }
 }
 
-/** Orders Pods by who goes first: those that promise least about their needs, then the least important, then the newest. */
-function rank(pods: readonly Pod[]): Pod[] {
-  const qos = (pod: Pod): number =>
-    ['BestEffort', 'Burstable', 'Guaranteed'].indexOf(pod.status?.qosClass ?? 'BestEffort');
-  return pods
-    .filter(
-      (pod) =>
-        !isCritical(pod) &&
-        pod.metadata.deletionTimestamp === undefined &&
-        pod.status?.phase !== 'Succeeded' &&
-        pod.status?.phase !== 'Failed',
-    )
-    .sort(
-      (a, b) =>
-        qos(a) - qos(b) ||
-        (a.spec.priority ?? 0) - (b.spec.priority ?? 0) ||
-        (b.metadata.creationTimestamp ?? '').localeCompare(a.metadata.creationTimestamp ?? ''),
-    );
+function mayBeEvicted(pod: Pod): boolean {
+  return (
+    !isCritical(pod) &&
+    pod.metadata.deletionTimestamp === undefined &&
+    pod.status?.phase !== 'Succeeded' &&
+    pod.status?.phase !== 'Failed'
+  );
 }
 
 function isCritical(pod: Pod): boolean {

@@ -29,16 +29,24 @@ export async function observeResources(
   observations.set('nodefs.available', node);
   observations.set('nodefs.inodesFree', { available: node.inodesFree, capacity: node.inodes });
   let layout: FilesystemLayout = 'single';
-  const { imageFilesystems } = await images.imageFsInfo(signal);
+  const { imageFilesystems, containerFilesystems } = await images.imageFsInfo(signal);
   const mountpoint = imageFilesystems[0]?.mountpoint;
   // A runtime that does not tell where its images are leaves the node's own file system to judge by.
   if (mountpoint !== undefined) {
     const image = await imageFilesystemStats(images, signal);
-    for (const name of ['imagefs', 'containerfs'] as const) {
-      observations.set(`${name}.available`, image);
-      observations.set(`${name}.inodesFree`, { available: image.inodesFree, capacity: image.inodes });
+    const own = (await stat(root)).dev;
+    const ofImages = (await stat(mountpoint)).dev;
+    const containers = containerFilesystems[0]?.mountpoint;
+    const ofContainers = containers === undefined ? ofImages : (await stat(containers)).dev;
+    if (ofImages !== own) layout = ofContainers === own ? 'split' : 'dedicated';
+    const held = layout === 'split' ? node : image;
+    for (const [name, stats] of [
+      ['imagefs', image],
+      ['containerfs', held],
+    ] as const) {
+      observations.set(`${name}.available`, stats);
+      observations.set(`${name}.inodesFree`, { available: stats.inodesFree, capacity: stats.inodes });
     }
-    if ((await stat(mountpoint)).dev !== (await stat(root)).dev) layout = 'dedicated';
   }
   return { observations, layout };
 }
