@@ -66,6 +66,8 @@ export interface RegistryOptions {
   readonly webhooks?: readonly Webhook[];
   /** Whether an index may name manifests that the repository lacks: true by default. */
   readonly sparseIndexes?: boolean;
+  /** Whether tags, manifests and blobs can be deleted over HTTP: true by default. Retention and administrators still can. */
+  readonly deletes?: boolean;
   /** When and what is collected. */
   readonly maintenance?: MaintenanceOptions;
   /** Requests of one address that are answered at the same time: 512 by default. */
@@ -152,6 +154,7 @@ export async function createRegistry(options: RegistryOptions): Promise<Registry
         notify: (event) => webhooks.notify(event),
         ...(pullThrough === undefined ? {} : { cache: { pullThrough, upstreams } }),
         sparseIndexes: options.sparseIndexes ?? true,
+        deletes: options.deletes ?? true,
         renewAfterMs: (options.maintenance?.delayMs ?? COLLECT_DELAY_MS) / 4,
       },
       ...identity,

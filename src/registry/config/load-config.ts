@@ -64,6 +64,7 @@ export async function loadRegistryConfig(value: unknown, file: string): Promise<
     port: config.listen.port,
     auth: config.auth,
     sparseIndexes: config.sparseIndexes,
+    deletes: config.deletes,
     upstreams,
     tokenIssuers,
     webhooks,

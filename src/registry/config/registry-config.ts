@@ -65,6 +65,7 @@ export const registryConfigSchema = z.strictObject({
   upstreams: z.array(upstream).default([]),
   webhooks: z.array(webhook).default([]),
   sparseIndexes: z.boolean().default(true),
+  deletes: z.boolean().default(true),
   limits: z
     .strictObject({
       concurrentPerClient: z.int().min(1).optional(),

@@ -6,6 +6,7 @@ import { listCatalog, listTags } from './listing-handlers.ts';
 import { deleteManifest, getManifest, putManifest } from './manifest-handlers.ts';
 import { listReferrers } from './referrer-handlers.ts';
 import { answerPullThrough } from './pull-through-handlers.ts';
+import { RegistryError } from '../registry-error.ts';
 import type { RegistryRequest } from './request-target.ts';
 import {
   appendUpload,
@@ -23,6 +24,12 @@ export async function dispatch(
   exchange: Exchange,
   request: RegistryRequest,
 ): Promise<Answer> {
+  const isDeletion = request.kind === 'deleteManifest' || request.kind === 'deleteBlob';
+  if (isDeletion && !service.deletes) {
+    throw new RegistryError('UNSUPPORTED', 'deletion is switched off', {
+      headers: { Allow: 'GET, HEAD, PUT' },
+    });
+  }
   const cache = service.cache?.pullThrough;
   const target = 'repository' in request ? cache?.find(request.repository) : undefined;
   if (cache === undefined || target === undefined) return dispatchLocally(service, exchange, request);

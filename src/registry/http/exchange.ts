@@ -23,6 +23,8 @@ export interface Service {
   readonly logger: Logger;
   /** Whether an index may name manifests that are not here. */
   readonly sparseIndexes: boolean;
+  /** Whether anything can be deleted over HTTP. */
+  readonly deletes: boolean;
   /** Tells webhooks what happened. */
   readonly notify: (event: RegistryEvent) => Promise<void>;
   /** Repositories of upstreams; absent where there are none. */
