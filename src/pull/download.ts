@@ -31,12 +31,23 @@ export class DownloadStory {
   readonly hosts = new Set<string>();
 }
 
+/** A part of a blob that is asked for by itself. */
+export interface DownloadRange {
+  /** Offset behind its last byte. */
+  readonly end: number;
+  /** Whether a host that sends all of the blob instead is listened to until its end; otherwise it is an error. */
+  readonly takesWhole: boolean;
+}
+
+/** Says that a host sent all of a blob where a range was asked for. */
+export class WholeAnswerError extends Error {}
+
 /**
  * Yields the bytes of a blob from `have` on, in order. A connection that breaks is taken up by range where it broke; a host that
- * serves no ranges sends from the beginning, and what is had already is skipped. Ends after `descriptor.size` bytes; whether
- * they are right is the reader's concern.
+ * serves no ranges sends from the beginning, and what is had already is skipped. Ends after `descriptor.size` bytes, or where `range`
+ * does; whether they are right is the reader's concern.
  *
- * @throws RemoteError; the signal's reason
+ * @throws RemoteError; {@link WholeAnswerError}; the signal's reason
  */
 export async function* downloadChunks(
   context: DownloadContext,
@@ -45,15 +56,22 @@ export async function* downloadChunks(
   story: DownloadStory,
   avoid: ReadonlySet<string>,
   signal: AbortSignal,
+  range?: DownloadRange,
 ): AsyncGenerator<Uint8Array> {
+  let end = range?.end ?? descriptor.size;
   let held = have;
   let stalled = 0;
   let etag: string | undefined;
-  while (held < descriptor.size) {
+  while (held < end) {
     const before = held;
     let stream: BlobStream | undefined;
     try {
-      stream = await context.open(descriptor, { offset: held, etag, avoid }, signal);
+      const length = end < descriptor.size ? { length: end - held } : {};
+      stream = await context.open(descriptor, { offset: held, etag, avoid, ...length }, signal);
+      if (stream.whole === true && end < descriptor.size) {
+        if (range?.takesWhole !== true) throw new WholeAnswerError('all of the blob came, not a range of it');
+        end = descriptor.size;
+      }
       etag = stream.etag;
       story.hosts.add(stream.host);
       let skip = held - stream.offset;
@@ -62,12 +80,12 @@ export async function* downloadChunks(
         story.travelled += piece.length;
         const chunk = skip > 0 ? piece.subarray(Math.min(skip, piece.length)) : piece;
         skip -= piece.length - chunk.length;
-        if (held + chunk.length > descriptor.size) throw tooMuch(descriptor);
+        if (held + chunk.length > end) throw tooMuch(descriptor);
         if (chunk.length === 0) continue;
         held += chunk.length;
         yield chunk;
       }
-      if (held < descriptor.size) throw shortRead(held, descriptor);
+      if (held < end) throw shortRead(held, descriptor);
     } catch (error) {
       signal.throwIfAborted();
       if (!isTransient(error)) throw error;

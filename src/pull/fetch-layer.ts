@@ -5,12 +5,15 @@ import type { LayerSink } from '../images/layer-sink.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf, type Digest } from '../oci/digest.ts';
 import { RemoteError } from '../remote/remote-error.ts';
-import { downloadChunks, DownloadStory, type DownloadContext } from './download.ts';
+import { DownloadStory, type DownloadContext } from './download.ts';
 import { GatheredWrites } from './_gathered-writes.ts';
 import type { LayerUnpacker } from './layer-unpacker.ts';
+import { downloadInRanges } from './ranged-download.ts';
 
 export interface FetchContext extends DownloadContext {
   readonly content: Pick<ContentStore, 'stat' | 'openIngest'>;
+  /** Connections that a large blob may have at a time; 1 when absent. */
+  readonly connectionsPerLayer?: number;
   readonly onBytes?: (held: number) => void;
   /** Called when all bytes are there. */
   readonly onVerify?: () => void;
@@ -137,7 +140,8 @@ async function fill(
   signal: AbortSignal,
 ): Promise<void> {
   let held = have;
-  for await (const chunk of downloadChunks(context, descriptor, have, story, avoid, signal)) {
+  const connections = context.connectionsPerLayer ?? 1;
+  for await (const chunk of downloadInRanges(context, descriptor, have, story, avoid, connections, signal)) {
     held += chunk.length;
     await destination.write(chunk);
     context.onBytes?.(held);

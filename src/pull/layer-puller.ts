@@ -15,6 +15,7 @@ import type { LayerUnpacker } from './layer-unpacker.ts';
 import { fetchError } from './load-image.ts';
 import { PartProgress, type ProgressListener } from './progress.ts';
 import type { ProgressWatch } from './progress-watch.ts';
+import { DEFAULT_CONNECTIONS_PER_LAYER } from './ranged-download.ts';
 import { PullError } from './pull-error.ts';
 
 /**
@@ -31,6 +32,8 @@ export interface LayerPullerOptions extends DownloadLimits {
   /** Absent: layers are fetched, not unpacked. */
   readonly unpacker?: LayerUnpacker | undefined;
   readonly parallelUnpacks?: number;
+  /** Connections that one large layer may have at a time where one is slow; {@link DEFAULT_CONNECTIONS_PER_LAYER} when absent. */
+  readonly connectionsPerLayer?: number;
 }
 
 /** The pull for which a layer is brought. */
@@ -151,6 +154,7 @@ export class LayerPuller {
       content,
       clock: this.#clock,
       release: releaseChunk,
+      connectionsPerLayer: this.#options.connectionsPerLayer ?? DEFAULT_CONNECTIONS_PER_LAYER,
       onBytes: (held) => {
         watch.progress();
         progress.at(held);

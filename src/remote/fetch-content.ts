@@ -15,6 +15,8 @@ export interface BlobStream {
   readonly body: Readable;
   /** Offset of the first byte; 0 when the host does not serve ranges. */
   readonly offset: number;
+  /** Set when all of the blob comes, whatever range was asked for. */
+  readonly whole?: boolean;
   readonly host: string;
   /** Entity tag for a later `If-Range`; absent when the host gave none that is strong. */
   readonly etag?: string;
@@ -101,7 +103,7 @@ async function openOn(
         { status: 200 },
       );
     }
-    return streamOf(answer, 0, host);
+    return { ...streamOf(answer, 0, host), whole: true };
   }
   throw await contentStatus(answer);
 }

@@ -9,6 +9,7 @@ import { RemoteError } from '../../remote/remote-error.ts';
 import type { DownloadContext } from '../download.ts';
 import { fetchBlob, isHeld } from '../fetch-layer.ts';
 import { PullError } from '../pull-error.ts';
+import { DEFAULT_CONNECTIONS_PER_LAYER } from '../ranged-download.ts';
 import type { CopySource, CopyTarget } from './endpoint.ts';
 
 /** Reads an image from held content. */
@@ -60,7 +61,8 @@ export function contentTarget(
     putBlob: async (descriptor, source, onBytes, signal) => {
       await lease.add(descriptor.digest);
       if (await isHeld(content, descriptor)) return 'existed';
-      await fetchBlob({ ...source.blobs, content, onBytes }, descriptor, signal);
+      const connectionsPerLayer = DEFAULT_CONNECTIONS_PER_LAYER;
+      await fetchBlob({ ...source.blobs, content, onBytes, connectionsPerLayer }, descriptor, signal);
       return 'uploaded';
     },
     putManifest,
