@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { parse } from 'yaml';
-import { systemClock } from '../base/clock.ts';
+import { systemClock, type Clock } from '../base/clock.ts';
 import {
   changeKubeconfig,
   mergeEntry,
@@ -104,26 +104,21 @@ test('a kubeconfig is changed behind a link, readable by its owner only, and the
 test("kubectl's lock is waited for", async (t) => {
   const path = join(temporary(t), 'config');
   writeFileSync(`${path}.lock`, '');
-  const clock = {
+  const clock: Clock = {
     now: () => 0,
     sleep: () => {
       rmSync(`${path}.lock`, { force: true });
       return Promise.resolve();
     },
   };
-  await changeKubeconfig(
-    path,
-    (held) => mergeEntry(held, entry, false),
-    clock as unknown as typeof systemClock,
-    AbortSignal.timeout(10_000),
-  );
+  await changeKubeconfig(path, (held) => mergeEntry(held, entry, false), clock, AbortSignal.timeout(10_000));
   assert.match(readFileSync(path, 'utf8'), /drayage/);
 });
 
 test('a lock that stays is named', async (t) => {
   const path = join(temporary(t), 'config');
   writeFileSync(`${path}.lock`, '');
-  const clock = { now: () => 0, sleep: () => Promise.resolve() } as unknown as typeof systemClock;
+  const clock: Clock = { now: () => 0, sleep: () => Promise.resolve() };
   await assert.rejects(
     changeKubeconfig(path, () => 'x', clock, AbortSignal.timeout(10_000)),
     (error) =>

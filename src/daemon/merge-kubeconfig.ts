@@ -130,7 +130,7 @@ function put(
   if (found !== undefined && found !== null && !isSeq(found)) {
     throw new MergeError('MALFORMED', `Cannot merge into the kubeconfig: "${list}" is no list`);
   }
-  const items: YAMLSeq = isSeq(found) ? found : (document.createNode([]) as YAMLSeq);
+  const items: YAMLSeq = isSeq(found) ? found : document.createNode([]);
   // An empty list is often written as `[]`; what is put into it should stand on lines of its own.
   items.flow = false;
   if (items !== found) document.set(list, items);
