@@ -16,8 +16,11 @@ export interface Answer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | readonly string[]>>;
   /** A stream is destroyed when the client goes away. Left out of answers to HEAD. */
-  readonly body?: string | Uint8Array | Readable | SelfWritingBody;
+  readonly body?: Uint8Array | Readable | SelfWritingBody;
 }
+
+/** Bodies up to this go out together with the headers: beyond it, the copy costs more than the second part of a write. */
+const ONE_WRITE_BYTES = 8 * 1024;
 
 /** Makes an answer of JSON. */
 export function jsonAnswer(status: number, value: unknown, headers: Answer['headers'] = {}): Answer {
@@ -59,8 +62,12 @@ export async function sendAnswer(
     'Docker-Distribution-API-Version': 'registry/2.0',
     'X-Content-Type-Options': 'nosniff',
   } as Record<string, string | string[]>);
-  if (body === undefined || typeof body === 'string' || body instanceof Uint8Array) {
-    response.end(request.head ? undefined : body);
+  if (body === undefined || (request.head && body instanceof Uint8Array)) {
+    response.end();
+  } else if (body instanceof Uint8Array) {
+    // As a string it goes out with the headers in one plain write; latin1 stands for each byte as it is.
+    if (body.length > ONE_WRITE_BYTES) response.end(body);
+    else response.end(Buffer.from(body.buffer, body.byteOffset, body.length).toString('latin1'), 'latin1');
   } else if ('writeTo' in body) {
     if (!request.head) return body.writeTo(response);
     await body.discard();
