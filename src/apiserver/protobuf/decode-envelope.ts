@@ -1,6 +1,6 @@
 import { parseApiVersion } from '../../kube/resources.ts';
 import { findKindStruct } from '../../kube/schema/schema.ts';
-import { decodeStruct } from './decode-struct.ts';
+import { canDecode, decodeStruct } from './decode-struct.ts';
 import { ProtobufError } from './protobuf-error.ts';
 import { readFields } from './wire-reader.ts';
 
@@ -39,6 +39,9 @@ export function protobufToJson(body: Uint8Array): Uint8Array {
   const struct = findKindStruct(group, version, kind);
   if (struct === undefined) {
     throw new ProtobufError('UNKNOWN_KIND', `no kind "${kind}" is registered for version "${apiVersion}"`);
+  }
+  if (!canDecode(struct.name)) {
+    throw new ProtobufError('UNKNOWN_KIND', `${kind} of "${apiVersion}" is not read as protobuf`);
   }
   return Buffer.from(JSON.stringify({ kind, apiVersion, ...decodeStruct(struct.name, raw) }));
 }

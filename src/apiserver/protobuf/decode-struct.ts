@@ -1,6 +1,7 @@
 import { findStruct, type FieldSchema, type Scalar, type TypeSchema } from '../../kube/schema/schema.ts';
 import { formatMicroTime, formatTime } from '../../kube/time.ts';
 import { FIELD_NUMBERS } from './field-numbers.ts';
+import { POLICY_FIELD_NUMBERS } from './policy-field-numbers.ts';
 import { ProtobufError } from './protobuf-error.ts';
 import { readFields, type WireField } from './wire-reader.ts';
 
@@ -17,6 +18,11 @@ const known = new Map<string, Numbered>();
 let table: ReadonlyMap<string, string> | undefined;
 
 type Value = Record<string, unknown>;
+
+/** Tells whether messages of a struct can be read: without numbers every field would be lost in silence. */
+export function canDecode(name: string): boolean {
+  return lines().has(name);
+}
 
 /**
  * Decodes a message into the JSON value of a struct. Fields that are not known are skipped, as protobuf has it.
@@ -188,12 +194,10 @@ function numbersOf(name: string): Numbered {
 
 function lines(): ReadonlyMap<string, string> {
   table ??= new Map(
-    FIELD_NUMBERS.trim()
-      .split('\n')
-      .map((line) => {
-        const space = line.indexOf(' ');
-        return [line.slice(0, space), line.slice(space + 1)];
-      }),
+    `${FIELD_NUMBERS.trim()}\n${POLICY_FIELD_NUMBERS.trim()}`.split('\n').map((line) => {
+      const space = line.indexOf(' ');
+      return [line.slice(0, space), line.slice(space + 1)];
+    }),
   );
   return table;
 }

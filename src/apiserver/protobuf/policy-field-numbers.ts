@@ -1,0 +1,73 @@
+/* As `field-numbers.ts`, for quotas and limits, services, classes and admission. */
+export const POLICY_FIELD_NUMBERS = `
+admissionregistration.v1.ApplyConfiguration expression:1
+admissionregistration.v1.AuditAnnotation key:1 valueExpression:2
+admissionregistration.v1.ExpressionWarning fieldRef:2 warning:3
+admissionregistration.v1.JSONPatch expression:1
+admissionregistration.v1.MatchCondition name:1 expression:2
+admissionregistration.v1.MatchResources namespaceSelector:1 objectSelector:2 resourceRules:3 excludeResourceRules:4 matchPolicy:7
+admissionregistration.v1.MutatingAdmissionPolicy metadata:1 spec:2
+admissionregistration.v1.MutatingAdmissionPolicyBinding metadata:1 spec:2
+admissionregistration.v1.MutatingAdmissionPolicyBindingSpec policyName:1 paramRef:2 matchResources:3
+admissionregistration.v1.MutatingAdmissionPolicySpec paramKind:1 matchConstraints:2 variables:3 mutations:4 failurePolicy:5 matchConditions:6 reinvocationPolicy:7
+admissionregistration.v1.MutatingWebhook name:1 clientConfig:2 rules:3 failurePolicy:4 namespaceSelector:5 sideEffects:6 timeoutSeconds:7 admissionReviewVersions:8 matchPolicy:9 reinvocationPolicy:10 objectSelector:11 matchConditions:12
+admissionregistration.v1.MutatingWebhookConfiguration metadata:1 webhooks:2
+admissionregistration.v1.Mutation patchType:2 applyConfiguration:3 jsonPatch:4
+admissionregistration.v1.NamedRuleWithOperations resourceNames:1 operations:2.1 apiGroups:2.2.1 apiVersions:2.2.2 resources:2.2.3 scope:2.2.4
+admissionregistration.v1.ParamKind apiVersion:1 kind:2
+admissionregistration.v1.ParamRef name:1 namespace:2 selector:3 parameterNotFoundAction:4
+admissionregistration.v1.RuleWithOperations operations:1 apiGroups:2.1 apiVersions:2.2 resources:2.3 scope:2.4
+admissionregistration.v1.ServiceReference namespace:1 name:2 path:3 port:4
+admissionregistration.v1.TypeChecking expressionWarnings:1
+admissionregistration.v1.ValidatingAdmissionPolicy metadata:1 spec:2 status:3
+admissionregistration.v1.ValidatingAdmissionPolicyBinding metadata:1 spec:2
+admissionregistration.v1.ValidatingAdmissionPolicyBindingSpec policyName:1 paramRef:2 matchResources:3 validationActions:4
+admissionregistration.v1.ValidatingAdmissionPolicySpec paramKind:1 matchConstraints:2 validations:3 failurePolicy:4 auditAnnotations:5 matchConditions:6 variables:7
+admissionregistration.v1.ValidatingAdmissionPolicyStatus observedGeneration:1 typeChecking:2 conditions:3
+admissionregistration.v1.ValidatingWebhook name:1 clientConfig:2 rules:3 failurePolicy:4 namespaceSelector:5 sideEffects:6 timeoutSeconds:7 admissionReviewVersions:8 matchPolicy:9 objectSelector:10 matchConditions:11
+admissionregistration.v1.ValidatingWebhookConfiguration metadata:1 webhooks:2
+admissionregistration.v1.Validation expression:1 message:2 reason:3 messageExpression:4
+admissionregistration.v1.Variable name:1 expression:2
+admissionregistration.v1.WebhookClientConfig service:1 caBundle:2 url:3
+core.v1.ClientIPConfig timeoutSeconds:1
+core.v1.EndpointAddress ip:1 targetRef:2 hostname:3 nodeName:4
+core.v1.EndpointPort name:1 port:2 protocol:3 appProtocol:4
+core.v1.EndpointSubset addresses:1 notReadyAddresses:2 ports:3
+core.v1.Endpoints metadata:1 subsets:2
+core.v1.LimitRange metadata:1 spec:2
+core.v1.LimitRangeItem type:1 max:2 min:3 default:4 defaultRequest:5 maxLimitRequestRatio:6
+core.v1.LimitRangeSpec limits:1
+core.v1.LoadBalancerIngress ip:1 hostname:2 ipMode:3 ports:4
+core.v1.LoadBalancerStatus ingress:1
+core.v1.PodTemplate metadata:1 template:2
+core.v1.PortStatus port:1 protocol:2 error:3
+core.v1.ResourceQuota metadata:1 spec:2 status:3
+core.v1.ResourceQuotaSpec hard:1 scopes:2 scopeSelector:3
+core.v1.ResourceQuotaStatus hard:1 used:2
+core.v1.ScopeSelector matchExpressions:1
+core.v1.ScopedResourceSelectorRequirement scopeName:1 operator:2 values:3
+core.v1.Service metadata:1 spec:2 status:3
+core.v1.ServicePort name:1 protocol:2 port:3 targetPort:4 nodePort:5 appProtocol:6
+core.v1.ServiceSpec ports:1 selector:2 clusterIP:3 type:4 externalIPs:5 sessionAffinity:7 loadBalancerIP:8 loadBalancerSourceRanges:9 externalName:10 externalTrafficPolicy:11 healthCheckNodePort:12 publishNotReadyAddresses:13 sessionAffinityConfig:14 ipFamilyPolicy:17 clusterIPs:18 ipFamilies:19 allocateLoadBalancerNodePorts:20 loadBalancerClass:21 internalTrafficPolicy:22 trafficDistribution:23
+core.v1.ServiceStatus loadBalancer:1 conditions:2
+core.v1.SessionAffinityConfig clientIP:1
+core.v1.TopologySelectorLabelRequirement key:1 values:2
+core.v1.TopologySelectorTerm matchLabelExpressions:1
+discovery.v1.Endpoint addresses:1 conditions:2 hostname:3 targetRef:4 deprecatedTopology:5 nodeName:6 zone:7 hints:8
+discovery.v1.EndpointConditions ready:1 serving:2 terminating:3
+discovery.v1.EndpointHints forZones:1 forNodes:2
+discovery.v1.EndpointPort name:1 protocol:2 port:3 appProtocol:4
+discovery.v1.EndpointSlice metadata:1 endpoints:2 ports:3 addressType:4
+discovery.v1.ForNode name:1
+discovery.v1.ForZone name:1
+meta.v1.Condition type:1 status:2 observedGeneration:3 lastTransitionTime:4 reason:5 message:6
+node.v1.Overhead podFixed:1
+node.v1.RuntimeClass metadata:1 handler:2 overhead:3 scheduling:4
+node.v1.Scheduling nodeSelector:1 tolerations:2
+policy.v1.PodDisruptionBudget metadata:1 spec:2 status:3
+policy.v1.PodDisruptionBudgetSpec minAvailable:1 selector:2 maxUnavailable:3 unhealthyPodEvictionPolicy:4
+policy.v1.PodDisruptionBudgetStatus observedGeneration:1 disruptedPods:2 disruptionsAllowed:3 currentHealthy:4 desiredHealthy:5 expectedPods:6 conditions:7
+policy.v1beta1.Eviction metadata:1 deleteOptions:2
+scheduling.v1.PriorityClass metadata:1 value:2 globalDefault:3 description:4 preemptionPolicy:5
+storage.v1.StorageClass metadata:1 provisioner:2 parameters:3 reclaimPolicy:4 mountOptions:5 allowVolumeExpansion:6 volumeBindingMode:7 allowedTopologies:8
+`;
