@@ -23,7 +23,9 @@ const VIEW: PolicyRule[] = [
     [
       'bindings',
       'configmaps',
+      'endpoints',
       'events',
+      'limitranges',
       'namespaces',
       'namespaces/status',
       'persistentvolumeclaims',
@@ -34,7 +36,11 @@ const VIEW: PolicyRule[] = [
       'replicationcontrollers',
       'replicationcontrollers/scale',
       'replicationcontrollers/status',
+      'resourcequotas',
+      'resourcequotas/status',
       'serviceaccounts',
+      'services',
+      'services/status',
     ],
     READ,
   ),
@@ -57,6 +63,8 @@ const VIEW: PolicyRule[] = [
     READ,
   ),
   rule(['batch'], ['cronjobs', 'cronjobs/status', 'jobs', 'jobs/status'], READ),
+  rule(['discovery.k8s.io'], ['endpointslices'], READ),
+  rule(['policy'], ['poddisruptionbudgets', 'poddisruptionbudgets/status'], READ),
 ];
 const EDIT: PolicyRule[] = [
   rule([''], ['pods/attach', 'pods/exec', 'pods/portforward', 'secrets'], READ),
@@ -73,6 +81,7 @@ const EDIT: PolicyRule[] = [
       'replicationcontrollers/scale',
       'secrets',
       'serviceaccounts',
+      'services',
     ],
     WRITE,
   ),
@@ -91,6 +100,7 @@ const EDIT: PolicyRule[] = [
     WRITE,
   ),
   rule(['batch'], ['cronjobs', 'jobs'], WRITE),
+  rule(['policy'], ['poddisruptionbudgets'], WRITE),
   ...VIEW,
 ];
 const ADMIN: PolicyRule[] = [
@@ -98,6 +108,18 @@ const ADMIN: PolicyRule[] = [
   rule(['rbac.authorization.k8s.io'], ['rolebindings', 'roles'], [...READ, ...WRITE]),
   ...EDIT,
 ];
+/** The classes that every cluster has. */
+const PRIORITIES: Readonly<Record<string, { readonly value: number; readonly description: string }>> = {
+  'system-cluster-critical': {
+    value: 2_000_000_000,
+    description:
+      'Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.',
+  },
+  'system-node-critical': {
+    value: 2_000_001_000,
+    description: 'Used for system critical pods that must not be moved from their current node.',
+  },
+};
 const DISCOVERY_PATHS = [
   '/api',
   '/api/*',
@@ -163,6 +185,11 @@ function* bootstrapObjects(): Generator<KubeObject> {
       apiVersion: 'v1',
       metadata: { name, labels: { 'kubernetes.io/metadata.name': name } },
     };
+  }
+  for (const [name, { value, description }] of Object.entries(PRIORITIES)) {
+    const metadata = { name };
+    const apiVersion = 'scheduling.k8s.io/v1';
+    yield { kind: 'PriorityClass', apiVersion, metadata, value, description } as KubeObject;
   }
   const apiVersion = 'rbac.authorization.k8s.io/v1';
   const metadata = (name: string): KubeObject['metadata'] => ({

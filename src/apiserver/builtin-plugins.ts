@@ -3,7 +3,11 @@ import { CodedError } from '../base/coded-error.ts';
 import { goQuote } from '../base/go-quote.ts';
 import type { DefaultOptions } from '../kube/default/set-defaults.ts';
 import type { AdmissionPlugin } from './admission-chain.ts';
+import { defaultStorageClass, runtimeClass } from './admission/class-defaults.ts';
+import { limitRanger } from './admission/limit-ranger.ts';
 import { mutatingPolicies } from './admission/mutating-policies.ts';
+import { priority } from './admission/priority.ts';
+import { ResourceQuotas } from './admission/resource-quota.ts';
 import { validatingPolicies } from './admission/validating-policies.ts';
 import { WebhookClient } from './admission/webhook-client.ts';
 import { mutatingWebhooks, validatingWebhooks } from './admission/webhook-plugins.ts';
@@ -14,23 +18,27 @@ import { namespaceLifecycle } from './namespace-lifecycle.ts';
 import { nodeRestriction } from './node-restriction.ts';
 import type { ObjectStore } from './object-store.ts';
 import { alwaysPullImages, serviceAccountAdmission } from './pod-admission.ts';
-import { defaultTolerations, podPriority } from './pod-defaults-admission.ts';
+import { defaultTolerations } from './pod-defaults-admission.ts';
 import type { ServedResources } from './served-resources.ts';
 
 /** Plugins in the order in which they run, and whether they are on unless switched off. */
 const PLUGINS = {
   NamespaceLifecycle: true,
+  LimitRanger: true,
   ServiceAccount: true,
   NodeRestriction: true,
   AlwaysPullImages: false,
   ImagePolicyWebhook: false,
   Priority: true,
   DefaultTolerationSeconds: true,
+  DefaultStorageClass: true,
   StorageObjectInUseProtection: true,
+  RuntimeClass: true,
   MutatingAdmissionPolicy: true,
   MutatingAdmissionWebhook: true,
   ValidatingAdmissionPolicy: true,
   ValidatingAdmissionWebhook: true,
+  ResourceQuota: true,
 } as const;
 
 export type PluginName = keyof typeof PLUGINS;
@@ -101,6 +109,7 @@ export async function makePlugins(chosen: ReadonlySet<PluginName>, context: Plug
   };
   const makers: Record<PluginName, () => AdmissionPlugin | Promise<AdmissionPlugin>> = {
     NamespaceLifecycle: () => namespaceLifecycle(store),
+    LimitRanger: () => limitRanger(store),
     ServiceAccount: () => serviceAccountAdmission(store, clock),
     NodeRestriction: () => nodeRestriction,
     AlwaysPullImages: () => alwaysPullImages,
@@ -109,13 +118,22 @@ export async function makePlugins(chosen: ReadonlySet<PluginName>, context: Plug
       closing.push(() => policy.close());
       return policy.plugin;
     },
-    Priority: () => podPriority,
+    Priority: () => closed(priority(store)),
     DefaultTolerationSeconds: () => defaultTolerations,
+    DefaultStorageClass: () => defaultStorageClass(store),
+    RuntimeClass: () => runtimeClass(store),
     StorageObjectInUseProtection: () => claimProtection,
     MutatingAdmissionPolicy: () => closed(mutatingPolicies(context)),
     MutatingAdmissionWebhook: () => closed(mutatingWebhooks(webhooks)),
     ValidatingAdmissionPolicy: () => closed(validatingPolicies(context)),
     ValidatingAdmissionWebhook: () => closed(validatingWebhooks(webhooks)),
+    ResourceQuota: () => {
+      const quotas = new ResourceQuotas(store, clock);
+      closing.push(() => {
+        quotas.close();
+      });
+      return quotas.plugin;
+    },
   };
   const all: AdmissionPlugin[] = [];
   for (const name of Object.keys(PLUGINS).filter(isPluginName)) {

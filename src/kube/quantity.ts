@@ -52,9 +52,9 @@ export function quantityValue(value: string | number): number {
   return Number(nanos / NANOS_PER_UNIT) + Number(nanos % NANOS_PER_UNIT) / Number(NANOS_PER_UNIT);
 }
 
-/** Adds quantities; the result has the first one's format, `0` without any. Throws `QuantityError`. */
+/** Adds quantities; the result has the format of the first that is not nothing, `0` without any. Throws `QuantityError`. */
 export function addQuantities(...values: (string | number)[]): string {
-  const [first, ...rest] = values.map(parse);
+  const [first, ...rest] = values.map(parse).filter(({ nanos }) => nanos !== 0n);
   if (first === undefined) return '0';
   return format({ nanos: rest.reduce((sum, next) => sum + next.nanos, first.nanos), format: first.format });
 }

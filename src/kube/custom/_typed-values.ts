@@ -87,6 +87,7 @@ function typedText(text: string, format: string | undefined): unknown {
       }
     case 'byte':
       return Buffer.from(text, 'base64');
+    case undefined:
     default:
       return text;
   }

@@ -11,7 +11,7 @@ function schemaWith(spec: object, rules: readonly ValidationRule[] = []): Struct
   return {
     type: 'object',
     properties: { spec: { type: 'object', ...spec, 'x-kubernetes-validations': rules } },
-  } as StructuralSchema;
+  };
 }
 
 const SPEC = {

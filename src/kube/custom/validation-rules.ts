@@ -223,6 +223,7 @@ function errorOf(rule: ValidationRule, schema: StructuralSchema, path: string, t
       return required(field, text);
     case 'FieldValueDuplicate':
       return { type: 'FieldValueDuplicate', field, message: `Duplicate value: "${schema.type ?? ''}"` };
+    case undefined:
     default:
       return invalidValue(field, schema.type ?? '', text);
   }
