@@ -15,7 +15,7 @@ export const COMMITTED_MODE = 0o444;
 /** Bytes digested at a time when bytes of an earlier process are taken up again. */
 const REHASH_CHUNK = 1024 * 1024;
 /** Bytes after which the disk is set to work: enough for it to be busy, few enough to be soon done at the end. */
-const FLUSH_STEP = 32 * 1024 * 1024;
+const FLUSH_STEP = 8 * 1024 * 1024;
 
 export interface IngestRecord {
   readonly ref: string;
