@@ -15,6 +15,8 @@ import type { ManifestReference } from './request-target.ts';
 
 /** Largest manifest taken, as the specification asks for at least. */
 export const MANIFEST_LIMIT = 4 * 1024 * 1024;
+/** Blobs named in one refusal: a client pushes all of them anyway, and the answer must not grow with what is sent. */
+const MISSING_LIMIT = 100;
 /** A tag may move at any time, so it is asked for again each time; what a digest names does not change. */
 const TAG_CACHE = 'private, no-cache';
 const DIGEST_CACHE = 'private, max-age=31536000, immutable';
@@ -77,7 +79,7 @@ export async function putManifest(
   }
   if (result.kind === 'missing') {
     throw new RegistryError('MANIFEST_BLOB_UNKNOWN', 'blob unknown to registry', {
-      details: result.digests.map((missing) => ({ digest: missing })),
+      details: result.digests.slice(0, MISSING_LIMIT).map((missing) => ({ digest: missing })),
     });
   }
   await service.notify({
