@@ -105,6 +105,29 @@ test('of a changed tag only the changed layer travels', async (t) => {
   );
 });
 
+test('of a tag that shares nine layers of ten, as unpacked layers too, the tenth travels alone', async (t) => {
+  const registry = await serve(t);
+  const shared = Array.from({ length: 9 }, (_, index) => layerOf(`shared ${index}`, 9_000));
+  registry.putImage('test/app', 'v1', [...shared, layerOf('old', 5_000)]);
+  const node = await pullNode(t, { unpacks: true });
+  const reference = `${registry.host}/test/app:v1`;
+  await node.puller.pull({ reference, signal });
+  const changed = layerOf('new', 5_000);
+  const second = registry.putImage('test/app', 'v1', [...shared, changed]);
+  registry.requests.length = 0;
+  const pulled = await node.puller.pull({ reference, signal });
+  assert.equal(pulled.fetchedBytes, changed.bytes.length);
+  assert.deepEqual(
+    registry.requests.map(({ method, path }) => `${method} ${path}`).sort(),
+    [
+      'HEAD /v2/test/app/manifests/v1',
+      `GET /v2/test/app/manifests/${second.manifest.digest}`,
+      `GET /v2/test/app/blobs/${second.config.digest}`,
+      `GET /v2/test/app/blobs/${second.layers[9]?.digest}`,
+    ].sort(),
+  );
+});
+
 const MESSAGES: readonly {
   name: string;
   auth?: FaultRegistryOptions['auth'];
