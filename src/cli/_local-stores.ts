@@ -109,10 +109,10 @@ async function onOwnStores<T>(
     logger: silentLogger,
   });
   try {
-    if (serves !== true) return await use(ownImageStores(stores));
+    if (serves !== true) return await use(ownImageStores(root.path, stores));
     const server = await serveStores(root.path, stores);
     try {
-      return await use(ownImageStores(stores));
+      return await use(ownImageStores(root.path, stores));
     } finally {
       if (server.sessions > 0 && !signal.aborted)
         process.stderr.write('dray: done here; other commands still use the store through this one\n');

@@ -7,6 +7,7 @@ import { startCredentialProviders } from '../credentials/provider/start-credenti
 import type { KubeClient } from '../kube/client/kube-client.ts';
 import { createEventRecorder } from '../kubelet/event-recorder.ts';
 import type { EvictionThreshold } from '../kubelet/images/eviction-thresholds.ts';
+import type { ImageGcForecast } from '../kubelet/images/gc-forecast.ts';
 import { imageGcPolicy } from '../kubelet/images/image-gc-policy.ts';
 import { NodeImageManager } from '../kubelet/images/image-manager.ts';
 import { instrumentedImageService } from '../kubelet/images/instrumented-image-service.ts';
@@ -23,6 +24,7 @@ import { formatPlatform, type Platform } from '../oci/platform.ts';
 import type { RemoteClient } from '../remote/remote-client.ts';
 import { apiServiceAccounts } from './api-service-accounts.ts';
 import { connectNodeRuntime, openNodeRuntime, type RuntimeEndpoints } from './node-runtime.ts';
+import { forecastWithoutNode, withPinReasons } from './image-gc-forecast.ts';
 import { openNodeStores, type TransferLimits } from './node-stores.ts';
 import { serveStores } from './stores/serve-stores.ts';
 
@@ -123,7 +125,12 @@ export async function startNode(options: NodeOptions, signal: AbortSignal): Prom
       ...(options.transfers === undefined ? {} : { transfers: options.transfers }),
     });
     closers.push(() => stores.close());
-    const served = await serveStores(root, stores);
+    // Whoever asks before the agent is there hears what can be told without it.
+    const clean: { forecast?: (now: AbortSignal) => Promise<ImageGcForecast> } = {};
+    const served = await serveStores(root, {
+      ...stores,
+      forecastImageGc: (now) => clean.forecast?.(now) ?? forecastWithoutNode(root, stores, clock.now(), now),
+    });
     // Commands that work through the node when it stops are cut off, and say so.
     closers.push(() => served.close(AbortSignal.abort()));
     const runtimeOptions = {
@@ -221,6 +228,7 @@ export async function startNode(options: NodeOptions, signal: AbortSignal): Prom
       },
       signal,
     );
+    clean.forecast = async (now) => withPinReasons(await kubelet.forecastImageGc(now), stores.images);
     closers.push(async () => {
       stopping.abort(new Error('the node stops'));
       await kubelet.stop();

@@ -4,6 +4,7 @@ import { openFileStore, type FileStore } from '../content/file-store.ts';
 import { openLayerStore, type LayerStore } from '../images/layer-store.ts';
 import { openRootfsProvider, type LocalRootfsProvider } from '../images/rootfs-provider.ts';
 import { openImageStore, type SqliteImageStore } from '../images/sqlite-image-store.ts';
+import type { ImageGcForecast } from '../kubelet/images/gc-forecast.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { Platform } from '../oci/platform.ts';
 import { FlightRecords } from '../pull/flight-record.ts';
@@ -26,6 +27,8 @@ export interface NodeStores {
   readonly records: FlightRecords;
   /** What all pulls of this root keep to together. */
   readonly bandwidth: Bandwidth;
+  /** Foretells clean-up; only where a node runs on these stores. */
+  forecastImageGc?(signal: AbortSignal): Promise<ImageGcForecast>;
   close(): Promise<void>;
 }
 

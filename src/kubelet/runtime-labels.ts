@@ -23,6 +23,12 @@ export function sandboxLabels(pod: Pod): Record<string, string> {
   };
 }
 
+/** Names a container by its labels, `NAMESPACE/POD/CONTAINER`; undefined for one that no agent made. */
+export function containerOf(labels: Readonly<Record<string, string>>): string | undefined {
+  const parts = [POD_NAMESPACE, POD_NAME, CONTAINER_NAME].map((name) => labels[name]);
+  return parts.every((part) => part !== undefined) ? parts.join('/') : undefined;
+}
+
 export function containerLabels(pod: Pod, container: Container): Record<string, string> {
   return {
     [POD_NAME]: pod.metadata.name,

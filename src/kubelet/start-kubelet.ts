@@ -8,7 +8,8 @@ import type { Pod } from '../kube/pod.ts';
 import { silentLogger, type Logger } from '../observe/logger.ts';
 import { refusalOf } from './admit-pod.ts';
 import type { EventObject } from './ensure-image.ts';
-import type { GcVerdict } from './images/image-gc-plan.ts';
+import { imageUsers } from './image-users.ts';
+import type { ImageGcForecast } from './images/gc-forecast.ts';
 import type { KubeletOptions } from './kubelet-options.ts';
 import { LogRotation } from './log-rotation.ts';
 import { readMachineFacts } from './node/machine-facts.ts';
@@ -33,7 +34,7 @@ export interface Kubelet {
   /** Sends the node's status now. */
   refreshNode(): Promise<void>;
   /** Foretells what the next clean-up of images would do, and when it is. */
-  planImageGc(signal: AbortSignal): Promise<{ verdicts: readonly GcVerdict[]; nextRunAt: number }>;
+  forecastImageGc(signal: AbortSignal): Promise<ImageGcForecast>;
   /** Stops the agent. Containers go on and are taken up by the next agent. */
   stop(): Promise<void>;
 }
@@ -178,9 +179,8 @@ class RunningKubelet implements Kubelet {
     await this.#node?.refresh(this.#alive);
   }
 
-  async planImageGc(signal: AbortSignal): Promise<{ verdicts: readonly GcVerdict[]; nextRunAt: number }> {
-    const { collector } = this.#upkeep;
-    return { verdicts: await collector.plan(signal), nextRunAt: collector.nextRunAt };
+  async forecastImageGc(signal: AbortSignal): Promise<ImageGcForecast> {
+    return this.#upkeep.collector.forecast(await imageUsers(this.#options.runtime, signal), signal);
   }
 
   async stop(): Promise<void> {

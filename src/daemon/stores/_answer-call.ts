@@ -58,6 +58,8 @@ const HANDLERS: Handlers = {
     session.answerCredential(id, credential ?? undefined);
     return null;
   },
+  'images.forecastGc': async (stores, _session, _ask, signal) =>
+    (await stores.forecastImageGc?.(signal)) ?? null,
   collect: (stores, _session, options, signal) => collect(stores, options, signal),
 };
 

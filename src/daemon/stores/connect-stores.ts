@@ -52,6 +52,7 @@ export async function connectStores(
     remote,
     pull: (request) => pull(holder, reach, request),
     collect: (options, signal) => holder.call('collect', options, signal),
+    forecastImageGc: async (signal) => (await holder.call('images.forecastGc', {}, signal)) ?? undefined,
     close,
   };
 }

@@ -1,8 +1,10 @@
 import type { Ingester, Provider } from '../../content/store.ts';
 import { collect, type CollectOptions, type CollectStep } from '../../images/collect.ts';
 import type { SqliteImageStore } from '../../images/sqlite-image-store.ts';
+import type { ImageGcForecast } from '../../kubelet/images/gc-forecast.ts';
 import type { PulledImage, PullImageRequest } from '../../pull/pull-image.ts';
 import type { RemoteClient } from '../../remote/remote-client.ts';
+import { forecastWithoutNode } from '../image-gc-forecast.ts';
 import type { NodeStores } from '../node-stores.ts';
 
 /** What commands do with names and records of images. */
@@ -20,10 +22,12 @@ export interface ImageStores {
   /** @throws PullError */
   pull(request: PullImageRequest): Promise<PulledImage>;
   collect(options: Pick<CollectOptions, 'dryRun' | 'verify'>, signal: AbortSignal): Promise<CollectStep[]>;
+  /** Foretells the node's clean-up; undefined when the process that holds the root is no node. */
+  forecastImageGc(signal: AbortSignal): Promise<ImageGcForecast | undefined>;
 }
 
 /** Offers stores that this process has open. */
-export function ownImageStores(stores: NodeStores): ImageStores {
+export function ownImageStores(root: string, stores: NodeStores): ImageStores {
   const { content, images, remote, puller } = stores;
   return {
     content,
@@ -31,5 +35,6 @@ export function ownImageStores(stores: NodeStores): ImageStores {
     remote,
     pull: (request) => puller.pull(request),
     collect: (options, signal) => collect(stores, options, signal),
+    forecastImageGc: (signal) => forecastWithoutNode(root, stores, Date.now(), signal),
   };
 }

@@ -1,6 +1,7 @@
 import type { ContentInfo } from '../../content/store.ts';
 import type { CollectOptions, CollectStep } from '../../images/collect.ts';
 import type { ImageStore, ImageWithNames, NameRecord } from '../../images/image-store.ts';
+import type { ImageGcForecast } from '../../kubelet/images/gc-forecast.ts';
 import type { Digest } from '../../oci/digest.ts';
 import type { Platform } from '../../oci/platform.ts';
 import type { PulledImage } from '../../pull/pull-image.ts';
@@ -52,6 +53,8 @@ export interface StoreCalls {
   /** Closes, or aborts, an ingest. */
   'ingests.end': { ask: { id: string; keep: boolean }; answer: null };
   'pulls.credential': { ask: { id: string; credential: Credential | null }; answer: null };
+  /** What the node that holds the root will clean away; null when the holder is no node. */
+  'images.forecastGc': { ask: object; answer: ImageGcForecast | null };
   collect: { ask: Pick<CollectOptions, 'dryRun' | 'verify'>; answer: CollectStep[] };
 }
 

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { ManualClock } from '../../base/manual-clock.ts';
 import type { Image } from '../../pull/image-service.ts';
 import { imageFilesystemStats, measureFilesystem } from './image-filesystem.ts';
-import { formatSize, GC_PERIOD, ImageGarbageCollector, type ImageGcOptions } from './image-gc.ts';
+import { GC_PERIOD } from './gc-period.ts';
+import { formatSize, ImageGarbageCollector, type ImageGcOptions } from './image-gc.ts';
 import { bytesToFree, planImageGc, usagePercent } from './image-gc-plan.ts';
 import { imageGcPolicy, type ImageGcPolicy } from './image-gc-policy.ts';
 import { ImageTracker } from './image-tracker.ts';
@@ -303,8 +304,8 @@ test('11.17 11.18 eviction removes all unused images that are old enough, by ID'
   assert.deepEqual(b.pruned.at(-1), ['b']);
 });
 
-test('a plan says what would go, in order, and why the rest stays', async () => {
-  const b = bench({ minAge: MINUTE }, [
+test('a forecast of the next run says what goes, in order, when, and why the rest stays', async () => {
+  const b = bench({ minAge: 4 * MINUTE }, [
     image('a', 60),
     image('b', 60),
     image('used'),
@@ -316,18 +317,23 @@ test('a plan says what would go, in order, and why the rest stays', async () => 
   b.runtime.images.set('young', image('young', 60));
   b.space = { capacity: 1000, available: 100 };
   const told = async (): Promise<string[]> =>
-    (await b.gc.plan(NEVER)).map((v) => `${v.image.id}: ${v.remove ? v.reason : v.why}`);
+    (await b.gc.forecast(new Map([['used', ['default/p/a']]]), NEVER)).images.map(
+      (each) => `${each.id}: ${each.reason ?? each.why}${each.usedBy.map((user) => ` by ${user}`).join('')}`,
+    );
   assert.deepEqual(await told(), [
     'a: space',
     'b: space',
-    'used: is in use',
+    'used: is in use by default/p/a',
     'pinned: is pinned',
     'young: enough is freed without it',
   ]);
   b.space = { capacity: 1000, available: 20 };
   assert.deepEqual((await told()).at(-1), 'young: is younger than the minimum age');
   b.space = { capacity: 1000, available: 900 };
-  assert.deepEqual((await told())[0], 'used: is in use');
+  assert.deepEqual((await told())[0], 'used: is in use by default/p/a');
+  const { nextRunAt, space } = await b.gc.forecast(new Map(), NEVER);
+  assert.equal(nextRunAt, b.clock.now() - 2 * MINUTE + GC_PERIOD);
+  assert.equal(space.usedPercent, 10);
   assert.deepEqual(b.removed, []);
   const tracked = new ImageTracker().detect([image('a')], new Set(), 0);
   const aged = planImageGc({
@@ -341,6 +347,22 @@ test('a plan says what would go, in order, and why the rest stays', async () => 
     aged.map((v) => (v.remove ? v.reason : v.why)),
     ['age'],
   );
+});
+
+test('11.8 a forecast says when age takes an image that nobody uses until then', async () => {
+  const b = bench({ maxAge: 12 * MINUTE, highThresholdPercent: 100 }, [image('idle'), image('used')]);
+  b.inUse.add('used');
+  const begun = b.clock.now();
+  await b.clock.advance(MINUTE);
+  const at = async (): Promise<(number | undefined)[]> =>
+    (await b.gc.forecast(new Map(), NEVER)).images.map((each) =>
+      each.at === undefined ? undefined : (each.at - begun) / MINUTE,
+    );
+  // Runs are at 5, 10 and 15 minutes; what is in use has no such time.
+  assert.deepEqual(await at(), [undefined, 15]);
+  b.inUse.delete('used');
+  // Last seen in use a minute after the start: a run at 13 minutes sharp would still leave it.
+  assert.deepEqual(await at(), [15, 15]);
 });
 
 test('a plan over 10,000 images takes less than a second', () => {

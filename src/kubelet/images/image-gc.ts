@@ -7,19 +7,16 @@ import {
   bytesToFree,
   gcCandidates,
   isOverage,
-  planImageGc,
   usagePercent,
   whyKept,
   type FilesystemSpace,
   type GcReason,
-  type GcVerdict,
 } from './image-gc-plan.ts';
+import { forecastImageGc, type ImageGcForecast } from './gc-forecast.ts';
+import { GC_PERIOD } from './gc-period.ts';
 import type { ImageGcPolicy } from './image-gc-policy.ts';
 import { aggregate } from './image-messages.ts';
 import { ImageTracker, type TrackedImage } from './image-tracker.ts';
-
-/** Time between two runs, and between two looks at what is in use (rules 11.1, 11.6). */
-export const GC_PERIOD = 300_000;
 
 /** `NO_CAPACITY`: the file system says it is empty. `NOT_ENOUGH`: images in use fill it. `DELETION`: the runtime refused. */
 export class ImageGcError extends CodedError<'NO_CAPACITY' | 'NOT_ENOUGH' | 'DELETION'> {}
@@ -74,12 +71,20 @@ export class ImageGarbageCollector {
     return this.#tracker.detect(images, await imagesInUse(signal), clock.now());
   }
 
-  /** Foretells a run without removing anything. */
-  async plan(signal: AbortSignal): Promise<readonly GcVerdict[]> {
-    const { policy, clock, space } = this.#options;
-    const images = await this.detect(signal);
-    const now = clock.now();
-    return planImageGc({ images, policy, space: await space(signal), now, uptime: now - this.#startedAt });
+  /** Foretells the next run without removing anything; `users` names the containers that need each image. */
+  async forecast(
+    users: ReadonlyMap<string, readonly string[]>,
+    signal: AbortSignal,
+  ): Promise<ImageGcForecast> {
+    const { policy, space } = this.#options;
+    return forecastImageGc({
+      images: await this.detect(signal),
+      policy,
+      space: await space(signal),
+      startedAt: this.#startedAt,
+      nextRunAt: this.#nextRunAt,
+      users,
+    });
   }
 
   /**
