@@ -14,7 +14,7 @@ export interface ImageShape {
 
 export const SHAPES: readonly ImageShape[] = [
   { name: 'mixed', layers: 3, files: 28_000, bytes: 750e6 },
-  { name: 'large', layers: 1, files: 20, bytes: 1000e6 },
+  { name: 'large', layers: 1, files: 64, bytes: 1000e6 },
   { name: 'layers', layers: 40, files: 4_000, bytes: 80e6 },
   { name: 'tiny', layers: 1, files: 100_000, bytes: 100e6 },
 ];
