@@ -5,12 +5,13 @@ import { syncDirectory } from '../base/atomic-file.ts';
  * flushes make all durable.
  */
 export class DirectoryFlush {
-  readonly #path: string;
+  readonly #sync: () => Promise<void>;
   #running: Promise<void> | undefined;
   #next: Promise<void> | undefined;
 
-  constructor(path: string) {
-    this.#path = path;
+  /** @param sync flushes the directory at `path`: the kernel's way by default */
+  constructor(path: string, sync: (path: string) => Promise<void> = syncDirectory) {
+    this.#sync = () => sync(path);
   }
 
   /** Resolves when the names that are in the directory now are durable. */
@@ -26,7 +27,7 @@ export class DirectoryFlush {
 
   #run(): Promise<void> {
     this.#next = undefined;
-    const running = syncDirectory(this.#path).finally(() => {
+    const running = this.#sync().finally(() => {
       if (this.#running === running) this.#running = undefined;
     });
     this.#running = running;

@@ -3,7 +3,7 @@ import { test, type TestContext } from 'node:test';
 import type { Readable } from 'node:stream';
 import { digestOf, type Digest } from '../oci/digest.ts';
 import { ContentError, type ContentErrorCode } from './content-error.ts';
-import type { ContentInfo, ContentStore } from './store.ts';
+import { canPutWhole, canReadAt, type ContentInfo, type ContentStore } from './store.ts';
 
 /** A store under test, and how to look at the same content anew as a later process would. */
 export interface StoreUnderTest {
@@ -199,6 +199,56 @@ export function testContentStore(
     assert.deepEqual((await store.ingests()).map((status) => status.ref).toSorted(), refs.toSorted());
     for (const ref of refs) await store.abortIngest(ref);
     assert.deepEqual(await store.ingests(), []);
+  });
+
+  scenario('a store that reads at positions fills the memory of its reader', async (store) => {
+    if (!canReadAt(store)) return;
+    const { digest } = await put(store, HELLO);
+    const content = await store.openAt(digest);
+    const buffer = Buffer.alloc(10, '.');
+    assert.equal(await content.read(buffer.subarray(0, 5), 0), 5);
+    assert.equal(buffer.toString(), 'hello.....');
+    assert.equal(await content.read(buffer, HELLO.length - 4), 4);
+    assert.equal(buffer.toString(), 'tento.....');
+    assert.equal(await content.read(buffer, HELLO.length), 0);
+    await content.close();
+    await refuses(store.openAt(digestOf('else')), 'NOT_FOUND');
+  });
+
+  for (const algorithm of ['sha256', 'sha512']) {
+    scenario(`a store that takes bytes whole keeps them under their ${algorithm} digest`, async (store) => {
+      if (!canPutWhole(store)) return;
+      const digest = digestOf(HELLO, algorithm);
+      for (const time of ['first', 'again']) {
+        const info = await store.putWhole(digest, HELLO);
+        assert.deepEqual([info.digest, info.size], [digest, HELLO.length], time);
+      }
+      assert.deepEqual(await readAll(await store.open(digest)), HELLO);
+      assert.deepEqual(await digests(store), [digest]);
+      assert.deepEqual(await store.ingests(), []);
+    });
+  }
+
+  scenario('a store that takes bytes whole knows which refs have an ingest', async (store, reopen) => {
+    if (!canPutWhole(store)) return;
+    assert.equal(await store.hasIngest('some ref'), false);
+    const ingest = await store.openIngest('some ref');
+    await ingest.write(HELLO);
+    await ingest.close();
+    const later = await reopen();
+    assert.equal(canPutWhole(later) && (await later.hasIngest('some ref')), true);
+    await store.abortIngest('some ref');
+    assert.equal(await store.hasIngest('some ref'), false);
+  });
+
+  scenario('several chunks are written as if one by one', async (store) => {
+    const ingest = await store.openIngest('some ref');
+    const parts = [HELLO.subarray(0, 3), Buffer.alloc(0), HELLO.subarray(3, 4), HELLO.subarray(4)];
+    if (ingest.writeAll === undefined) for (const part of parts) await ingest.write(part);
+    else await ingest.writeAll(parts);
+    assert.equal(ingest.offset, HELLO.length);
+    assert.equal((await ingest.commit({ digest: HELLO_DIGEST })).size, HELLO.length);
+    assert.deepEqual(await readAll(await store.open(HELLO_DIGEST)), HELLO);
   });
 
   scenario('a reader that is open keeps reading after removal', async (store) => {

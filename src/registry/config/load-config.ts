@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { createSecureContext } from 'node:tls';
 import { messageOf } from '../../base/coded-error.ts';
 import type { RegistryOptions } from '../registry.ts';
 import { trustedProxies } from '../http/client-address.ts';
@@ -212,7 +211,7 @@ async function tlsOf(
   const key = await reader.read('tls.keyFile', config.keyFile);
   if (cert !== '' && key !== '') {
     try {
-      createSecureContext({ cert, key });
+      process.getBuiltinModule('node:tls').createSecureContext({ cert, key });
     } catch (cause) {
       reader.fail('tls', `certificate and key cannot be used: ${messageOf(cause)}`);
     }

@@ -1,16 +1,9 @@
-import {
-  createLocalJWKSet,
-  decodeJwt,
-  errors,
-  jwtVerify,
-  type JSONWebKeySet,
-  type JWTPayload,
-  type JWTVerifyGetKey,
-} from 'jose';
+import type { JSONWebKeySet, JWTPayload, JWTVerifyGetKey } from 'jose';
 import type { Clock } from '../../base/clock.ts';
 import { SingleFlight } from '../../base/single-flight.ts';
 import { RegistryError } from '../registry-error.ts';
 import { globMatcher } from '../glob.ts';
+import { claimedIssuer } from './claimed-issuer.ts';
 import type { Grant, Role } from './identity.ts';
 import type { AccountSource, KnownAccount } from './login.ts';
 
@@ -77,6 +70,7 @@ export class ServiceAccountTokens implements AccountSource {
   }
 
   async #verify({ issuer, key }: IssuerKeys, token: string): Promise<JWTPayload | undefined> {
+    const { errors, jwtVerify } = await import('jose');
     try {
       const { payload } = await jwtVerify(token, key, {
         algorithms: ALGORITHMS,
@@ -117,6 +111,7 @@ class IssuerKeys {
     try {
       return await known(header, token);
     } catch (error) {
+      const { errors } = await import('jose');
       if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
       return (await this.#keys(REFETCH_MS))(header, token);
     }
@@ -125,6 +120,7 @@ class IssuerKeys {
   async #keys(maxAge: number): Promise<JWTVerifyGetKey> {
     if (this.#set !== undefined && Math.abs(this.#clock.now() - this.#fetchedAt) < maxAge) return this.#set;
     return this.#flight.do('fetch', async () => {
+      const { createLocalJWKSet } = await import('jose');
       try {
         this.#set = createLocalJWKSet(await this.issuer.keys(AbortSignal.timeout(FETCH_TIMEOUT_MS)));
       } catch (error) {
@@ -139,12 +135,8 @@ class IssuerKeys {
 
 function issuerOf(token: string): string | undefined {
   if (!/^ey[\w-]+\.[\w-]+\.[\w-]+$/.test(token)) return undefined;
-  try {
-    return decodeJwt(token).iss;
-  } catch (error) {
-    if (error instanceof errors.JOSEError) return undefined;
-    throw error;
-  }
+  const claimed = claimedIssuer(token);
+  return claimed === 'unreadable' ? undefined : claimed.issuer;
 }
 
 interface ServiceAccountName {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { exportJWK, generateKeyPair, importJWK, type CryptoKey, type JWK } from 'jose';
+import type { CryptoKey, JWK } from 'jose';
 import type { Clock } from '../../base/clock.ts';
 import { SingleFlight } from '../../base/single-flight.ts';
 import type { SigningKeyRecord, TokenIndex } from '../metadata/identity-index.ts';
@@ -44,6 +44,7 @@ export class SigningKeys {
    */
   async rotate(maxAge = 0): Promise<SigningKey> {
     const now = this.#clock.now();
+    const { exportJWK, generateKeyPair } = await import('jose');
     const { privateKey } = await generateKeyPair('ES256', { extractable: true });
     const record: SigningKeyRecord = {
       id: randomBytes(12).toString('base64url'),
@@ -79,6 +80,7 @@ export class SigningKeys {
 async function keyOf(record: SigningKeyRecord): Promise<SigningKey> {
   const { d, ...open } = JSON.parse(record.privateJwk) as JWK;
   if (d === undefined) throw new Error(`Cannot use signing key "${record.id}": it has no private part`);
+  const { importJWK } = await import('jose');
   const privateKey = (await importJWK({ ...open, d }, 'ES256')) as CryptoKey;
   const publicKey = (await importJWK(open, 'ES256')) as CryptoKey;
   return { id: record.id, createdAt: record.createdAt, privateKey, publicKey };
