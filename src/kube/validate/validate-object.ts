@@ -30,6 +30,7 @@ import {
 import { validatePersistentVolume, validatePersistentVolumeUpdate } from './persistent-volumes.ts';
 import { validateEphemeralUpdate, validatePod, validatePodUpdate } from './pod.ts';
 import { validateSecret, validateSecretUpdate } from './secret.ts';
+import { validateStatefulSet, validateStatefulSetUpdate } from './stateful-sets.ts';
 import { warningsFor } from './warnings.ts';
 import {
   validateDaemonSet,
@@ -38,8 +39,6 @@ import {
   validateReplicaSet,
   validateReplicationController,
   validateSelectorKept,
-  validateStatefulSet,
-  validateStatefulSetUpdate,
 } from './workloads.ts';
 
 const both =

@@ -1,5 +1,3 @@
-import { isDeepStrictEqual } from 'node:util';
-
 import { forbiddenField, invalidValue, notSupported, required, type FieldError } from '../field-error.ts';
 import { objectAt, objectsAt, stringAt, stringMapAt, type JsonObject } from '../json/json-object.ts';
 import { labelSelectorOf } from '../selector/label-selector.ts';
@@ -16,7 +14,8 @@ import { validatePodSpec } from './pod-spec.ts';
 
 const MISMATCH = '`selector` does not match template `labels`';
 
-const specOf = (object: JsonObject): JsonObject => objectAt(object, 'spec') ?? {};
+/** Returns the spec of an object, empty when it has none. */
+export const specOf = (object: JsonObject): JsonObject => objectAt(object, 'spec') ?? {};
 
 /** Checks a Deployment, less its metadata. */
 export function validateDeployment(deployment: JsonObject): FieldError[] {
@@ -113,51 +112,6 @@ function validateDaemonStrategy(strategy: JsonObject, path: string): FieldError[
   return errors;
 }
 
-/** Checks a StatefulSet, less its metadata. */
-export function validateStatefulSet(set: JsonObject): FieldError[] {
-  const spec = specOf(set);
-  const errors: FieldError[] = [];
-  const management = stringAt(spec, 'podManagementPolicy');
-  if (management !== 'OrderedReady' && management !== 'Parallel') {
-    errors.push(invalidValue('spec.podManagementPolicy', management, "must be 'OrderedReady' or 'Parallel'"));
-  }
-  const strategy = objectAt(spec, 'updateStrategy') ?? {};
-  const type = stringAt(strategy, 'type');
-  const rolling = objectAt(strategy, 'rollingUpdate');
-  if (type === 'RollingUpdate') {
-    errors.push(...validateNonNegative(rolling, 'partition', 'spec.updateStrategy.rollingUpdate'));
-    errors.push(...validateStatefulShare(rolling ?? {}, 'spec.updateStrategy.rollingUpdate'));
-  } else if (type === 'OnDelete') {
-    if (rolling !== undefined) {
-      errors.push(
-        invalidValue(
-          'spec.updateStrategy.rollingUpdate',
-          internalForm(rolling, 'apps.v1.RollingUpdateStatefulSetStrategy'),
-          "only allowed for updateStrategy 'RollingUpdate'",
-        ),
-      );
-    }
-  } else {
-    const shown = internalForm(strategy, 'apps.v1.StatefulSetUpdateStrategy');
-    errors.push(invalidValue('spec.updateStrategy', shown, "must be 'RollingUpdate' or 'OnDelete'"));
-  }
-  for (const key of ['whenDeleted', 'whenScaled']) {
-    const value = stringAt(objectAt(spec, 'persistentVolumeClaimRetentionPolicy'), key);
-    if (value !== 'Retain' && value !== 'Delete') {
-      const path = `spec.persistentVolumeClaimRetentionPolicy.${key}`;
-      errors.push(notSupported(path, value, ['Delete', 'Retain']));
-    }
-  }
-  errors.push(
-    ...validateNonNegative(spec, 'replicas', 'spec'),
-    ...validateNonNegative(spec, 'minReadySeconds', 'spec'),
-    ...validateNonNegative(objectAt(spec, 'ordinals'), 'start', 'spec.ordinals'),
-    ...validateSelector(spec, 'empty selector is invalid for statefulset'),
-    ...validateTemplate({ ...spec, template: withClaimVolumes(spec) }, 'StatefulSet'),
-  );
-  return errors;
-}
-
 /** Checks a ReplicationController, less its metadata. */
 export function validateReplicationController(controller: JsonObject): FieldError[] {
   const spec = specOf(controller);
@@ -185,27 +139,8 @@ export function validateSelectorKept(object: JsonObject, old: JsonObject): Field
   return validateImmutable(specOf(object)['selector'], specOf(old)['selector'], 'spec.selector');
 }
 
-const STATEFUL_MUTABLE = [
-  'replicas',
-  'ordinals',
-  'template',
-  'updateStrategy',
-  'revisionHistoryLimit',
-  'persistentVolumeClaimRetentionPolicy',
-  'minReadySeconds',
-];
-
-/** Checks a changed StatefulSet: only a named few fields may differ. */
-export function validateStatefulSetUpdate(set: JsonObject, old: JsonObject): FieldError[] {
-  const rest = (spec: JsonObject): JsonObject =>
-    Object.fromEntries(Object.entries(spec).filter(([key]) => !STATEFUL_MUTABLE.includes(key)));
-  if (isDeepStrictEqual(rest(specOf(set)), rest(specOf(old)))) return [];
-  const names = STATEFUL_MUTABLE.map((name) => `'${name}'`);
-  const list = `${names.slice(0, -1).join(', ')} and ${names.at(-1) ?? ''}`;
-  return [forbiddenField('spec', `updates to statefulset spec for fields other than ${list} are forbidden`)];
-}
-
-function validateSelector(spec: JsonObject, whenEmpty: string): FieldError[] {
+/** Checks a selector that must be there and find something. */
+export function validateSelector(spec: JsonObject, whenEmpty: string): FieldError[] {
   const selector = objectAt(spec, 'selector');
   if (selector === undefined) return [required('spec.selector')];
   const errors = validateLabelSelector(selector, 'spec.selector');
@@ -221,7 +156,7 @@ function isEmptySelector(selector: JsonObject): boolean {
 }
 
 /** Checks a template: its labels must be those that the selector finds, its Pods must restart. */
-function validateTemplate(spec: JsonObject, kind = 'ReplicaSet'): FieldError[] {
+export function validateTemplate(spec: JsonObject, kind = 'ReplicaSet'): FieldError[] {
   const template = objectAt(spec, 'template') ?? {};
   const path = 'spec.template';
   const labels = stringMapAt(objectAt(template, 'metadata'), 'labels');
@@ -277,17 +212,8 @@ function validateRolling(rolling: JsonObject, path: string): FieldError[] {
   return [...errors, ...validateAtMostAll(rolling, 'maxUnavailable', path)];
 }
 
-function validateStatefulShare(rolling: JsonObject, path: string): FieldError[] {
-  if (rolling['maxUnavailable'] === undefined) return [];
-  const errors = validateShare(rolling, 'maxUnavailable', path);
-  if (isNothing(rolling['maxUnavailable'])) {
-    errors.push(invalidValue(`${path}.maxUnavailable`, rolling['maxUnavailable'], 'cannot be 0'));
-  }
-  return [...errors, ...validateAtMostAll(rolling, 'maxUnavailable', path)];
-}
-
 /** Checks a number of Pods that may be a share of them. */
-function validateShare(rolling: JsonObject, key: string, path: string): FieldError[] {
+export function validateShare(rolling: JsonObject, key: string, path: string): FieldError[] {
   const value = rolling[key];
   const at = `${path}.${key}`;
   if (typeof value === 'number' && value < 0) {
@@ -300,26 +226,16 @@ function validateShare(rolling: JsonObject, key: string, path: string): FieldErr
   return [invalidValue(at, value, why)];
 }
 
-function validateAtMostAll(rolling: JsonObject, key: string, path: string): FieldError[] {
+/** Checks that a share is not more than all. */
+export function validateAtMostAll(rolling: JsonObject, key: string, path: string): FieldError[] {
   const value = rolling[key];
   if (typeof value !== 'string' || !/^\d+%$/.test(value) || Number.parseInt(value, 10) <= 100) return [];
   return [invalidValue(`${path}.${key}`, value, 'must not be greater than 100%')];
 }
 
-function isNothing(value: unknown): boolean {
+/** Tells whether a number or share of Pods is none. */
+export function isNothing(value: unknown): boolean {
   return (
     value === undefined || value === 0 || (typeof value === 'string' && Number.parseInt(value, 10) === 0)
   );
-}
-
-/** A StatefulSet's Pods get a volume for each claim template, which mounts may name. */
-function withClaimVolumes(spec: JsonObject): JsonObject {
-  const template = objectAt(spec, 'template') ?? {};
-  const podSpec = objectAt(template, 'spec') ?? {};
-  const own = new Set(objectsAt(podSpec, 'volumes').map((volume) => stringAt(volume, 'name')));
-  const claims = objectsAt(spec, 'volumeClaimTemplates')
-    .map((claim) => stringAt(objectAt(claim, 'metadata'), 'name'))
-    .filter((name) => name !== '' && !own.has(name))
-    .map((name) => ({ name, persistentVolumeClaim: { claimName: name } }));
-  return { ...template, spec: { ...podSpec, volumes: [...objectsAt(podSpec, 'volumes'), ...claims] } };
 }
