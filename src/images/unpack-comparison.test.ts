@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { openStores, type Stores } from '../../test/support/image-stores.ts';
-import { tarOf, type TarOfEntry } from '../../test/support/tar-of.ts';
+import { CHANGING_LAYER, ODD_LAYER } from '../../test/support/odd-layers.ts';
+import { tarOf } from '../../test/support/tar-of.ts';
 import { treeOf } from '../../test/support/tree-of.ts';
 import { applyLayer } from '../archive/apply-layer.ts';
 import { writeBytes } from '../content/write-content.ts';
@@ -32,57 +33,6 @@ const REAL_TREES = [
   'usr/share/zoneinfo',
   'bin/ping',
   'usr/bin/passwd',
-];
-
-const capability = Buffer.from('0100000200200000000000000000000000000000', 'hex');
-const odd: TarOfEntry[] = [
-  { path: './', mode: 0o755, mtime: 100 },
-  { path: 'odd/', mode: 0o2770, uid: 12, gid: 34, mtime: 1_000_000_000.5 },
-  { path: 'odd/suid', content: 'x', mode: 0o4711, uid: 1, gid: 2, mtime: 5 },
-  { type: 'link', path: 'odd/hard', linkPath: './odd/suid' },
-  { type: 'symlink', path: 'odd/dangling', linkPath: '../../../etc/none', uid: 7, gid: 8, mtime: 9 },
-  { type: 'character', path: 'odd/null', devMajor: 1, devMinor: 3, mode: 0o666, mtime: 9 },
-  { type: 'block', path: 'odd/disk', devMajor: 259, devMinor: 513, mode: 0o660, gid: 6, mtime: 9 },
-  { type: 'fifo', path: 'odd/pipe', mode: 0o640, mtime: 9 },
-  {
-    path: 'odd/ping',
-    content: 'elf',
-    mode: 0o755,
-    mtime: 9,
-    xattrs: new Map([
-      ['security.capability', capability],
-      ['user.note', Buffer.from('hi')],
-    ]),
-  },
-  { path: `odd/${'long-'.repeat(45)}`, content: 'long', mtime: 9 },
-  { path: Buffer.from('odd/\xff\xfe latin', 'latin1'), content: 'bytes', mtime: 9 },
-  { path: 'odd/twice', content: 'first', mtime: 9 },
-  { path: 'odd/twice', content: 'second', mtime: 9 },
-  { path: 'gone/', mtime: 9 },
-  { path: 'gone/deep/', mtime: 9 },
-  { path: 'gone/deep/file', content: '', mtime: 9 },
-  { path: 'cache/', mtime: 9 },
-  { path: 'cache/old', content: '', mtime: 9 },
-  { path: 'swap-a/', mtime: 9 },
-  { path: 'swap-a/x', content: '', mtime: 9 },
-  { type: 'symlink', path: 'swap-b', linkPath: 'swap-a', mtime: 9 },
-  { path: 'swap-c', content: 'file', mtime: 9 },
-];
-const changes: TarOfEntry[] = [
-  { path: 'odd/', mode: 0o700, uid: 99, gid: 98, mtime: 77 },
-  { path: 'odd/.wh.null', content: '' },
-  { path: 'odd/suid', content: 'now plain', mode: 0o600, mtime: 78 },
-  '.wh.gone',
-  { path: 'cache/', mtime: 79 },
-  { path: 'cache/.wh..wh..opq', content: '' },
-  { path: 'cache/new', content: 'new', mtime: 79 },
-  { type: 'symlink', path: 'swap-a', linkPath: 'swap-c', mtime: 80 },
-  { path: 'swap-b/', mtime: 80 },
-  { path: 'swap-b/y', content: '', mtime: 80 },
-  { path: 'swap-c/', mtime: 80 },
-  { path: 'etc/', mode: 0o755, mtime: 81 },
-  { path: 'etc/.wh.passwd', content: '' },
-  { path: 'etc/hostname', content: 'changed', mtime: 81 },
 ];
 
 async function commit(stores: Stores, tar: Buffer, compression: 'gzip' | 'zstd'): Promise<BuiltLayer> {
@@ -116,8 +66,8 @@ test('our ways of unpacking and those of umoci and GNU tar agree in everything',
   );
   const layers = [
     await commit(stores, real.stdout, 'gzip'),
-    await commit(stores, tarOf(...odd), 'zstd'),
-    await commit(stores, tarOf(...changes), 'gzip'),
+    await commit(stores, tarOf(...ODD_LAYER), 'zstd'),
+    await commit(stores, tarOf(...CHANGING_LAYER), 'gzip'),
   ];
   const diffIds = layers.map(({ diffId }) => diffId);
   const built = await buildImage(
@@ -196,7 +146,7 @@ test('our ways of unpacking and those of umoci and GNU tar agree in everything',
     if (done.error !== undefined) return t.skip('umoci is missing');
     if (/zstd|unsupported/i.test(done.stderr) && done.status !== 0) {
       // An umoci without zstd: the same layers as gzip.
-      const gzipped = [layers[0], await commit(stores, tarOf(...odd), 'gzip'), layers[2]].filter(
+      const gzipped = [layers[0], await commit(stores, tarOf(...ODD_LAYER), 'gzip'), layers[2]].filter(
         (layer) => layer !== undefined,
       );
       const image = await buildImage(

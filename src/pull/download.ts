@@ -3,8 +3,14 @@ import type { Descriptor } from '../oci/descriptor.ts';
 import type { BlobRange, BlobStream } from '../remote/fetch-content.ts';
 import { RemoteError } from '../remote/remote-error.ts';
 
-/** Attempts without one new byte before a download is given up. */
+/** Attempts in a row that got no further before a download is given up. */
 const MAX_STALLED_ATTEMPTS = 5;
+
+/**
+ * New bytes that make an attempt count as one that got further: with fewer each time, a large layer would take thousands of requests
+ * of a registry that is in trouble anyway.
+ */
+const MIN_PROGRESS_BYTES = 4 * 1024;
 
 /** First wait before a broken download is taken up again; doubled each time it stalls. */
 const FIRST_WAIT_MS = 100;
@@ -89,7 +95,7 @@ export async function* downloadChunks(
     } catch (error) {
       signal.throwIfAborted();
       if (!isTransient(error)) throw error;
-      stalled = held > before ? 0 : stalled + 1;
+      stalled = held - before >= MIN_PROGRESS_BYTES ? 0 : stalled + 1;
       if (stalled >= MAX_STALLED_ATTEMPTS) throw described(error);
       await context.clock.sleep(FIRST_WAIT_MS * 2 ** stalled, signal);
     } finally {

@@ -1,11 +1,7 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { access, mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
-import { describe, test, type TestContext } from 'node:test';
-import { buildImage, clientDirectory, type ClientDirectory } from '../support/registry-clients.ts';
+import { describe, test } from 'node:test';
+import { startContainerd } from '../support/containerd.ts';
+import { buildImage, clientDirectory } from '../support/registry-clients.ts';
 import { serveRegistry } from '../support/serve-registry.ts';
 import { skipUnlessRoot, skipWithout } from '../support/tools.ts';
 
@@ -14,7 +10,7 @@ const skip = skipWithout('containerd', 'ctr', 'buildah') || skipUnlessRoot();
 describe("containerd's ctr", { skip }, () => {
   test('pulls with a password, pushes to another repository by mount, and pulls that', async (t) => {
     const client = await clientDirectory(t);
-    const ctr = await containerd(t, client);
+    const ctr = await startContainerd(t, client);
     const served = await serveRegistry(t, { auth: 'required' });
     const { host } = served;
     await served.registry.admin.addUser('alice', 'correct-horse');
@@ -36,38 +32,3 @@ describe("containerd's ctr", { skip }, () => {
     await client.must('ctr', ...ctr, ...pull, ...options, `${host}/team-a/other:v2`);
   });
 });
-
-/** Starts a containerd of its own and returns the options by which ctr finds it. */
-async function containerd(t: TestContext, client: ClientDirectory): Promise<string[]> {
-  const at = (name: string): string => join(client.path, 'containerd', name);
-  await mkdir(at(''), { recursive: true });
-  const socket = at('c.sock');
-  const config = [
-    'version = 2',
-    `root = "${at('root')}"`,
-    `state = "${at('state')}"`,
-    'disabled_plugins = ["io.containerd.grpc.v1.cri"]',
-    `[grpc]\naddress = "${socket}"`,
-  ].join('\n');
-  await writeFile(at('config.toml'), config);
-  const daemon = spawn('containerd', ['--config', at('config.toml')], { stdio: 'ignore' });
-  const ended = once(daemon, 'exit');
-  t.after(async () => {
-    daemon.kill('SIGTERM');
-    await ended;
-  });
-  while (!(await exists(socket))) {
-    if (daemon.exitCode !== null) throw new Error('containerd did not start');
-    await delay(20);
-  }
-  return ['--address', socket, '--namespace', 'test'];
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await access(path);
-    return true;
-  } catch {
-    return false;
-  }
-}
