@@ -87,7 +87,11 @@ class ChunkWriter {
       }
       // A write whose connection closes before it began is never called back.
       this.#fail = reject;
-      const done = (error?: Error | null): void => (error ? reject(error) : resolve());
+      const done = (error?: Error | null): void => {
+        this.#fail = undefined;
+        if (error) reject(error);
+        else resolve();
+      };
       if (last) this.#response.end(chunk, done);
       else this.#response.write(chunk, done);
     });
