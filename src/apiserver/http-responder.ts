@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { stringify } from 'yaml';
 import type { StatusError } from '../kube/status.ts';
+import type { AuditRecord } from './audit/auditor.ts';
 import { compress, GZIP_FROM } from './_gzip.ts';
 import type { PathAnswer } from './path-handlers.ts';
 import type { Representation } from './negotiation.ts';
@@ -10,6 +11,7 @@ export class HttpResponder {
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #warnings: readonly string[];
+  #audit: AuditRecord | undefined;
 
   constructor(request: IncomingMessage, response: ServerResponse, warnings: readonly string[]) {
     this.#request = request;
@@ -17,8 +19,16 @@ export class HttpResponder {
     this.#warnings = warnings;
   }
 
+  /** Has the answer recorded, and the record finished when the answer is. */
+  recordIn(audit: AuditRecord): void {
+    this.#audit = audit;
+    this.#response.setHeader('Audit-Id', audit.id);
+    this.#response.once('close', () => audit.complete(this.#response.statusCode));
+  }
+
   /** Sends an object in the encoding that the client asked for. */
   async object(code: number, value: object, representation: Representation): Promise<void> {
+    this.#audit?.answered(code, value);
     const text =
       representation.encoding === 'yaml'
         ? stringify(sortedKeys(value), { aliasDuplicateObjects: false, lineWidth: 0 })
@@ -33,6 +43,7 @@ export class HttpResponder {
 
   /** Sends JSON that is text already. */
   async json(text: string): Promise<void> {
+    this.#audit?.answered(200, text);
     await this.#send(200, 'application/json', Buffer.from(text), {});
   }
 
@@ -57,6 +68,7 @@ export class HttpResponder {
   /** Sends the head of an answer that comes in pieces. */
   head(contentType: string): void {
     this.#common(contentType);
+    this.#audit?.emit('ResponseStarted');
     this.#response.writeHead(200);
     this.#response.flushHeaders();
   }

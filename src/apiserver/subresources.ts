@@ -4,7 +4,6 @@ import type { Pod } from '../kube/pod.ts';
 import { findResource, type ResourceInfo } from '../kube/resources.ts';
 import { labelSelectorOf } from '../kube/selector/label-selector.ts';
 import {
-  badRequest,
   conflict,
   invalid,
   methodNotAllowed,
@@ -15,8 +14,8 @@ import {
 import { formatTime } from '../kube/time.ts';
 import { decodeBody } from './decode-body.ts';
 import { asServed, fitToPath, mustGet, type Answer, type ApiCall } from './api-call.ts';
-import { deleteObject } from './delete-objects.ts';
-import { plainFailure, writeOptions, type WriteOptions } from './request-options.ts';
+import { evictPod } from './pod-eviction.ts';
+import { writeOptions, type WriteOptions } from './request-options.ts';
 import type { RouterContext } from './router-context.ts';
 import { customScale, setAt } from './custom-scale.ts';
 import { createToken } from './token-request.ts';
@@ -49,13 +48,6 @@ export async function answerSubresource(context: RouterContext, call: ApiCall): 
       return evictPod(context, call);
     case 'token':
       return createToken(context, call);
-    case 'exec':
-    case 'attach':
-    case 'portforward':
-      throw plainFailure(
-        `pods/${request.subresource} is not offered: nodes of this cluster open no sessions`,
-        501,
-      );
     default:
       throw unknownResource();
   }
@@ -127,30 +119,6 @@ function setScheduled(pod: Pod, now: string): void {
       lastTransitionTime: now,
     },
   ];
-}
-
-async function evictPod(context: RouterContext, call: ApiCall): Promise<Answer> {
-  const body = await call.body();
-  const options = writeOptions(call.request.query, 'CreateOptions');
-  const { object: eviction } = decodeBody<KubeObject & { deleteOptions?: object }>(
-    body,
-    { group: 'policy', version: 'v1', kind: 'Eviction' },
-    options.fieldValidation,
-  );
-  if (eviction.metadata?.name !== undefined && eviction.metadata.name !== call.request.name) {
-    throw badRequest(
-      `name in URL does not match name in Eviction object: ${call.request.name} != ${eviction.metadata.name}`,
-    );
-  }
-  const bytes = Buffer.from(
-    JSON.stringify({ kind: 'DeleteOptions', apiVersion: 'v1', ...eviction.deleteOptions }),
-  );
-  await deleteObject(context, {
-    ...call,
-    request: { ...call.request, subresource: '', verb: 'delete' },
-    body: () => Promise.resolve({ bytes, mediaType: 'application/json' }),
-  });
-  return { code: 201, value: success(201) };
 }
 
 interface Scalable extends KubeObject {

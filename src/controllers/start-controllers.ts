@@ -6,6 +6,7 @@ import { startRootCaController, startServiceAccountController } from './namespac
 import { startCronJobController } from './cron-job-controller.ts';
 import { startDaemonSetController } from './daemon-set-controller.ts';
 import { startDeploymentController } from './deployment-controller.ts';
+import { startDisruptionController } from './disruption-controller.ts';
 import { startJobController } from './job-controller.ts';
 import { startNamespaceController } from './namespace-controller.ts';
 import { runPodGarbageCollector } from './pod-garbage.ts';
@@ -54,6 +55,7 @@ export function startControllers(
   startDaemonSetController(context);
   startJobController(context);
   startCronJobController(context);
+  startDisruptionController(context);
   startVolumeController(context, options.volumesDirectory);
   startOwnerGarbageCollector(context);
   void runPodGarbageCollector(context).catch((error: unknown) =>

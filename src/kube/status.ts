@@ -219,6 +219,18 @@ export function plainError(message: string, options: { cause?: unknown } = {}): 
   return failure(500, undefined, message, undefined, options);
 }
 
+/** Answers 429 for what may be tried again later. */
+export function tooManyRequests(
+  message: string,
+  retryAfterSeconds: number,
+  causes: StatusCause[],
+): StatusError {
+  return failure(429, 'TooManyRequests', message, {
+    causes,
+    ...(retryAfterSeconds === 0 ? {} : { retryAfterSeconds }),
+  });
+}
+
 /** Answers 504 for a request that waited too long, such as for a resourceVersion that is yet to come. */
 export function timeout(message: string, retryAfterSeconds: number, causes: StatusCause[] = []): StatusError {
   return failure(504, 'Timeout', `Timeout: ${message}`, {
