@@ -5,7 +5,6 @@ import { parsePlatform } from '../oci/platform-specifier.ts';
 import { copyImage, type CopyProgress } from '../pull/copy/copy-image.ts';
 import { openRemote, userCredentials, type RemoteOptions } from './_client-remote.ts';
 import { openSource, openTarget, parsePlace, type ImagePlace } from './_image-places.ts';
-import { withLocalStores } from './_local-stores.ts';
 import { interruptible, withRemoteOptions } from './_options.ts';
 import { progressMode, ProgressPrinter, withProgress, type ProgressOptions } from './_progress.ts';
 import { advising } from './_registry-advice.ts';
@@ -53,9 +52,12 @@ async function copy(from: ImagePlace, to: ImagePlace, options: CopyOptions): Pro
     return copied.digest;
   };
   const opens = from.kind === 'store' || to.kind === 'store';
-  const digest = await advising(registryOf(from, to), () =>
-    opens ? withLocalStores({ options, command: 'dray copy', serves: true, signal }, run) : run(undefined),
-  );
+  const digest = await advising(registryOf(from, to), async () => {
+    if (!opens) return run(undefined);
+    // A third of what there is to load, and most copies go from one registry to another.
+    const { withLocalStores } = await import('./_local-stores.ts');
+    return withLocalStores({ options, command: 'dray copy', serves: true, signal }, run);
+  });
   process.stdout.write(`${digest}\n`);
   return EXIT.ok;
 }
