@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { freeStartMemory } from '../base/free-start-memory.ts';
 import { createLogger, type LogLevel } from '../observe/logger.ts';
 import { interruptible } from './_options.ts';
 import { readConfig, registryOptions, withDirectory, type DirectoryOptions } from './_registry-directory.ts';
@@ -43,6 +44,7 @@ async function serve(options: ServeOptions): Promise<number> {
     logger: createLogger({ level, name: 'registry' }),
   });
   process.stdout.write(`${registry.url}\n`);
+  freeStartMemory();
   try {
     if (!signal.aborted)
       await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
