@@ -6,6 +6,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { digestOf } from '../oci/digest.ts';
 import type { BlobStream } from '../remote/fetch-content.ts';
+import { RemoteError } from '../remote/remote-error.ts';
 import { DownloadStory, type BlobOpener } from './download.ts';
 import { downloadInRanges } from './ranged-download.ts';
 
@@ -161,6 +162,26 @@ test('a host that stops serving ranges in the middle still ends in the right byt
   const registry = new Registry(SLOW_MS, (request) => request < 6);
   assert.equal((await download(registry)).digest, descriptor.digest);
   assert.equal(registry.open, 0);
+});
+
+test('a host that serves ranges wrongly is asked for all that is missing', async () => {
+  for (const status of [206, 416]) {
+    const registry = new Registry(SLOW_MS);
+    let refusals = 0;
+    const open: BlobOpener = (blobOf, range, signal) => {
+      if (range.length === undefined) return registry.opener(blobOf, range, signal);
+      refusals++;
+      return Promise.reject(new RemoteError('BAD_RESPONSE', 'wrong range', { status }));
+    };
+    const hash = createHash('sha256');
+    const context = { open, clock: registry.clock };
+    const story = new DownloadStory();
+    for await (const chunk of downloadInRanges(context, descriptor, 0, story, new Set(), CONNECTIONS, never))
+      hash.update(chunk);
+    assert.equal(`sha256:${hash.digest('hex')}`, descriptor.digest);
+    assert.equal(refusals, 1);
+    assert.equal(registry.requests.length, 1);
+  }
 });
 
 test('ranges end when their reader leaves', async () => {

@@ -1,4 +1,6 @@
+import type { Clock } from '../base/clock.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
+import { RemoteError } from '../remote/remote-error.ts';
 import { downloadChunks, WholeAnswerError, type DownloadContext, type DownloadStory } from './download.ts';
 
 /** Connections that one large layer may have at a time when nothing else is said; registries close on clients that open dozens. */
@@ -15,6 +17,10 @@ const PROBE_BYTES = 2 * RANGE_BYTES;
 
 /** Bytes a second above which a connection of its own is fast enough: inflating takes no more than a few of these. */
 const FAST_BYTES_PER_SECOND = 40e6;
+
+/** Statuses of an answer that makes nothing of a range, or something else than was asked for. */
+const PARTIAL_CONTENT = 206;
+const BAD_RANGE = 416;
 
 /**
  * Yields the bytes of a blob as {@link downloadChunks} does, by several connections side by side where one is slow. The first bytes are
@@ -40,36 +46,61 @@ export async function* downloadInRanges(
     return;
   }
   let held = have;
-  const probe = { end: have + PROBE_BYTES, takesWhole: true };
-  let startedAt: number | undefined;
-  let atStart = 0;
-  let waited = 0;
-  for await (const chunk of downloadChunks(context, descriptor, have, story, avoid, signal, probe)) {
-    // From the first chunk on, so that the time until the answer is not taken for slowness.
-    if (startedAt === undefined) {
-      startedAt = context.clock.now();
-      atStart = held + chunk.length;
-    }
-    held += chunk.length;
-    const before = context.clock.now();
-    yield chunk;
-    // Nor is the time that whoever unpacks takes.
-    waited += context.clock.now() - before;
-  }
-  const seconds = (context.clock.now() - (startedAt ?? 0) - waited) / 1000;
-  if (seconds * FAST_BYTES_PER_SECOND <= held - atStart) {
-    yield* all(held);
-    return;
-  }
+  const speed = new Speed(context.clock);
   try {
+    const probe = { end: have + PROBE_BYTES, takesWhole: true };
+    for await (const chunk of downloadChunks(context, descriptor, have, story, avoid, signal, probe)) {
+      speed.arrived(chunk.length);
+      held += chunk.length;
+      yield chunk;
+      speed.used();
+    }
+    if (!speed.isBelow(FAST_BYTES_PER_SECOND)) {
+      yield* all(held);
+      return;
+    }
     for await (const chunk of sideBySide(context, descriptor, held, story, avoid, connections, signal)) {
       held += chunk.length;
       yield chunk;
     }
   } catch (error) {
-    // Another host has taken over, or the blob has changed: what is missing comes in one piece.
-    if (!(error instanceof WholeAnswerError)) throw error;
+    if (!refusesRanges(error)) throw error;
+    // What is missing comes in one piece.
     yield* all(held);
+  }
+}
+
+/** Another host has taken over, the blob has changed, or ranges are served wrongly: all of which one plain request may get right. */
+function refusesRanges(error: unknown): boolean {
+  if (error instanceof WholeAnswerError) return true;
+  return error instanceof RemoteError && (error.status === PARTIAL_CONTENT || error.status === BAD_RANGE);
+}
+
+/** Tells how fast bytes arrive, from the first ones on: neither the time until an answer counts nor that of whoever uses them. */
+class Speed {
+  readonly #clock: Clock;
+  #since: number | undefined;
+  #bytes = 0;
+  #arrivedAt = 0;
+  #usedMs = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  arrived(bytes: number): void {
+    this.#arrivedAt = this.#clock.now();
+    if (this.#since === undefined) this.#since = this.#arrivedAt;
+    else this.#bytes += bytes;
+  }
+
+  used(): void {
+    this.#usedMs += this.#clock.now() - this.#arrivedAt;
+  }
+
+  isBelow(bytesPerSecond: number): boolean {
+    const ms = this.#clock.now() - (this.#since ?? 0) - this.#usedMs;
+    return this.#bytes * 1000 < ms * bytesPerSecond;
   }
 }
 
