@@ -19,6 +19,7 @@ import { nodeRestriction } from './node-restriction.ts';
 import type { ObjectStore } from './object-store.ts';
 import { alwaysPullImages, serviceAccountAdmission } from './pod-admission.ts';
 import { defaultTolerations } from './pod-defaults-admission.ts';
+import { serviceAddresses } from './service-addresses.ts';
 import type { ServedResources } from './served-resources.ts';
 
 /** Plugins in the order in which they run, and whether they are on unless switched off. */
@@ -139,6 +140,8 @@ export async function makePlugins(chosen: ReadonlySet<PluginName>, context: Plug
   for (const name of Object.keys(PLUGINS).filter(isPluginName)) {
     if (chosen.has(name)) all.push(await makers[name]());
   }
+  // Not a plugin that could be chosen: without addresses there are no Services.
+  all.push(serviceAddresses(store));
   return {
     all,
     close: async () => {
