@@ -101,6 +101,7 @@ export class Maintenance {
       {
         store,
         index: metadata.collection,
+        now: () => clock.now(),
         orphansBefore: clock.now() - this.#delayMs,
         quarantine: async (digest) => {
           const directory = this.#parts.quarantineDirectory;

@@ -30,6 +30,8 @@ export interface ScrubParts {
   readonly index: CollectionIndex;
   /** Puts damaged bytes where nothing is served from. */
   readonly quarantine: (digest: Digest) => Promise<void>;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
   /** Orphans committed before this time are condemned; younger ones may be about to be linked. */
   readonly orphansBefore: number;
 }
@@ -44,13 +46,16 @@ export async function scrub(parts: ScrubParts, signal: AbortSignal): Promise<Scr
     const digests = await index.expectedBlobs(after, BATCH);
     for (const digest of digests) {
       signal.throwIfAborted();
+      const lookedAt = parts.now();
       const result = await check(store, digest);
       checkedBlobs++;
       checkedBytes += result.bytes;
       if (result.fault === undefined) continue;
       if (result.fault === 'damaged') await parts.quarantine(digest);
       // What cannot be read just now may be readable later: it is told, not forgotten.
-      const repositories = result.fault === 'unreadable' ? [] : await index.forgetBlob(digest);
+      const repositories = result.fault === 'unreadable' ? [] : await index.forgetBlob(digest, lookedAt);
+      // A collection took it just now, or a push has brought it back: nobody misses it.
+      if (result.fault === 'missing' && repositories.length === 0) continue;
       damaged.push({ digest, fault: result.fault, detail: result.detail, repositories });
       await breathe();
     }

@@ -42,8 +42,11 @@ export interface CollectionIndex {
   collectable(before: number, step: Step): Promise<StepResult & { readonly digests: readonly Digest[] }>;
   /** Removes repositories without manifests and links that were made before `before`. */
   removeEmptyRepositories(before: number): Promise<number>;
-  /** Takes a blob whose bytes are lost or damaged out of all repositories, so that it is pushed again; returns which. */
-  forgetBlob(digest: Digest): Promise<string[]>;
+  /**
+   * Takes a blob whose bytes are lost or damaged out of all repositories, so that it is pushed again; returns which. What was
+   * pushed or mounted after `until` stays: it is not what was found damaged.
+   */
+  forgetBlob(digest: Digest, until: number): Promise<string[]>;
   /** All digests that have to have bytes, after `after` in ASCII order. */
   expectedBlobs(after: string, limit: number): Promise<Digest[]>;
 }

@@ -136,6 +136,18 @@ export function metadataConformance(open: (t: TestContext, clock: ManualClock) =
       assert.equal((await metadata.collection.condemnBlobs(clock.now(), ALL)).count, 1);
     });
 
+    test('a damaged blob is forgotten where it was, and not where it was pushed again since', async (t) => {
+      const { metadata, clock } = await opened(t);
+      for (const repository of ['a', 'b']) await link(metadata, repository, { digest: digest('x'), size: 1 });
+      const until = clock.now();
+      await clock.advance(1);
+      await link(metadata, 'b', { digest: digest('x'), size: 1 });
+      assert.deepEqual(await metadata.collection.forgetBlob(digest('x'), until), ['a']);
+      assert.equal(await metadata.blobs.findBlob('a', digest('x')), undefined);
+      assert.ok(await metadata.blobs.findBlob('b', digest('x')));
+      assert.deepEqual(await metadata.collection.forgetBlob(digest('none'), until), []);
+    });
+
     test('a walk in small steps finds what one step finds', async (t) => {
       const { metadata, clock } = await opened(t);
       for (let i = 0; i < 25; i++) await link(metadata, `r${i % 4}`, { digest: digest(`${i}`), size: 1 });

@@ -89,14 +89,15 @@ export class SqliteCollectionIndex implements CollectionIndex {
     return this.#db.write(() => this.#db.run(sql, before));
   }
 
-  forgetBlob(digest: Digest): Promise<string[]> {
+  forgetBlob(digest: Digest, until: number): Promise<string[]> {
     return this.#db.write(() => {
       const sql = `SELECT name FROM repository WHERE id IN (
-        SELECT repository_id FROM blob_link WHERE digest = ?1
-        UNION SELECT repository_id FROM manifest WHERE digest = ?1) ORDER BY name`;
-      const names = this.#db.all(sql, digest).map((row) => String(row['name']));
-      this.#db.run('DELETE FROM blob_link WHERE digest = ?', digest);
-      this.#db.run('DELETE FROM blob WHERE digest = ?', digest);
+        SELECT repository_id FROM blob_link WHERE digest = ?1 AND renewed_at <= ?2
+        UNION SELECT repository_id FROM manifest WHERE digest = ?1 AND renewed_at <= ?2) ORDER BY name`;
+      const names = this.#db.all(sql, digest, until).map((row) => String(row['name']));
+      this.#db.run('DELETE FROM blob_link WHERE digest = ? AND renewed_at <= ?', digest, until);
+      const unlinked = 'NOT EXISTS (SELECT 1 FROM blob_link l WHERE l.digest = blob.digest)';
+      this.#db.run(`DELETE FROM blob WHERE digest = ? AND renewed_at <= ? AND ${unlinked}`, digest, until);
       return names;
     });
   }
