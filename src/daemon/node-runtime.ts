@@ -89,7 +89,7 @@ export async function openNodeRuntime(
     {
       root: join(root, 'run'),
       rootfs: stores.rootfs,
-      images: containerImageLookup(stores.images, stores.content),
+      images: containerImageLookup(stores.images, stores.content, stores.layers),
       logger,
     },
     signal,
