@@ -1,14 +1,14 @@
-import type { Server, ServerOptions } from 'node:https';
-import type { AddressInfo } from 'node:net';
-import Fastify, { type FastifyInstance } from 'fastify';
 import { pullPolicyOf } from '../admission/pull-policy.ts';
 import { systemClock, type Clock } from '../base/clock.ts';
+import { openAuditor, type AuditOptions } from './audit/open-auditor.ts';
+import { publishApiService } from './api-service.ts';
 import { PolicyStatus } from './admission/policy-status.ts';
 import { AdmissionChain, type AdmissionPlugin } from './admission-chain.ts';
 import { staticTokens, type StaticToken } from './authentication.ts';
 import { AuthorizerChain } from './authorizer.ts';
 import { createBootstrapObjects } from './bootstrap-objects.ts';
 import { choosePlugins, makePlugins } from './builtin-plugins.ts';
+import { HttpListener, type ServingCertificate } from './http-listener.ts';
 import { localUser } from './local-user.ts';
 import { runMaintenance } from './maintenance.ts';
 import { NodeAuthorizer } from './node-authorizer.ts';
@@ -16,6 +16,7 @@ import { NodeGraph } from './node-graph.ts';
 import { ObjectStore } from './object-store.ts';
 import { DefinitionLifecycle } from './definition-lifecycle.ts';
 import { KubeletProxy, type KubeletTls } from './pod-log.ts';
+import { PodSessions } from './pod-sessions.ts';
 import { RbacAuthorizer } from './rbac-authorizer.ts';
 import { handleRequest, type ApiLogger, type HandlerContext } from './request-handler.ts';
 import { ServedResources } from './served-resources.ts';
@@ -26,8 +27,8 @@ import type { UserInfo } from './user-info.ts';
 export interface ApiServerOptions {
   /** SQLite file, made when absent; `:memory:` keeps nothing. */
   readonly databasePath: string;
-  /** PEM. `clientCa` signs the certificates of clients: subject CN is the user, each O a group. */
-  readonly tls: { readonly key: string; readonly cert: string; readonly clientCa: string };
+  /** The subject of a client's certificate names it: CN is the user, each O a group. */
+  readonly tls: ServingCertificate;
   readonly host: string;
   /** 0 takes a free one. */
   readonly port: number;
@@ -47,6 +48,8 @@ export interface ApiServerOptions {
   readonly disableAdmissionPlugins?: readonly string[];
   /** The kube-apiserver's admission control configuration; needed by `ImagePolicyWebhook`. */
   readonly admissionControlConfigFile?: string;
+  /** What is recorded of requests, and where; absent: nothing. */
+  readonly audit?: AuditOptions;
   /** Plugins of the caller; they run after the built-in ones that change objects. */
   readonly admissionPlugins?: readonly AdmissionPlugin[];
   /** How nodes are reached for logs; without it logs cannot be read. */
@@ -64,8 +67,6 @@ export interface ApiServer {
   close(): Promise<void>;
 }
 
-const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
-
 /**
  * Starts the embedded Kubernetes API over HTTPS. It serves as soon as the promise resolves.
  *
@@ -74,6 +75,8 @@ const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
 export async function createApiServer(options: ApiServerOptions): Promise<ApiServer> {
   const clock = options.clock ?? systemClock;
   const chosen = choosePlugins(options.enableAdmissionPlugins ?? [], options.disableAdmissionPlugins ?? []);
+  const auditor =
+    options.audit === undefined ? undefined : await openAuditor(options.audit, clock, options.logger);
   const store = new ObjectStore(options.databasePath, clock);
   const defaults = { pullPolicyOf };
   createBootstrapObjects(store, clock.now(), defaults);
@@ -90,6 +93,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     clock,
   });
   const kubelets = new KubeletProxy(options.kubelet);
+  const sessions = new PodSessions(options.kubelet);
   const authorizer = new AuthorizerChain([new NodeAuthorizer(graph), rbac]);
   const configFile = options.admissionControlConfigFile;
   const plugins = await makePlugins(chosen, {
@@ -118,29 +122,27 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
       (token) => tokens.authenticate(token, [DEFAULT_AUDIENCE]),
     ],
     kubelets,
+    sessions,
     logger: options.logger,
+    ...(auditor === undefined ? {} : { auditor }),
     failing: () => [],
   };
   const ending = new AbortController();
   const maintenance = runMaintenance({ store, clock, logger: options.logger }, ending.signal);
-  const { key, cert, clientCa } = options.tls;
-  // A certificate is not needed to connect: clients may bring a token, and health checks nothing at all.
-  const https = {
-    key,
-    cert,
-    ca: clientCa,
-    requestCert: true,
-    rejectUnauthorized: false,
-    minVersion: 'TLSv1.2',
-  } as const;
-  const app = createHttp(context, https);
+  const listenerOf = (served: HandlerContext, tls?: ServingCertificate): HttpListener =>
+    new HttpListener(
+      (request, response, upgrade) => void handleRequest(served, request, response, upgrade),
+      tls,
+    );
+  const secure = listenerOf(context, options.tls);
   const plain =
     options.plain === undefined
       ? undefined
-      : createHttp({ ...context, withoutCredentials: localUser(options.plain.user) });
+      : listenerOf({ ...context, withoutCredentials: localUser(options.plain.user) });
   const close = async (): Promise<void> => {
     ending.abort();
-    await Promise.all([app.close(), plain?.close()]);
+    sessions.close();
+    await Promise.all([secure.close(), plain?.close()]);
     await maintenance;
     await kubelets.close();
     await plugins.close();
@@ -148,55 +150,23 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     rbac.close();
     definitions.close();
     policies.close();
+    auditor?.close();
     served.close();
     store.close();
   };
+  const host = options.host.includes(':') ? `[${options.host}]` : options.host;
   try {
-    await app.listen({ host: options.host, port: options.port });
-    if (plain !== undefined) await plain.listen({ host: options.host, port: options.plain?.port ?? 0 });
+    const port = await secure.listen(options.host, options.port);
+    publishApiService(store, clock.now(), options.host, port);
+    const plainPort = await plain?.listen(options.host, options.plain?.port ?? 0);
+    return {
+      url: `https://${host}:${port}`,
+      port,
+      ...(plainPort === undefined ? {} : { plainUrl: `http://${host}:${plainPort}` }),
+      close,
+    };
   } catch (error) {
     await close();
     throw error;
   }
-  const host = options.host.includes(':') ? `[${options.host}]` : options.host;
-  const { port } = app.server.address() as AddressInfo;
-  return {
-    url: `https://${host}:${port}`,
-    port,
-    ...(plain === undefined
-      ? {}
-      : { plainUrl: `http://${host}:${(plain.server.address() as AddressInfo).port}` }),
-    close,
-  };
-}
-
-type HttpsApp = FastifyInstance<Server>;
-
-function createHttp(context: HandlerContext, https?: ServerOptions): HttpsApp {
-  const app = Fastify({
-    ...(https === undefined ? {} : { https }),
-    logger: false,
-    forceCloseConnections: true,
-    exposeHeadRoutes: false,
-    routerOptions: { maxParamLength: 64 * 1024 },
-    // Addresses that the router cannot decode are answered like any other by our own parser.
-    frameworkErrors: (_error, request, reply) => {
-      reply.hijack();
-      void handleRequest(context, request.raw, reply.raw);
-    },
-  }) as unknown as HttpsApp;
-  // Bodies stay streams: they are counted while they are read, and only by those who want one.
-  app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', (_request, _payload, done) => {
-    done(null, undefined);
-  });
-  app.route({
-    method: METHODS,
-    url: '/*',
-    handler: (request, reply) => {
-      reply.hijack();
-      return handleRequest(context, request.raw, reply.raw);
-    },
-  });
-  return app;
 }

@@ -5,6 +5,7 @@ import { SelectorError } from '../kube/selector/selector-error.ts';
 import { parseFieldSelector } from '../kube/selector/field-selector.ts';
 import { forbiddenPath, internalError, notAcceptable, StatusError, unknownResource } from '../kube/status.ts';
 import type { ResourceInfo } from '../kube/resources.ts';
+import type { AuditRecord, Auditor } from './audit/auditor.ts';
 import type { ApiCall } from './api-call.ts';
 import { parseApiRequest, type ApiRequest, type ResourceRequest } from './api-request.ts';
 import { authenticate, credentialsOf, type TokenAuthenticator } from './authentication.ts';
@@ -14,6 +15,7 @@ import { actingUser } from './impersonation.ts';
 import { MEDIA_TYPES, negotiate, type Representation } from './negotiation.ts';
 import { answerPath } from './path-handlers.ts';
 import type { KubeletProxy } from './pod-log.ts';
+import { isSession, type PodSessions, type Upgrade } from './pod-sessions.ts';
 import { representList, representObject, type RepresentOptions } from './representation.ts';
 import { readBody } from './request-body.ts';
 import { routeCall } from './resource-router.ts';
@@ -34,18 +36,25 @@ export interface HandlerContext extends RouterContext {
   /** Says who asks without any credentials, where that can be told; absent: nobody. */
   readonly withoutCredentials?: (request: IncomingMessage) => UserInfo | undefined;
   readonly kubelets: KubeletProxy;
+  readonly sessions: PodSessions;
   readonly logger: ApiLogger | undefined;
+  /** Records who did what; absent: nothing is recorded. */
+  readonly auditor?: Auditor;
   readonly failing: () => readonly string[];
 }
 
 const CLIENT_GONE = new DOMException('the client went away', 'AbortError');
 const NOT_FOUND_TEXT = { code: 404, body: '404 page not found\n' } as const;
 
-/** Answers one HTTP request: who, whether, what. Never throws; a failure of our own is logged and answered with 500. */
+/**
+ * Answers one HTTP request: who, whether, what. Never throws; a failure of our own is logged and answered with 500. With `upgrade` the
+ * client wants to go on in another protocol, which only sessions with Pods do.
+ */
 export async function handleRequest(
   context: HandlerContext,
   request: IncomingMessage,
   response: ServerResponse,
+  upgrade?: Upgrade,
 ): Promise<void> {
   const gone = new AbortController();
   response.once('close', () => {
@@ -66,8 +75,11 @@ export async function handleRequest(
     const sender =
       (isBare ? context.withoutCredentials?.(request) : undefined) ??
       (await authenticate(credentials, context.authenticators));
+    const audit = context.auditor?.begin(request, parsed, sender);
+    if (audit !== undefined) responder.recordIn(audit);
     const user = actingUser(sender, request.headers, context.authorizer);
-    authorize(context, user, parsed, responder);
+    audit?.impersonated(user);
+    authorize(context, user, parsed, responder, audit);
     if (parsed.type === 'path') {
       const answer = await answerPath(parsed, {
         accept: request.headers.accept,
@@ -94,13 +106,24 @@ export async function handleRequest(
       user,
       userAgent: request.headers['user-agent'],
       signal: gone.signal,
-      body: () => readBody(request),
+      body: async () => {
+        const body = await readBody(request);
+        audit?.body(body.bytes);
+        return body;
+      },
       warnings,
+      ...(audit === undefined ? {} : { auditAnnotations: audit.annotations }),
     };
     if (resource.custom?.deprecation !== undefined) warnings.push(resource.custom.deprecation);
     const isLog = parsed.subresource === 'log' && resource.resource === 'pods';
     if (isLog && parsed.verb === 'get') {
       await streamLog(context, call, responder, response);
+      return;
+    }
+    if (isSession(call)) {
+      // Reading is how a WebSocket begins, and not what it is for: who may not open sessions may not do it that way either.
+      authorize(context, user, { ...parsed, verb: 'create' }, responder);
+      await context.sessions.serve(context, call, request, upgrade);
       return;
     }
     if (representation === undefined) throw notAcceptable(MEDIA_TYPES);
@@ -115,9 +138,11 @@ function authorize(
   user: UserInfo,
   request: ApiRequest,
   responder: HttpResponder,
+  audit?: AuditRecord,
 ): void {
   const attempt = attemptOf(context, user, request);
   const verdict = context.authorizer.authorize(attempt);
+  audit?.authorized(verdict.allowed, verdict.reason);
   if (verdict.allowed) return;
   responder.neverSniff();
   if (attempt.path !== undefined) throw forbiddenPath(user.name, attempt.verb, attempt.path);

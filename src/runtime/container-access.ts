@@ -4,11 +4,17 @@ import { openInput } from './container-input.ts';
 import type { ContainerProcess } from './container-process.ts';
 import type { ContainerSession } from './container-session.ts';
 import { execId } from './exec-process.ts';
+import { findExecutable } from './executable.ts';
 import { followOutput } from './follow-output.ts';
 import type { Command, Launcher } from './launcher.ts';
 import { processSpec } from './process-spec.ts';
+import { RootedTree } from './rooted-path.ts';
 import { execErrorMessage } from './start-messages.ts';
 import { consoleFile, resizeTerminal } from './terminal.ts';
+import { rootLayers } from './unshare-script.ts';
+
+/** Programs that are in no image: only the container itself can find them. */
+const KERNEL_FILES = /^\/(?:proc|dev|sys)\//;
 
 /** How often a container is asked whether it has ended, beside its own word. */
 const ENDED_MS = 60_000;
@@ -28,7 +34,12 @@ export async function commandInside(
   if (container.state !== 'running' || init === undefined) throw notRunning(container);
   const process = processSpec(record.config, record.image, record.user, record.hostname);
   try {
-    return await launcher.exec({ ...record, directory, init }, { ...process, args: command }, terminal);
+    const spec = { ...process, args: command };
+    // Launchers say it too, but in words of their own and on the command's error output.
+    if (!KERNEL_FILES.test(command[0] ?? '')) {
+      await findExecutable(new RootedTree(rootLayers(record)), record.mounts, spec);
+    }
+    return await launcher.exec({ ...record, directory, init }, spec, terminal);
   } catch (error) {
     if (!(error instanceof RuntimeError) || error.code !== 'START_FAILED') throw error;
     throw new RuntimeError('EXEC_FAILED', execErrorMessage(execId(), error.message), { cause: error });

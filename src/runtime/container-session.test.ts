@@ -12,14 +12,19 @@ async function textOf(stream: Readable | undefined): Promise<string> {
   return text;
 }
 
-/** Reads until the words have come. */
+/** Reads until the words have come; what comes later is passed over. */
 async function until(stream: Readable, words: string): Promise<string> {
   let text = '';
-  for await (const chunk of stream.iterator({ destroyOnReturn: false })) {
-    text += String(chunk);
-    if (text.includes(words)) return text;
-  }
-  assert.fail(`"${words}" never came, only ${JSON.stringify(text)}`);
+  return await new Promise((resolve, reject) => {
+    const look = (chunk: Buffer): void => {
+      text += chunk.toString();
+      if (!text.includes(words)) return;
+      stream.off('data', look);
+      resolve(text);
+    };
+    stream.on('data', look);
+    stream.once('end', () => reject(new Error(`"${words}" never came, only ${JSON.stringify(text)}`)));
+  });
 }
 
 async function running({ runtime, sandbox, container }: Setup, script = FOREVER, more = {}): Promise<string> {

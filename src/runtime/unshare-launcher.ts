@@ -89,8 +89,6 @@ export class UnshareLauncher implements Launcher {
 
   async exec(container: LaunchedContainer, process: ProcessSpec): Promise<Command> {
     const { user } = process;
-    // nsenter would say it in its own words, on the command's error output.
-    await findExecutable(new RootedTree(rootLayers(container)), container.mounts, process);
     const identity = this.#rootless
       ? ['--user', '--preserve-credentials']
       : ['--setgid', String(user.gid), '--setuid', String(user.uid)];

@@ -67,6 +67,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   rfc6902: ['kube'],
   selfsigned: ['daemon'],
   'smol-toml': ['remote'],
+  ws: ['kubelet'],
   undici: ['remote', 'kube', 'credentials', 'apiserver'],
   yaml: ['kube', 'credentials', 'kubelet', 'apiserver', 'registry', 'admission', 'cli'],
   zod: ['registry', 'kubelet', 'daemon'],

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createApiServer, type ApiServer } from '../../src/apiserver/api-server.ts';
@@ -41,6 +41,8 @@ export interface NodeSystem {
   /** The stores of real images; only with `realImages`. */
   readonly stores: () => NodeStores;
   readonly root: string;
+  /** A kubeconfig file of the administrator. */
+  readonly kubeconfig: string;
   readonly runtime: () => LocalRuntime;
   readonly kubelet: () => Kubelet;
   /** What the agent has warned of. */
@@ -170,6 +172,21 @@ export async function withNodeSystem(
     agent = undefined;
   };
 
+  const kubeconfig = join(root, 'kubeconfig');
+  const certificate = Buffer.from(pki.ca.cert).toString('base64');
+  await writeFile(
+    kubeconfig,
+    JSON.stringify({
+      apiVersion: 'v1',
+      kind: 'Config',
+      'current-context': 'test',
+      clusters: [{ name: 'test', cluster: { server: api.url, 'certificate-authority-data': certificate } }],
+      users: [{ name: 'admin', user: { token: ADMIN } }],
+      contexts: [{ name: 'test', context: { cluster: 'test', user: 'admin' } }],
+    }),
+    { mode: 0o600 },
+  );
+
   const history: Pod[] = [];
   const watchers = new Set<() => void>();
   const informer = createInformer<Pod>(client, PODS, {}, signal);
@@ -188,6 +205,7 @@ export async function withNodeSystem(
       api,
       images,
       root,
+      kubeconfig,
       signal,
       warnings,
       stores: () => must(stores, 'there are no real images'),

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import fastify, { type FastifyReply, type FastifyRequest } from 'fastify';
@@ -6,6 +7,8 @@ import type { Logger } from '../../observe/logger.ts';
 import type { RuntimeService } from '../../runtime/runtime-service.ts';
 import { findContainer, podUid } from '../pod-reference.ts';
 import type { StatusManager } from '../status-manager.ts';
+import { refuseUpgrade } from '../streaming/negotiate.ts';
+import { StreamEndpoint } from '../streaming/stream-endpoint.ts';
 import { parseLogOptions } from './log-options.ts';
 import { logTarget } from './log-target.ts';
 import { readLog } from './read-log.ts';
@@ -28,12 +31,14 @@ export interface KubeletServerOptions {
   readonly statuses: StatusManager;
   readonly runtime: RuntimeService & { syncContainerLog?(id: string): Promise<void> };
   readonly runtimeName: string;
+  /** Where Pods have their ports; this machine when absent. */
+  readonly podAddress?: string;
   /** What `/metrics` answers, in Prometheus' text format. */
   readonly metrics?: { readonly contentType: string; text(): Promise<string> };
   readonly logger: Logger;
 }
 
-/** Serves what the API server asks of a node: logs, Pods, health. Everything but health needs a client certificate. */
+/** Serves what the API server asks of a node: logs, sessions, Pods, health. Everything but health needs a client certificate. */
 export async function startKubeletServer(
   options: KubeletServerOptions,
 ): Promise<{ port: number; close(): Promise<void> }> {
@@ -46,7 +51,7 @@ export async function startKubeletServer(
 
   app.addHook('onRequest', async (request, reply) => {
     if (request.url === '/healthz') return;
-    const refusal = refuse(request);
+    const refusal = refuse(request.raw);
     if (refusal !== undefined)
       await reply.code(refusal.status).type('text/plain').send(`${refusal.message}\n`);
   });
@@ -73,19 +78,32 @@ export async function startKubeletServer(
     return reply;
   });
 
+  const streams = new StreamEndpoint({
+    pod: (namespace, name) => options.workers.named(namespace, name),
+    runtime: options.runtime,
+    address: options.podAddress ?? '127.0.0.1',
+    logger: options.logger,
+  });
+  app.server.on('upgrade', (request, socket, head) => {
+    const refusal = refuse(request);
+    if (refusal === undefined) void streams.serve(request, socket, head);
+    else refuseUpgrade(socket, refusal);
+  });
+
   await app.listen({ host: options.host, port: options.port });
   const address = app.server.address();
   return {
     port: typeof address === 'object' && address !== null ? address.port : options.port,
     close: async () => {
       closing.abort();
+      streams.close();
       await app.close();
     },
   };
 }
 
-function refuse(request: FastifyRequest): { status: 401 | 403; message: string } | undefined {
-  const socket = request.raw.socket as TLSSocket;
+function refuse(request: IncomingMessage): { status: 401 | 403; message: string } | undefined {
+  const socket = request.socket as TLSSocket;
   if (!socket.authorized) return { status: 401, message: 'Unauthorized' };
   const { subject } = socket.getPeerCertificate();
   // A certificate of several groups has several organizations.
