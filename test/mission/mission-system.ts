@@ -1,0 +1,128 @@
+import { readFileSync } from 'node:fs';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Agent, request } from 'undici';
+import { runDray } from '../support/run-dray.ts';
+import { Kubectl } from '../support/kubectl.ts';
+import { startUp, type RunningSystem } from '../support/running-system.ts';
+import { OCI_MANIFEST, sha256, type ServedRegistry } from '../support/serve-registry.ts';
+import { findKubectls } from '../support/tools.ts';
+
+/** Path of a manifest as the documentation has it. */
+export function manifestPath(name: string): string {
+  return fileURLToPath(new URL(`manifests/${name}`, import.meta.url));
+}
+
+/** A running system that stands for the registries that the documentation's manifests name. */
+export class MissionSystem {
+  readonly root: string;
+  readonly system: RunningSystem;
+  readonly kubectl: Kubectl;
+
+  private constructor(root: string, system: RunningSystem) {
+    this.root = root;
+    this.system = system;
+    this.kubectl = new Kubectl(findKubectls().at(-1) ?? '', system);
+  }
+
+  static async start(root: string, ...args: readonly string[]): Promise<MissionSystem> {
+    const ports = ['--api-port', '0', '--registry-port', '0'];
+    return new MissionSystem(root, await startUp(root, [...ports, ...args]));
+  }
+
+  /** Sends pulls of a registry that is far away to the one here, as an administrator does for a mirror within the firewall. */
+  async standInFor(...hosts: readonly string[]): Promise<void> {
+    const url = `https://${this.system.registry}`;
+    for (const host of hosts) {
+      const directory = join(this.root, 'certs.d', host);
+      await mkdir(directory, { recursive: true });
+      const table = `[host."${url}"]\nca = ${JSON.stringify(join(this.root, 'pki', 'ca.crt'))}\nforward_credentials = true\n`;
+      await writeFile(join(directory, 'hosts.toml'), `server = ${JSON.stringify(url)}\n${table}`);
+    }
+  }
+
+  /** Runs a command while the system runs, and expects success. */
+  async dray(args: readonly string[], input = ''): Promise<string> {
+    const outcome = await runDray(args, { input });
+    if (outcome.code !== 0) throw new Error(`dray ${args.join(' ')}: ${outcome.stderr}`);
+    return outcome.stdout;
+  }
+
+  /** Runs `dray registry …` on the registry of this system, while it serves. */
+  registry(args: readonly string[], input = ''): Promise<string> {
+    return this.dray(['registry', ...args, '--directory', join(this.root, 'registry')], input);
+  }
+
+  /** Writes a login file for the administrator and returns its path. */
+  async adminLogin(): Promise<string> {
+    const path = join(this.root, 'login.json');
+    const auth = Buffer.from(`admin:${this.system.adminPassword}`).toString('base64');
+    await writeFile(path, JSON.stringify({ auths: { [this.system.registry]: { auth } } }));
+    return path;
+  }
+
+  /** Pushes as the administrator. */
+  pusher(): Pick<ServedRegistry, 'pushBlob' | 'pushManifest'> {
+    const ca = readFileSync(join(this.root, 'pki', 'ca.crt'));
+    const dispatcher = new Agent({ connect: { ca } });
+    const authorization = `Basic ${Buffer.from(`admin:${this.system.adminPassword}`).toString('base64')}`;
+    const send = async (
+      method: 'POST' | 'PUT',
+      path: string,
+      type: string,
+      body: string | Uint8Array,
+    ): Promise<void> => {
+      const headers = { authorization, 'content-type': type };
+      const answer = await request(`https://${this.system.registry}${path}`, {
+        method,
+        headers,
+        body,
+        dispatcher,
+      });
+      const text = await answer.body.text();
+      if (answer.statusCode !== 201) throw new Error(`${method} ${path}: ${answer.statusCode} ${text}`);
+    };
+    return {
+      pushBlob: async (repository, content) => {
+        const digest = sha256(content);
+        await send(
+          'POST',
+          `/v2/${repository}/blobs/uploads/?digest=${digest}`,
+          'application/octet-stream',
+          content,
+        );
+        return digest;
+      },
+      pushManifest: async (repository, reference, manifest) => {
+        const body = JSON.stringify(manifest);
+        const type = (manifest as { mediaType?: string }).mediaType ?? OCI_MANIFEST;
+        await send('PUT', `/v2/${repository}/manifests/${reference}`, type, body);
+        return sha256(body);
+      },
+    };
+  }
+
+  /** Returns what the manifest of the documentation says, with the shell's variables filled in. */
+  async manifest(name: string, variables: Readonly<Record<string, string>> = {}): Promise<string> {
+    const text = await readFile(manifestPath(name), 'utf8');
+    return text.replaceAll(/\$([A-Z_]+)/g, (whole, variable: string) => variables[variable] ?? whole);
+  }
+
+  /** Prints reasons and messages of the events about objects whose name begins so, oldest first. */
+  async events(prefix: string, namespace = 'default'): Promise<string[]> {
+    const text = await this.kubectl.run(['get', 'events', '-n', namespace, '-o', 'json']);
+    const { items } = JSON.parse(text) as {
+      items: {
+        reason: string;
+        message: string;
+        involvedObject: { name: string };
+        metadata: { resourceVersion: string };
+      }[];
+    };
+    return items
+      .filter(({ involvedObject }) => involvedObject.name.startsWith(prefix))
+      .toSorted((a, b) => Number(a.metadata.resourceVersion) - Number(b.metadata.resourceVersion))
+      .map(({ reason, message }) => `${reason}: ${message}`);
+  }
+}
