@@ -110,7 +110,7 @@ export async function makePlugins(chosen: ReadonlySet<PluginName>, context: Plug
   };
   const makers: Record<PluginName, () => AdmissionPlugin | Promise<AdmissionPlugin>> = {
     NamespaceLifecycle: () => namespaceLifecycle(store),
-    LimitRanger: () => limitRanger(store),
+    LimitRanger: () => closed(limitRanger(store)),
     ServiceAccount: () => serviceAccountAdmission(store, clock),
     NodeRestriction: () => nodeRestriction,
     AlwaysPullImages: () => alwaysPullImages,

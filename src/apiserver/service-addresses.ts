@@ -45,7 +45,7 @@ export function serviceAddresses(store: ObjectStore): AdmissionPlugin {
       if (!isService || object === undefined || (operation !== 'CREATE' && operation !== 'UPDATE')) return;
       const service = object as Service;
       if (service.spec === undefined) return;
-      const old = oldObject as Service | undefined;
+      const old: Service | undefined = oldObject;
       if (service.spec.type === 'ExternalName') {
         delete service.spec.clusterIP;
         delete service.spec.clusterIPs;

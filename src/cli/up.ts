@@ -7,25 +7,21 @@ import { moreNodesOf, nodeCountOf } from './_node-names.ts';
 import { nodeSettings, withNodeSettings, type NodeSettingsOptions } from './_node-settings.ts';
 import { withLogLevel } from './_options.ts';
 import { stopOnSignals, untilStopped } from './_stopping.ts';
+import { apiSettings, withApiSettings, type ApiFlags } from './_api-settings.ts';
 import { EXIT, UsageError } from './exit.ts';
 import { Terminal } from './terminal.ts';
 
-interface UpOptions extends NodeSettingsOptions {
+interface UpOptions extends NodeSettingsOptions, ApiFlags {
   readonly tour?: boolean;
   readonly exit?: boolean;
   readonly root?: string;
   readonly apiPort?: number;
   readonly registryPort?: number;
   readonly apiPlainPort?: number;
-  readonly enableAdmissionPlugins?: string;
-  readonly admissionControlConfigFile?: string;
   readonly nodes?: string;
   readonly node?: readonly string[];
   readonly logLevel: LogLevel;
 }
-
-/** Plugins of the API server that are off by default. */
-const ADMISSION_PLUGINS = ['AlwaysPullImages', 'ImagePolicyWebhook'] as const;
 
 export function command(): Command {
   const command = new Command()
@@ -56,14 +52,6 @@ export function command(): Command {
       'serve the API without TLS too, on this port of 127.0.0.1, to every process of the same user as administrator (see dray kubeconfig --plain); 0 takes any',
       portOf,
     )
-    .option(
-      '--enable-admission-plugins <names>',
-      `admission plugins that are off by default, separated by commas: ${ADMISSION_PLUGINS.join(', ')}`,
-    )
-    .option(
-      '--admission-control-config-file <file>',
-      "admission configuration in the kube-apiserver's own form, which ImagePolicyWebhook needs",
-    )
     .option('--nodes <count>', 'how many nodes there are, the machine’s own among them (default: 1)')
     .option(
       '--node <name[:os/arch[/variant]]>',
@@ -73,7 +61,7 @@ export function command(): Command {
     .action(async (options: UpOptions) => {
       process.exitCode = await up(options, command);
     });
-  return withLogLevel(withNodeSettings(command));
+  return withLogLevel(withNodeSettings(withApiSettings(command)));
 }
 
 async function up(options: UpOptions, command: Command): Promise<number> {
@@ -84,6 +72,7 @@ async function up(options: UpOptions, command: Command): Promise<number> {
   }
   if (options.exit === true && options.tour !== true)
     throw new UsageError('--exit goes with --tour: without it there is nothing to end after');
+  const api = apiSettings(options);
   const moreNodes = moreNodesOf(nodeCountOf(options.nodes ?? '1'), options.node ?? []);
   const { node, remarks } = await nodeSettings(options, command);
   const started = performance.now();
@@ -103,10 +92,7 @@ async function up(options: UpOptions, command: Command): Promise<number> {
         ...(options.apiPort === undefined ? {} : { apiPort: options.apiPort }),
         ...(options.registryPort === undefined ? {} : { registryPort: options.registryPort }),
         ...(options.apiPlainPort === undefined ? {} : { plainApiPort: options.apiPlainPort }),
-        admissionPlugins: pluginsOf(options.enableAdmissionPlugins),
-        ...(options.admissionControlConfigFile === undefined
-          ? {}
-          : { admissionControlConfigFile: options.admissionControlConfigFile }),
+        ...api,
         node,
         moreNodes,
         logger: createLogger({ level: options.logLevel, name: 'dray' }),
@@ -160,16 +146,4 @@ function portOf(text: string): number {
   if (!/^\d+$/.test(text) || port > 65_535)
     throw new InvalidArgumentError('a port is a number from 0 to 65535.');
   return port;
-}
-
-function pluginsOf(text: string | undefined): (typeof ADMISSION_PLUGINS)[number][] {
-  if (text === undefined || text === '') return [];
-  return text.split(',').map((name) => {
-    const known = ADMISSION_PLUGINS.find((each) => each === name.trim());
-    if (known === undefined)
-      throw new UsageError(
-        `unknown admission plugin "${name.trim()}": there are ${ADMISSION_PLUGINS.join(', ')}`,
-      );
-    return known;
-  });
 }

@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { startControllers } from '../controllers/start-controllers.ts';
 import { createApiServer, type ApiServer } from '../apiserver/api-server.ts';
-import type { PluginName } from '../apiserver/builtin-plugins.ts';
+import type { AuditOptions } from '../apiserver/audit/open-auditor.ts';
 import { HttpKubeClient } from '../kube/client/http-kube-client.ts';
 import type { Logger } from '../observe/logger.ts';
 import { writeKubeconfig } from './kubeconfig.ts';
@@ -27,9 +27,12 @@ export interface SystemOptions {
   readonly registryPort?: number;
   /** Serves the API on this port of 127.0.0.1 without TLS too, to processes of the same user, as administrator. */
   readonly plainApiPort?: number;
-  readonly admissionPlugins: readonly PluginName[];
+  readonly admissionPlugins: readonly string[];
+  readonly disabledAdmissionPlugins?: readonly string[];
   /** The kube-apiserver's admission control configuration. */
   readonly admissionControlConfigFile?: string;
+  /** Which requests to the API are recorded, and where. */
+  readonly audit?: AuditOptions;
   /** What a kubelet's configuration says of images, eviction and credential providers. */
   readonly node?: NodeSettings;
   /** Nodes beside the machine's own. */
@@ -144,6 +147,8 @@ async function start(
           }),
       serviceAccountSigningKey: await openSigningKey(join(root.path, 'pki', 'sa.key')),
       enableAdmissionPlugins: options.admissionPlugins,
+      disableAdmissionPlugins: options.disabledAdmissionPlugins ?? [],
+      ...(options.audit === undefined ? {} : { audit: options.audit }),
       ...(options.admissionControlConfigFile === undefined
         ? {}
         : { admissionControlConfigFile: options.admissionControlConfigFile }),

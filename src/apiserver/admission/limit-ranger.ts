@@ -10,19 +10,22 @@ import type { Pod } from '../../kube/pod.ts';
 import { forbidden } from '../../kube/status.ts';
 import type { AdmissionPlugin, AdmissionRequest } from '../admission-chain.ts';
 import type { ObjectStore } from '../object-store.ts';
+import { StoredObjects } from './webhook-configuration.ts';
 
 interface LimitRange extends KubeObject {
   readonly spec?: { readonly limits?: readonly Limit[] };
 }
 
 /** Gives containers the requests and limits of their namespace, and refuses what goes beyond its bounds. */
-export function limitRanger(store: ObjectStore): AdmissionPlugin {
+export function limitRanger(store: ObjectStore): AdmissionPlugin & { close(): void } {
+  const ranges = new StoredObjects<readonly LimitRange[]>(store, ['limitranges'], (objects) => objects);
   const limitsIn = (namespace: string): readonly Limit[] =>
-    store
-      .list('limitranges', { namespace })
-      .items.flatMap(({ object }) => (object as LimitRange).spec?.limits ?? []);
+    ranges.value
+      .filter(({ metadata }) => metadata.namespace === namespace)
+      .flatMap(({ spec }) => spec?.limits ?? []);
   return {
     name: 'LimitRanger',
+    close: () => ranges.close(),
     admit: (request) => {
       if (!isNewPod(request)) return;
       const limits = limitsIn(request.namespace);

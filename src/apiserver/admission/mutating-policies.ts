@@ -51,7 +51,7 @@ export function mutatingPolicies(context: MutatingContext): AdmissionPlugin & { 
     name: 'MutatingAdmissionPolicy',
     close: () => policies.close(),
     admit: (request) => {
-      if (request.object === undefined || isExempt(request.resource)) return;
+      if (request.object === undefined || isExempt(request.resource) || policies.value.length === 0) return;
       const before = structuredClone(request.object);
       for (const bound of policies.value) {
         if (request.rounds?.round === 2 && bound.policy.spec.reinvocationPolicy !== 'IfNeeded') continue;

@@ -33,6 +33,8 @@ export class ResourceQuotas {
   readonly #store: ObjectStore;
   readonly #clock: Clock;
   readonly #ending = new AbortController();
+  /** Namespaces that have, or had, a quota: writes to all others are not looked at. */
+  readonly #namespaces = new Set<string>();
   /** Namespaces whose usage is to be counted again. */
   readonly #dirty = new Set<string>();
   readonly #watched = new Map<string, () => void>();
@@ -49,11 +51,15 @@ export class ResourceQuotas {
       QUOTAS,
       store.subscribe(QUOTAS, ({ key, type }) => {
         if (type === 'DELETED') return;
+        this.#namespaces.add(key.namespace);
         // A quota says what it bounds before anything else happens in its namespace.
         queueMicrotask(() => this.#count(key.namespace, true));
       }),
     );
-    for (const { key } of store.list(QUOTAS).items) this.#later(key.namespace);
+    for (const { key } of store.list(QUOTAS).items) {
+      this.#namespaces.add(key.namespace);
+      this.#later(key.namespace);
+    }
   }
 
   close(): void {
@@ -68,6 +74,7 @@ export class ResourceQuotas {
     if (!isWrite || object === undefined || request.subresource !== '' || !request.resource.namespaced)
       return;
     const resource = storageName(request.resource);
+    if (!this.#namespaces.has(namespace)) return;
     const quotas = this.#store.list(QUOTAS, { namespace }).items;
     if (quotas.length === 0 || (operation === 'UPDATE' && resource === 'pods')) return;
     const charges: [Stored, Usage][] = [];
