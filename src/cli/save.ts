@@ -16,6 +16,7 @@ interface SaveOptions {
   readonly root?: string;
   readonly output?: string;
   readonly platform?: string;
+  readonly without?: readonly string[];
 }
 
 export function command(): Command {
@@ -26,6 +27,11 @@ export function command(): Command {
       )
       .argument('<image...>', 'names or IDs')
       .option('-o, --output <file>', 'file to write (default: standard output)')
+      .option(
+        '--without <image>',
+        'leave out layers that this image of the store has, for a place that has it too; may be repeated',
+        (name: string, earlier: readonly string[] = []) => [...earlier, name],
+      )
       .option('--platform <platform>', 'only the image for this platform (default: all that are held)'),
   ).action(async (images: string[], options: SaveOptions) => {
     process.exitCode = await save(images, options);
@@ -40,7 +46,12 @@ async function save(names: readonly string[], options: SaveOptions): Promise<num
   await withLocalStores({ options, command: 'dray save', serves: true, signal }, async (stores) => {
     const images: SavedImage[] = [];
     for (const name of names) images.push(await chosen(stores, name, options.platform, signal));
-    const archive = saveArchive(stores.content, images, signal);
+    const leftOut = new Set<string>();
+    for (const name of options.without ?? []) {
+      const { image } = await findImage(stores.images, name);
+      for (const { digest } of image.layers) leftOut.add(digest);
+    }
+    const archive = saveArchive(stores.content, images, signal, leftOut);
     if (output === undefined) await pipeline(Readable.from(archive), process.stdout, { signal });
     else await writeWholeFile(output, archive, signal);
   });

@@ -41,6 +41,32 @@ test('what is saved is loaded as it was, with its name', async (t) => {
   assert.equal((await images.find(name))?.id, imageId);
 });
 
+test('an archive without what the other side has is loaded there, and nowhere else', async (t) => {
+  const { node, name, imageId } = await saved(t);
+  const found = await node.images.find(name);
+  const [base, top] = found?.layers ?? [];
+  assert.ok(found !== undefined && base !== undefined && top !== undefined);
+  const images = [{ root: found.manifest, manifest: found.manifest, names: [name] }];
+  const archive = (): AsyncGenerator<Uint8Array> =>
+    saveArchive(node.content, images, signal, new Set([base.digest]));
+  let bytes = 0;
+  for await (const chunk of archive()) bytes += chunk.length;
+  assert.ok(bytes < base.size, `${bytes} bytes`);
+  const stranger = await pullNode(t);
+  await assert.rejects(loadArchive({ ...stranger, source: archive(), signal }), {
+    code: 'BAD_IMAGE',
+    description: new RegExp(`archive lacks ${base.digest}, which its image needs and this store has not`),
+  });
+  assert.deepEqual(await stranger.images.list(), []);
+  const registry = await FaultRegistry.start();
+  t.after(() => registry.close());
+  registry.putImage('older', 'v1', LAYERS.slice(0, 1));
+  const other = await pullNode(t);
+  await other.puller.pull({ reference: `${registry.host}/older:v1`, signal });
+  const [loaded] = await loadArchive({ ...other, source: archive(), signal });
+  assert.equal(loaded?.imageId, imageId);
+});
+
 test('a compressed archive is loaded too', async (t) => {
   const { file, imageId } = await saved(t);
   const chunks: Buffer[] = [];

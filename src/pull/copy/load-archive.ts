@@ -61,7 +61,7 @@ export async function loadArchive(request: LoadRequest): Promise<LoadedImage[]> 
     if (roots === undefined || roots.length === 0)
       throw new PullError('BAD_IMAGE', 'archive holds no image: it has neither index.json nor manifest.json');
     const loaded: LoadedImage[] = [];
-    for (const { root, names } of merged(roots)) loaded.push(await record(request, root, names));
+    for (const { root, names } of merged(roots)) loaded.push(await record(request, lease, root, names));
     return loaded;
   } finally {
     await lease.release();
@@ -222,6 +222,7 @@ function readDockerManifest(text: Buffer): { config: string; layers: string[]; n
 /** Checks that an image is whole and gives it its names. */
 async function record(
   request: LoadRequest,
+  lease: Lease,
   root: Descriptor,
   names: readonly string[],
 ): Promise<LoadedImage> {
@@ -229,8 +230,13 @@ async function record(
   const image = await describeImage(content, root, request.platform ?? hostPlatform(), signal);
   const own = await collectDocuments(contentSource(content, image.manifest), image.manifest, signal);
   for (const blob of blobsBelow(own)) {
+    // An archive may leave out what is here already, which must not go before it has a name.
+    await lease.add(blob.digest);
     if (!(await isHeld(content, blob)))
-      throw new PullError('BAD_IMAGE', `archive lacks ${blob.digest}, which its image needs`);
+      throw new PullError(
+        'BAD_IMAGE',
+        `archive lacks ${blob.digest}, which its image needs and this store has not`,
+      );
   }
   const given = [
     ...names,

@@ -22,11 +22,14 @@ export interface SavedImage {
 /**
  * Makes a tar archive of images that docker, podman, skopeo and containerd can load: an OCI layout with docker's `manifest.json`
  * beside it. Layers are stored as they are held; every byte is checked on its way out.
+ *
+ * @param leftOut digests of blobs that whoever loads the archive has already
  */
 export async function* saveArchive(
   content: Pick<Provider, 'open' | 'stat'>,
   images: readonly SavedImage[],
   signal: AbortSignal,
+  leftOut: ReadonlySet<string> = new Set(),
 ): AsyncGenerator<Uint8Array> {
   const blobs = new Map<string, Descriptor>();
   const docker: object[] = [];
@@ -47,6 +50,7 @@ export async function* saveArchive(
   yield* file('index.json', JSON.stringify(indexOf(images)));
   yield* file('manifest.json', JSON.stringify(docker));
   for (const blob of blobs.values()) {
+    if (leftOut.has(blob.digest)) continue;
     yield tarHeader({ type: 'file', path: blobPath(blob), mode: 0o644, size: blob.size });
     yield* verified(await content.open(blob.digest), blob, signal) as AsyncIterable<Uint8Array>;
     yield tarPadding(blob.size);
