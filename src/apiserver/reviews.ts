@@ -1,7 +1,9 @@
 import type { KubeObject } from '../kube/object.ts';
-import { methodNotAllowed } from '../kube/status.ts';
+import type { JsonObject } from '../kube/json/json-object.ts';
+import { badRequest, invalid, methodNotAllowed } from '../kube/status.ts';
+import { validateAccessReview } from '../kube/validate/reviews.ts';
 import { decodeBody } from './decode-body.ts';
-import type { Answer, ApiCall } from './api-call.ts';
+import { fitToPath, type Answer, type ApiCall } from './api-call.ts';
 import type { Attempt } from './authorizer.ts';
 import { writeOptions } from './request-options.ts';
 import type { RouterContext } from './router-context.ts';
@@ -24,6 +26,7 @@ interface ReviewSpec {
   namespace?: string;
   token?: string;
   audiences?: string[];
+  extra?: Record<string, string[]>;
 }
 
 /** Answers the kinds that only ask a question and are never stored; `undefined` for all others. */
@@ -40,6 +43,11 @@ export async function answerReview(context: RouterContext, call: ApiCall): Promi
     options.fieldValidation,
   );
   call.warnings.push(...warnings);
+  if (resource.namespaced) fitToPath(call, object);
+  if (resource.kind.endsWith('AccessReview')) {
+    const errors = validateAccessReview(object as unknown as JsonObject);
+    if (errors.length > 0) throw invalid(resource, '', errors);
+  }
   return { code: 201, value: { ...object, status: await statusOf(context, call, object.spec ?? {}) } };
 }
 
@@ -49,8 +57,11 @@ async function statusOf(context: RouterContext, call: ApiCall, spec: ReviewSpec)
     case 'SelfSubjectReview':
       return { userInfo: wireUser(user) };
     case 'TokenReview': {
+      const token = spec.token ?? '';
+      if (token === '') throw badRequest('token is required for TokenReview in authentication');
       const audiences = spec.audiences ?? [DEFAULT_AUDIENCE];
-      const found = await context.tokens.authenticate(spec.token ?? '', audiences);
+      const found =
+        (await context.tokens.authenticate(token, audiences)) ?? (await fixedUser(context, token, audiences));
       if (found === undefined) return { user: {}, error: 'token is not valid' };
       return { authenticated: true, user: wireUser(found), audiences };
     }
@@ -58,14 +69,34 @@ async function statusOf(context: RouterContext, call: ApiCall, spec: ReviewSpec)
       return accessStatus(context, user, spec);
     case 'SubjectAccessReview':
     case 'LocalSubjectAccessReview': {
-      const subject = { name: spec.user ?? '', groups: spec.groups ?? [] };
+      const subject: UserInfo = {
+        name: spec.user ?? '',
+        groups: spec.groups ?? [],
+        ...(spec.uid === undefined ? {} : { uid: spec.uid }),
+        ...(spec.extra === undefined ? {} : { extra: spec.extra }),
+      };
       return accessStatus(context, subject, spec);
     }
     case 'SelfSubjectRulesReview':
+      if ((spec.namespace ?? '') === '') throw badRequest('no namespace on request');
       return rulesStatus(context, user, spec.namespace ?? '');
     default:
       throw methodNotAllowed();
   }
+}
+
+/** Tokens that name no audience are for this server. */
+async function fixedUser(
+  context: RouterContext,
+  token: string,
+  audiences: readonly string[],
+): Promise<UserInfo | undefined> {
+  if (!audiences.includes(DEFAULT_AUDIENCE)) return undefined;
+  for (const authenticator of context.authenticators ?? []) {
+    const user = await authenticator(token);
+    if (user !== undefined) return user;
+  }
+  return undefined;
 }
 
 function wireUser(user: UserInfo): object {

@@ -1,4 +1,5 @@
 import type { ApiContext } from './api-call.ts';
+import type { TokenAuthenticator } from './authentication.ts';
 import type { Authorizer } from './authorizer.ts';
 import type { RbacAuthorizer } from './rbac-authorizer.ts';
 import type { ServedResources } from './served-resources.ts';
@@ -10,4 +11,6 @@ export interface RouterContext extends ApiContext {
   readonly authorizer: Authorizer;
   readonly rbac: RbacAuthorizer;
   readonly served: ServedResources;
+  /** Recognise bearer tokens, for whoever reviews one. */
+  readonly authenticators?: readonly TokenAuthenticator[];
 }

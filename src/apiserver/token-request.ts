@@ -1,5 +1,6 @@
 import type { KubeObject } from '../kube/object.ts';
 import type { Pod } from '../kube/pod.ts';
+import { parseApiVersion } from '../kube/resources.ts';
 import { badRequest, conflict, invalid, notFound } from '../kube/status.ts';
 import { formatTime } from '../kube/time.ts';
 import { decodeBody } from './decode-body.ts';
@@ -75,9 +76,8 @@ function boundObject(
   if (ref === undefined) return {};
   const { kind, name = '', uid } = ref;
   if (kind !== 'Pod' && kind !== 'Secret' && kind !== 'Node') {
-    throw badRequest(
-      `cannot bind token for serviceaccount "${call.request.name}" to object of type ${ref.apiVersion ?? ''}, Kind=${kind ?? ''}`,
-    );
+    const { group, version } = parseApiVersion(ref.apiVersion ?? '');
+    throw badRequest(`cannot bind token to object of type ${group}/${version}, Kind=${kind ?? ''}`);
   }
   const resource = coreResource({ Pod: 'pods', Secret: 'secrets', Node: 'nodes' }[kind]);
   const namespace = resource.namespaced ? call.request.namespace : '';
@@ -85,8 +85,9 @@ function boundObject(
   if (found === undefined) throw notFound(resource, name);
   const actual = found.metadata.uid ?? '';
   if (uid !== undefined && uid !== '' && uid !== actual) {
+    // Upstream words this refusal with the kind where others have the resource.
     throw conflict(
-      resource,
+      { group: '', resource: kind },
       name,
       `the UID in the bound object reference (${uid}) does not match the UID in record. The object might have been deleted and then recreated`,
     );
