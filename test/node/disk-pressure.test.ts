@@ -49,7 +49,7 @@ test('11.26 to 11.31 a disk that fills: unused images go, then the Pod that took
         const writing = (mebibytes: number): string[] => [
           '/bin/sh',
           '-c',
-          `head -c ${mebibytes * MIB} /dev/zero > /fill; trap "exit 0" TERM; while :; do sleep 0.05; done`,
+          `head -c ${mebibytes * MIB} /dev/zero > /fill; trap "exit 0" TERM; sleep 1000000 & wait`,
         ];
         const createWriter = async (name: string, mebibytes: number): Promise<void> => {
           const container = { name: 'a', image: `${registry.host}/used:1`, command: writing(mebibytes) };

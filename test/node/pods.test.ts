@@ -18,7 +18,7 @@ const sh = (script: string, more: Partial<Container> = {}): Container => ({
   command: ['/bin/sh', '-c', script],
   ...more,
 });
-const FOREVER = 'trap "exit 0" TERM; while :; do sleep 0.05; done';
+const FOREVER = 'trap "exit 0" TERM; sleep 1000000 & wait';
 
 /** Events of the node only: the scheduler has said its own before. */
 async function podEvents(
@@ -388,7 +388,7 @@ test('a deleted Pod is stopped with its grace, reported, and then gone with ever
   await withNodeSystem({}, async (system) => {
     await system.createPod('p', {
       terminationGracePeriodSeconds: 30,
-      containers: [sh(`trap "echo bye; exit 0" TERM; echo up; while :; do sleep 0.05; done`)],
+      containers: [sh(`trap "echo bye; exit 0" TERM; echo up; sleep 1000000 & wait`)],
     });
     const pod = await system.until('p', 'ready', ready);
     await logged(system, 'p', 'up');

@@ -8,7 +8,7 @@ import { describe, OCI_MANIFEST, sha256, type ServedRegistry } from '../support/
 import { tarOf, type TarOfEntry } from '../support/tar-of.ts';
 
 /** Ends at once when asked to, as a container's first process rarely does by itself. */
-const WAIT = ['/bin/sh', '-c', 'trap "exit 0" TERM; while :; do sleep 0.05; done'];
+const WAIT = ['/bin/sh', '-c', 'trap "exit 0" TERM; sleep 1000000 & wait'];
 
 /** A layer with a shell and little else, made of this machine's own programs. */
 export async function tinyLayer(): Promise<Buffer> {
