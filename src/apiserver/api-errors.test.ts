@@ -242,6 +242,29 @@ const rows: readonly Row[] = [
     message: 'the server does not allow this method on the requested resource',
   },
   {
+    name: 'a create of a namespaced kind without a namespace',
+    method: 'POST',
+    path: '/api/v1/pods',
+    send: { body: pod },
+    code: 405,
+    reason: 'MethodNotAllowed',
+    message: 'the server does not allow this method on the requested resource',
+  },
+  {
+    name: 'a namespaced object without its namespace',
+    path: '/api/v1/pods/p1',
+    code: 404,
+    reason: 'NotFound',
+    message: 'the server could not find the requested resource',
+  },
+  {
+    name: 'a kind of the cluster below a namespace',
+    path: `${NS}/nodes`,
+    code: 404,
+    reason: 'NotFound',
+    message: 'the server could not find the requested resource',
+  },
+  {
     name: 'an unknown resource',
     path: `${NS}/foos`,
     code: 404,
@@ -336,4 +359,37 @@ test('keys that JavaScript treats specially stay data', async () => {
   assert.ok(answer.code === 201 || answer.code === 422, answer.text);
   assert.equal(Reflect.get({}, 'a'), undefined);
   assert.match((await api.send('GET', `${NS}/configmaps/c1`)).text, /"name":"c1"/);
+});
+
+test('curl gets indented JSON, other programs one line, and both what they ask for', async () => {
+  const path = `${NS}/configmaps/c1`;
+  const text = async (agent: string, query = ''): Promise<string> =>
+    (await api.send('GET', `${path}${query}`, { headers: { 'user-agent': agent } })).text;
+  assert.match(await text('curl/8.5.0'), /^\{\n {2}"kind": "ConfigMap",\n[^]*\n\}$/);
+  assert.match(await text('kubectl/v1.34'), /^\{"kind":"ConfigMap",.*\}\n$/);
+  assert.equal(await text('curl/8.5.0', '?pretty=false'), await text('kubectl/v1.34'));
+  assert.equal(await text('kubectl/v1.34', '?pretty=true'), await text('Wget/1.21'));
+  const { text: list } = await api.send('GET', `${NS}/configmaps?pretty=1`);
+  assert.match(list, /^\{\n {2}"kind": "ConfigMapList",/);
+});
+
+test('owners named twice are kept once, with a warning', async () => {
+  const owner = { apiVersion: 'v1', kind: 'Node', name: 'n', uid: 'u1' };
+  const answer = await api.send('POST', `${NS}/configmaps`, {
+    body: map('owned', { metadata: { name: 'owned', ownerReferences: [owner, owner] } }),
+  });
+  assert.equal(answer.code, 201, answer.text);
+  const { metadata } = answer.json<{ metadata: { ownerReferences: unknown } }>();
+  assert.deepEqual(metadata.ownerReferences, [owner]);
+  assert.match(String(answer.headers['warning']), /duplicate UID\(s\) observed: u1/);
+});
+
+test('a health check tells what was left out', async () => {
+  const { text } = await api.send('GET', '/livez?verbose&exclude=etcd&exclude=x');
+  assert.equal(
+    text,
+    '[+]ping ok\n[+]log ok\n[+]etcd excluded: ok\n' +
+      'warn: some health checks cannot be excluded: no matches for "x"\nlivez check passed\n',
+  );
+  assert.equal((await api.send('GET', '/livez/ping?verbose')).text, 'ok');
 });

@@ -6,6 +6,9 @@ import { compress, GZIP_FROM } from './_gzip.ts';
 import type { PathAnswer } from './path-handlers.ts';
 import type { Representation } from './negotiation.ts';
 
+/** What Go reads as true. */
+const TRUE: ReadonlySet<string> = new Set(['1', 't', 'T', 'true', 'TRUE', 'True']);
+
 /** Writes finished answers to one HTTP response. */
 export class HttpResponder {
   readonly #request: IncomingMessage;
@@ -32,7 +35,7 @@ export class HttpResponder {
     const text =
       representation.encoding === 'yaml'
         ? stringify(sortedKeys(value), { aliasDuplicateObjects: false, lineWidth: 0 })
-        : `${JSON.stringify(value)}\n`;
+        : jsonText(value, this.#indents());
     await this.#send(code, `application/${representation.encoding}`, Buffer.from(text), {});
   }
 
@@ -44,7 +47,8 @@ export class HttpResponder {
   /** Sends JSON that is text already. */
   async json(text: string): Promise<void> {
     this.#audit?.answered(200, text);
-    await this.#send(200, 'application/json', Buffer.from(text), {});
+    const sent = this.#indents() ? jsonText(JSON.parse(text), true) : text;
+    await this.#send(200, 'application/json', Buffer.from(sent), {});
   }
 
   async failure(error: StatusError, representation: Representation): Promise<void> {
@@ -61,7 +65,8 @@ export class HttpResponder {
       await this.#send(code, answer.contentType ?? 'text/plain; charset=utf-8', Buffer.from(body), text);
       return;
     }
-    const bytes = body instanceof Uint8Array ? body : Buffer.from(`${JSON.stringify(body)}\n`);
+    const indented = answer.indented ?? this.#indents();
+    const bytes = body instanceof Uint8Array ? body : Buffer.from(jsonText(body, indented));
     await this.#send(code, answer.contentType ?? 'application/json', bytes, headers);
   }
 
@@ -71,6 +76,14 @@ export class HttpResponder {
     this.#audit?.emit('ResponseStarted');
     this.#response.writeHead(200);
     this.#response.flushHeaders();
+  }
+
+  /** People at a command line or a browser get JSON that they can read, unless they say otherwise. */
+  #indents(): boolean {
+    const [, query = ''] = (this.#request.url ?? '').split('?', 2);
+    const asked = new URLSearchParams(query).get('pretty') ?? '';
+    if (asked !== '') return TRUE.has(asked);
+    return /^(?:curl|Wget|Mozilla\/5\.0)/.test(this.#request.headers['user-agent'] ?? '');
   }
 
   #common(contentType: string): void {
@@ -103,6 +116,11 @@ export class HttpResponder {
     response.writeHead(code);
     response.end(this.#request.method === 'HEAD' ? undefined : payload);
   }
+}
+
+/** One line, or indented text without an end of line. */
+function jsonText(value: unknown, indented: boolean): string {
+  return indented ? JSON.stringify(value, null, 2) : `${JSON.stringify(value)}\n`;
 }
 
 /** Escapes a warning as RFC 7234 wants it; control characters could end the header and are dropped. */

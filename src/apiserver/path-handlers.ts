@@ -6,6 +6,7 @@ import {
   apiResourceList,
   apiVersions,
 } from '../kube/discovery.ts';
+import { goQuote } from '../base/go-quote.ts';
 import { openApiV2Json, openApiV2Protobuf, openApiV2ProtobufType } from '../kube/openapi/openapi-v2.ts';
 import { openApiV3, openApiV3Hash, openApiV3Index } from '../kube/openapi/openapi-v3.ts';
 import type { ResourceInfo } from '../kube/resources.ts';
@@ -21,6 +22,8 @@ export interface PathAnswer {
   readonly contentType?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly code?: number;
+  /** Objects that are indented for whoever asks. */
+  readonly indented?: boolean;
 }
 
 export interface PathContext {
@@ -50,9 +53,9 @@ export async function answerPath(
   const parts = path.slice(1).split('/');
   switch (parts[0] ?? '') {
     case '':
-      return { body: { paths: rootPaths(context.resources) } };
+      return { body: { paths: rootPaths(context.resources) }, indented: true };
     case 'version':
-      return parts.length === 1 ? { body: serverVersion() } : undefined;
+      return parts.length === 1 ? { body: serverVersion(), indented: true } : undefined;
     case 'healthz':
     case 'livez':
     case 'readyz':
@@ -61,12 +64,12 @@ export async function answerPath(
     case 'apis':
       return discovery(parts, context);
     case 'openapi':
-      return openApi(path, request.query, context);
+      return plain(openApi(path, request.query, context));
     case '.well-known':
-      return path === '/.well-known/openid-configuration' ? openIdConfiguration(context) : undefined;
+      return path === '/.well-known/openid-configuration' ? plain(openIdConfiguration(context)) : undefined;
     case 'openid':
       if (path !== '/openid/v1/jwks') return undefined;
-      return { body: await context.tokens.keySet(), contentType: 'application/jwk-set+json' };
+      return plain({ body: await context.tokens.keySet(), contentType: 'application/jwk-set+json' });
     default:
       return undefined;
   }
@@ -79,17 +82,30 @@ function health(
 ): PathAnswer | undefined {
   const [endpoint = '', check] = parts;
   if (parts.length > 2) return undefined;
-  const excluded = new Set(query.getAll('exclude'));
-  const wanted = CHECKS.filter((name) => (check === undefined ? !excluded.has(name) : name === check));
-  if (check !== undefined && wanted.length === 0) return undefined;
   const failing = new Set(context.failing());
-  const failed = wanted.filter((name) => failing.has(name));
-  if (failed.length === 0 && !query.has('verbose')) return { body: 'ok' };
-  const lines = wanted.map((name) =>
-    failing.has(name) ? `[-]${name} failed: reason withheld\n` : `[+]${name} ok\n`,
-  );
-  const verdict = `${endpoint} check ${failed.length === 0 ? 'passed' : 'failed'}\n`;
-  return { body: `${lines.join('')}${verdict}`, code: failed.length === 0 ? 200 : 500 };
+  if (check !== undefined) {
+    if (!CHECKS.some((name) => name === check)) return undefined;
+    if (!failing.has(check)) return { body: 'ok' };
+    return { body: 'internal server error: reason withheld\n', code: 500 };
+  }
+  const excluded = new Set(query.getAll('exclude'));
+  const lines: string[] = [];
+  let isWell = true;
+  for (const name of CHECKS) {
+    if (excluded.delete(name)) lines.push(`[+]${name} excluded: ok`);
+    else if (!failing.has(name)) lines.push(`[+]${name} ok`);
+    else {
+      isWell = false;
+      lines.push(`[-]${name} failed: reason withheld`);
+    }
+  }
+  if (excluded.size > 0) {
+    const unknown = [...excluded].toSorted().map(goQuote).join(', ');
+    lines.push(`warn: some health checks cannot be excluded: no matches for ${unknown}`);
+  }
+  if (isWell && !query.has('verbose')) return { body: 'ok' };
+  const verdict = `${endpoint} check ${isWell ? 'passed' : 'failed'}`;
+  return { body: `${lines.join('\n')}\n${verdict}\n`, code: isWell ? 200 : 500 };
 }
 
 function discovery(parts: readonly string[], context: PathContext): PathAnswer | undefined {
@@ -110,6 +126,11 @@ function discovery(parts: readonly string[], context: PathContext): PathAnswer |
   return found(parts.length === 3 ? apiResourceList(parts[1] ?? '', parts[2] ?? '', resources) : undefined);
 }
 
+/** What is made for programs is the same whoever asks. */
+function plain(answer: PathAnswer | undefined): PathAnswer | undefined {
+  return answer && { ...answer, indented: false };
+}
+
 function openApi(path: string, query: URLSearchParams, context: PathContext): PathAnswer | undefined {
   const { resources } = context;
   if (path === '/openapi/v2') {
@@ -118,7 +139,9 @@ function openApi(path: string, query: URLSearchParams, context: PathContext): Pa
     }
     return { body: openApiV2Json(resources), contentType: 'application/json' };
   }
-  if (path === '/openapi/v3') return { body: openApiV3Index(resources) };
+  if (path === '/openapi/v3') {
+    return { body: openApiV3Index(resources), contentType: 'text/plain; charset=utf-8' };
+  }
   if (!path.startsWith('/openapi/v3/')) return undefined;
   const document = path.slice('/openapi/v3/'.length);
   const body = openApiV3(document, resources);

@@ -17,12 +17,13 @@ const object = (answer: Answer): Routed => ({ type: 'object', answer });
 export async function routeCall(context: RouterContext, call: ApiCall): Promise<Routed> {
   const { request, resource } = call;
   const { verb } = request;
+  if (isMisplaced(call)) throw unknownResource();
   if (request.subresource !== '') return object(await answerSubresource(context, call));
   const review = await answerReview(context, call);
   if (review !== undefined) return object(review);
   const onCollection = verb === 'create' || verb === 'list' || verb === 'deletecollection';
   if (!resource.verbs.includes(verb) || onCollection !== (request.name === '')) throw methodNotAllowed();
-  if (resource.namespaced && request.namespace === '' && verb !== 'list') throw unknownResource();
+  if (resource.namespaced && request.namespace === '' && verb !== 'list') throw methodNotAllowed();
   switch (verb) {
     case 'get':
       return object(getObject(context, call));
@@ -44,4 +45,10 @@ export async function routeCall(context: RouterContext, call: ApiCall): Promise<
     default:
       return verb satisfies never;
   }
+}
+
+/** Says whether a path names an object where its kind has none: below a namespace, or without one. */
+function isMisplaced({ request, resource }: ApiCall): boolean {
+  if (resource.namespaced) return request.namespace === '' && request.name !== '';
+  return request.namespace !== (resource.resource === 'namespaces' ? request.name : '');
 }

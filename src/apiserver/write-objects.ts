@@ -49,6 +49,7 @@ export async function createObject(context: ApiContext, call: ApiCall): Promise<
   const decoded = decodeBody<KubeObject>(body, call.resource, options.fieldValidation);
   call.warnings.push(...decoded.warnings);
   fitToPath(call, decoded.object);
+  call.warnings.push(...withoutDoubledOwners(decoded.object));
   return insertObject(context, call, decoded.object, options);
 }
 
@@ -112,6 +113,7 @@ export async function updateObject(context: ApiContext, call: ApiCall): Promise<
   const decoded = decodeBody<KubeObject>(body, call.resource, options.fieldValidation);
   call.warnings.push(...decoded.warnings);
   fitToPath(call, decoded.object);
+  call.warnings.push(...withoutDoubledOwners(decoded.object));
   return changeObject(context, call, options, () => structuredClone(decoded.object));
 }
 
@@ -235,6 +237,24 @@ async function replaceObject(
     ? context.store.delete(key, stored.revision, next)
     : context.store.update(key, stored.revision, next);
   return { code: 200, value: asServed(resource, written.object) };
+}
+
+/** Takes out owners that are named twice; returns a warning when there were such. */
+function withoutDoubledOwners({ metadata }: KubeObject): string[] {
+  const owners = metadata.ownerReferences ?? [];
+  const single = owners.filter(
+    (owner, index) => !owners.slice(0, index).some((other) => isDeepStrictEqual(owner, other)),
+  );
+  if (single.length === owners.length) return [];
+  const doubled = owners.filter((owner, index) =>
+    owners.slice(0, index).some((other) => isDeepStrictEqual(owner, other)),
+  );
+  metadata.ownerReferences = single;
+  return [
+    '.metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may reject ' +
+      'such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: ' +
+      doubled.map((owner) => owner.uid).join(', '),
+  ];
 }
 
 /** Notes in `metadata.managedFields` what a request that was no apply sets. */

@@ -15,6 +15,8 @@ import { labelNameFaults, labelValueFaults, pathSegmentFaults, qualifiedNameFaul
 /** All annotations of one object together, in bytes. */
 const MAX_ANNOTATION_BYTES = 256 * 1024;
 
+const STANDARD_FINALIZERS: ReadonlySet<string> = new Set(['kubernetes', 'orphan', 'foregroundDeletion']);
+
 export type NameRule = (name: string) => string[];
 
 /** Checks the metadata of an object, whose name follows `nameRule`. */
@@ -49,12 +51,31 @@ export function validateMetadata(
   errors.push(...validateLabels(stringMapAt(metadata, 'labels'), `${path}.labels`));
   errors.push(...validateAnnotations(stringMapAt(metadata, 'annotations'), `${path}.annotations`));
   errors.push(...validateOwners(objectsAt(metadata, 'ownerReferences'), `${path}.ownerReferences`));
-  for (const finalizer of stringsAt(metadata, 'finalizers')) {
+  const finalizers = stringsAt(metadata, 'finalizers');
+  for (const finalizer of finalizers) {
     for (const fault of qualifiedNameFaults(finalizer)) {
       errors.push(invalidValue(`${path}.finalizers`, finalizer, fault));
     }
   }
+  if (finalizers.includes('orphan') && finalizers.includes('foregroundDeletion')) {
+    const why = 'finalizer orphan and foregroundDeletion cannot be both set';
+    errors.push(invalidValue(`${path}.finalizers`, finalizers, why));
+  }
   return errors;
+}
+
+/** Checks that the finalizers of a built-in kind say whose they are. */
+export function validateFinalizerOwners(metadata: JsonObject): FieldError[] {
+  return stringsAt(metadata, 'finalizers').flatMap((name, index) =>
+    validateFinalizerOwner(name, `metadata.finalizers[${index}]`),
+  );
+}
+
+/** Checks that a finalizer is one that the server knows or has a domain. */
+export function validateFinalizerOwner(name: string, path: string): FieldError[] {
+  if (name.includes('/') || STANDARD_FINALIZERS.has(name)) return [];
+  const why = 'name is neither a standard finalizer name nor is it fully qualified';
+  return [invalidValue(path, name, why)];
 }
 
 /** Checks what any kind's metadata must satisfy, whatever its own rule for names. */
@@ -129,25 +150,25 @@ export function validateAnnotations(
 
 function validateOwners(owners: readonly JsonObject[], path: string): FieldError[] {
   const errors: FieldError[] = [];
-  let controller: JsonObject | undefined;
+  let first = '';
   for (const owner of owners) {
     const apiVersion = stringAt(owner, 'apiVersion');
+    const kind = stringAt(owner, 'kind');
     if (apiVersion === '') errors.push(invalidValue(`${path}.apiVersion`, '', 'version must not be empty'));
     for (const key of ['kind', 'name', 'uid']) {
       if (stringAt(owner, key) === '') errors.push(invalidValue(`${path}.${key}`, '', 'must not be empty'));
     }
-    if (owner['controller'] !== true) continue;
-    if (controller !== undefined) {
-      errors.push(
-        invalidValue(
-          path,
-          owners,
-          `Only one reference can have Controller set to true. Found "true" in references for ` +
-            `${stringAt(controller, 'name')} and ${stringAt(owner, 'name')}`,
-        ),
-      );
+    if (apiVersion === 'v1' && kind === 'Event') {
+      errors.push(invalidValue(path, owner, '/v1, Kind=Event is disallowed from being an owner'));
     }
-    controller = owner;
+    if (owner['controller'] !== true) continue;
+    const controller = `${kind}/${stringAt(owner, 'name')}`;
+    if (first === '') {
+      first = controller;
+      continue;
+    }
+    const why = `Only one reference can have Controller set to true. Found "true" in references for ${first} and ${controller}`;
+    errors.push(invalidValue(path, owners, why));
   }
   return errors;
 }

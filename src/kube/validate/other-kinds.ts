@@ -18,7 +18,7 @@ import {
   type JsonObject,
 } from '../json/json-object.ts';
 import { internalForm } from './internal-form.ts';
-import { validateImmutable } from './metadata.ts';
+import { validateFinalizerOwner, validateImmutable } from './metadata.ts';
 import {
   configKeyFaults,
   labelValueFaults,
@@ -114,10 +114,7 @@ export function validateNamespaceFinalizers(namespace: JsonObject): FieldError[]
 
 function validateNamespaceFinalizer(name: string, path: string): FieldError[] {
   const errors = qualifiedNameFaults(name).map((fault) => invalidValue(path, name, fault));
-  const standard = ['kubernetes', 'orphan', 'foregroundDeletion'];
-  if (name.includes('/') || standard.includes(name)) return errors;
-  const why = 'name is neither a standard finalizer name nor is it fully qualified';
-  return [...errors, invalidValue(path, name, why)];
+  return [...errors, ...validateFinalizerOwner(name, path)];
 }
 
 /** Checks that the phase of a Namespace says what its marks say. */

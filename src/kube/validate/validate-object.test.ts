@@ -77,6 +77,26 @@ const findings: [string, KubeObject, string[]][] = [
     ),
     ['metadata.ownerReferences.uid: Invalid value: "": must not be empty'],
   ],
+  [
+    'an event as owner',
+    object(
+      'v1',
+      'ServiceAccount',
+      {},
+      { ownerReferences: [{ apiVersion: 'v1', kind: 'Event', name: 'e', uid: 'u' }] },
+    ),
+    [
+      'metadata.ownerReferences: Invalid value: {"apiVersion":"v1","kind":"Event","name":"e","uid":"u"}: ' +
+        '/v1, Kind=Event is disallowed from being an owner',
+    ],
+  ],
+  [
+    'a finalizer of nobody',
+    object('v1', 'ServiceAccount', {}, { finalizers: ['mine'] }),
+    [
+      'metadata.finalizers[0]: Invalid value: "mine": name is neither a standard finalizer name nor is it fully qualified',
+    ],
+  ],
 ];
 
 for (const [name, subject, expected] of findings) {

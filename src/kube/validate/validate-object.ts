@@ -8,7 +8,13 @@ import type { KubeObject } from '../object.ts';
 import type { ResourceInfo } from '../resources.ts';
 import { validateCronJob, validateCronJobName, validateJob, validateJobUpdate } from './jobs.ts';
 import { policyRules, type KindRules } from './kind-rules.ts';
-import { metadataOf, validateCommonMetadata, validateMetadata, validateMetadataUpdate } from './metadata.ts';
+import {
+  metadataOf,
+  validateCommonMetadata,
+  validateFinalizerOwners,
+  validateMetadata,
+  validateMetadataUpdate,
+} from './metadata.ts';
 import { labelNameFaults, pathSegmentFaults, subdomainFaults } from './name-rules.ts';
 import { validateClaim, validateClaimUpdate } from './claims.ts';
 import {
@@ -31,7 +37,7 @@ import { validatePersistentVolume, validatePersistentVolumeUpdate } from './pers
 import { validateEphemeralUpdate, validatePod, validatePodUpdate } from './pod.ts';
 import { validateSecret, validateSecretUpdate } from './secret.ts';
 import { validateStatefulSet, validateStatefulSetUpdate } from './stateful-sets.ts';
-import { warningsFor } from './warnings.ts';
+import { finalizerWarnings, warningsFor } from './warnings.ts';
 import {
   validateDaemonSet,
   validateDeployment,
@@ -111,6 +117,17 @@ const rules: ReadonlyMap<string, KindRules> = new Map<string, KindRules>([
   ],
 ]);
 
+/** Built-in kinds whose finalizers need no domain, as those of custom kinds. */
+const LOOSE_FINALIZERS: ReadonlySet<string> = new Set([
+  'CustomResourceDefinition',
+  'Lease',
+  'MutatingWebhookConfiguration',
+  'PodDisruptionBudget',
+  'ValidatingAdmissionPolicy',
+  'ValidatingAdmissionPolicyBinding',
+  'ValidatingWebhookConfiguration',
+]);
+
 /** Checks a defaulted new object, metadata included; empty when it is valid. Pass the result to `invalid`. */
 export function validateCreate(object: KubeObject, resource: ResourceInfo): FieldError[] {
   const json = object as unknown as JsonObject;
@@ -124,6 +141,7 @@ export function validateCreate(object: KubeObject, resource: ResourceInfo): Fiel
   }
   const kind = rulesOf(resource);
   const errors = validateMetadata(metadataOf(json), resource.namespaced, kind.name ?? subdomainFaults);
+  if (!LOOSE_FINALIZERS.has(resource.kind)) errors.push(...validateFinalizerOwners(metadataOf(json)));
   errors.push(...(kind.check?.(json) ?? []));
   if (resource.kind === 'CronJob') errors.push(...validateCronJobName(stringAt(metadataOf(json), 'name')));
   return errors;
@@ -147,6 +165,7 @@ export function validateUpdate(
     const found = [...errors, ...validateValue(json, schema, '')];
     return [...found, ...validateCustomRules(json, before, schema, found)];
   }
+  if (!LOOSE_FINALIZERS.has(resource.kind)) errors.push(...validateFinalizerOwners(metadata));
   // A binding is the server's own change: it has been checked as what it is.
   if (resource.kind === 'Namespace' && subresource === 'status') {
     return [...errors, ...validateNamespacePhase(json)];
@@ -165,9 +184,10 @@ export function validateUpdate(
 
 /** Returns texts for `Warning` headers that a valid object still deserves (rule 2.8, doubled env, …). */
 export function warningsOf(object: KubeObject, resource: ResourceInfo, old?: KubeObject): string[] {
-  if (resource.custom !== undefined) return [];
+  const json = object as unknown as JsonObject;
   const before = old === undefined ? undefined : (old as unknown as JsonObject);
-  return warningsFor(object as unknown as JsonObject, resource.kind, before);
+  if (resource.custom !== undefined) return finalizerWarnings(json, before);
+  return warningsFor(json, resource.kind, before);
 }
 
 /** Events of the newer group are checked as the ones they are stored as. */

@@ -21,8 +21,7 @@ const TEMPLATES: ReadonlyMap<string, readonly string[]> = new Map([
  * @param old the object as it was; absent for a new one. What did not change is not told again.
  */
 export function warningsFor(object: JsonObject, kind: string, old?: JsonObject): string[] {
-  const warnings = finalizerWarnings(objectAt(object, 'metadata'));
-  if (old === undefined) warnings.push(...hostnameWarnings(object, kind));
+  const warnings = old === undefined ? hostnameWarnings(object, kind) : [];
   if (kind === 'Pod') return old === undefined ? [...warnings, ...podWarnings(object, '')] : warnings;
   const path = TEMPLATES.get(kind);
   if (path === undefined) return [...warnings, ...otherWarnings(object, kind)];
@@ -30,6 +29,19 @@ export function warningsFor(object: JsonObject, kind: string, old?: JsonObject):
   let template: JsonObject | undefined = object;
   for (const step of path) template = objectAt(template, step);
   return template === undefined ? warnings : [...warnings, ...podWarnings(template, `${path.join('.')}.`)];
+}
+
+/** Warns of finalizers of a custom object that do not say whose they are; those of built-in kinds are refused. */
+export function finalizerWarnings(object: JsonObject, old?: JsonObject): string[] {
+  const before = stringsAt(objectAt(old ?? {}, 'metadata'), 'finalizers');
+  return stringsAt(objectAt(object, 'metadata'), 'finalizers')
+    .filter((name) => !before.includes(name) && !['orphan', 'foregroundDeletion'].includes(name))
+    .filter((name) => !name.includes('/'))
+    .map(
+      (name) =>
+        `metadata.finalizers: ${goQuote(name)}: prefer a domain-qualified finalizer name including a path (/) ` +
+        'to avoid accidental conflicts with other finalizer writers',
+    );
 }
 
 function generationOf(object: JsonObject): unknown {
@@ -78,16 +90,6 @@ function otherWarnings(object: JsonObject, kind: string): string[] {
     default:
       return [];
   }
-}
-
-function finalizerWarnings(metadata: JsonObject | undefined): string[] {
-  return stringsAt(metadata, 'finalizers')
-    .filter((name) => !name.includes('/') && !['orphan', 'foregroundDeletion', 'kubernetes'].includes(name))
-    .map(
-      (name) =>
-        `metadata.finalizers: ${goQuote(name)}: prefer a domain-qualified finalizer name including a path (/) ` +
-        'to avoid accidental conflicts with other finalizer writers',
-    );
 }
 
 function hostnameWarnings(object: JsonObject, kind: string): string[] {
