@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { Command } from 'commander';
+import { isSystemError } from '../base/coded-error.ts';
 import type { ImageStores } from '../daemon/stores/image-stores.ts';
 import { parsePlatform } from '../oci/platform-specifier.ts';
 import { copyImage } from '../pull/copy/copy-image.ts';
@@ -86,5 +87,10 @@ async function loadLayout(
 }
 
 async function isDirectory(path: string): Promise<boolean> {
-  return (await stat(path)).isDirectory();
+  try {
+    return (await stat(path)).isDirectory();
+  } catch (error) {
+    if (!isSystemError(error, 'ENOENT')) throw error;
+    throw new UsageError(`cannot load ${JSON.stringify(path)}: there is no such file`);
+  }
 }

@@ -30,7 +30,7 @@ export function command(): Command {
       .option(
         '--without <image>',
         'leave out layers that this image of the store has, for a place that has it too; may be repeated',
-        (name: string, earlier: readonly string[] = []) => [...earlier, name],
+        (name: string, earlier: readonly string[] | undefined) => [...(earlier ?? []), name],
       )
       .option('--platform <platform>', 'only the image for this platform (default: all that are held)'),
   ).action(async (images: string[], options: SaveOptions) => {
