@@ -46,6 +46,11 @@ export class OpenUploads {
     return this.#open.get(id)?.claim !== undefined;
   }
 
+  /** Tells whether this process has its file open. */
+  isOpen(id: string): boolean {
+    return this.#open.has(id);
+  }
+
   /** Returns how many bytes are there, also while a request writes. */
   async offset(record: UploadRecord): Promise<number> {
     const upload = await this.#get(record);

@@ -88,11 +88,18 @@ export class RegistryError extends CodedError<RegistryErrorCode> {
 /** Turns whatever was thrown while a request was served into the answer to it; a fault of our own says nothing inside. */
 export function registryErrorFrom(thrown: unknown): RegistryError {
   if (thrown instanceof RegistryError) return thrown;
-  if (thrown instanceof ContentError && thrown.code === 'NO_SPACE') {
+  if ((thrown instanceof ContentError && thrown.code === 'NO_SPACE') || isFullDatabase(thrown)) {
     return new RegistryError('INSUFFICIENT_STORAGE', 'the registry has no space left for this content', {
       cause: thrown,
       retryable: true,
     });
   }
   return new RegistryError('UNKNOWN', 'internal error', { cause: thrown });
+}
+
+/** SQLite's code for a disk without room. @see https://sqlite.org/rescode.html#full */
+const SQLITE_FULL = 13;
+
+function isFullDatabase(thrown: unknown): boolean {
+  return thrown instanceof Error && 'errcode' in thrown && thrown.errcode === SQLITE_FULL;
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import type { Clock } from '../base/clock.ts';
+import { ContentError } from '../content/content-error.ts';
 import type { ContentStore, Ingest } from '../content/store.ts';
 import { algorithmOf, type Digest } from '../oci/digest.ts';
 import { GatheredWrites } from './_gathered-writes.ts';
@@ -84,7 +85,17 @@ export class UploadSessions {
    *
    * @throws RegistryError as {@link append}; `DIGEST_INVALID`, and the upload is gone
    */
-  async finish(repository: string, id: string, digest: Digest, body: UploadBody): Promise<number> {
+  finish(repository: string, id: string, digest: Digest, body: UploadBody): Promise<number> {
+    return this.#finish(repository, id, digest, body, (error) => ENDS_UPLOAD.has(error));
+  }
+
+  async #finish(
+    repository: string,
+    id: string,
+    digest: Digest,
+    body: UploadBody,
+    ends: (code: string) => boolean,
+  ): Promise<number> {
     const record = await this.#find(repository, id);
     const small = body.length !== undefined && body.length <= WHOLE_BYTES;
     const claim = await this.#open.claim(record, body.stream, { small });
@@ -95,9 +106,9 @@ export class UploadSessions {
       await claim.release('abort');
       return size;
     } catch (error) {
-      if (error instanceof RegistryError && ENDS_UPLOAD.has(error.code)) {
-        await this.#parts.uploads.removeUpload(id);
+      if (ends(error instanceof RegistryError ? error.code : '')) {
         await claim.release('abort');
+        await this.#parts.uploads.removeUpload(id).catch(leaveToSweep);
       }
       throw error;
     } finally {
@@ -109,10 +120,10 @@ export class UploadSessions {
   async push(repository: string, digest: Digest, body: UploadBody, account: string): Promise<number> {
     const id = await this.start(repository, algorithmOf(digest), account);
     try {
-      return await this.finish(repository, id, digest, body);
-    } catch (error) {
       // Nobody knows the ID, so nobody could go on with it.
-      await this.cancel(repository, id).catch(ignoreUnknown);
+      return await this.#finish(repository, id, digest, body, () => true);
+    } catch (error) {
+      await this.#parts.uploads.removeUpload(id).catch(leaveToSweep);
       throw error;
     }
   }
@@ -163,6 +174,20 @@ export class UploadSessions {
     await appendBody(ingest, body, beforeWrite, uploadHeaders(repository, id, ingest.offset));
   }
 
+  /** Bytes go first, and none are read: on a full disk that is what makes room. */
+  async #dropClosed(id: string): Promise<void> {
+    try {
+      await this.#parts.store.abortIngest(`upload/${id}`);
+    } catch (cause) {
+      if (!(cause instanceof ContentError && cause.code === 'LOCKED')) throw cause;
+      throw new RegistryError('UPLOAD_BUSY', 'another request writes to this upload', {
+        cause,
+        retryable: true,
+      });
+    }
+    await this.#parts.uploads.removeUpload(id);
+  }
+
   /** Returns what notes that an upload goes on, once in a while. */
   #toucher({ id, touchedAt }: UploadRecord): () => Promise<void> {
     let touched = touchedAt;
@@ -175,6 +200,7 @@ export class UploadSessions {
   }
 
   async #drop(record: UploadRecord): Promise<void> {
+    if (!this.#open.isOpen(record.id)) return this.#dropClosed(record.id);
     const claim = await this.#open.claim(record, undefined);
     try {
       await this.#parts.uploads.removeUpload(record.id);
@@ -232,6 +258,5 @@ export function uploadHeaders(repository: string, id: string, offset: number): R
 /** What leaves nothing to go on with: the bytes are gone. */
 const ENDS_UPLOAD: ReadonlySet<string> = new Set(['DIGEST_INVALID', 'BLOB_UPLOAD_UNKNOWN']);
 
-function ignoreUnknown(error: unknown): void {
-  if (!(error instanceof RegistryError && error.code === 'BLOB_UPLOAD_UNKNOWN')) throw error;
-}
+/** A record that cannot be removed now, as on a full disk, is removed with the uploads that nobody finished. */
+function leaveToSweep(): void {}
