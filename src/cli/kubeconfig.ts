@@ -10,7 +10,7 @@ import {
   removeEntry,
   usualKubeconfig,
   type KubeconfigEntry,
-} from '../daemon/merge-kubeconfig.ts';
+} from '../kube/client/merge-kubeconfig.ts';
 import { Pki } from '../daemon/pki.ts';
 import { plainKubeconfigPath } from '../daemon/plain-access.ts';
 import { defaultRootPath } from '../daemon/state-root.ts';

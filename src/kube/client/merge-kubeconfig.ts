@@ -2,9 +2,9 @@ import { open, readFile, realpath, rm, mkdir } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { Document, isMap, isSeq, parseDocument, type YAMLMap, type YAMLSeq } from 'yaml';
-import { writeFileAtomic } from '../base/atomic-file.ts';
-import { CodedError, isSystemError } from '../base/coded-error.ts';
-import type { Clock } from '../base/clock.ts';
+import { writeFileAtomic } from '../../base/atomic-file.ts';
+import { CodedError, isSystemError } from '../../base/coded-error.ts';
+import type { Clock } from '../../base/clock.ts';
 
 export type MergeErrorCode = 'MALFORMED' | 'LOCKED';
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { parse } from 'yaml';
-import { systemClock, type Clock } from '../base/clock.ts';
+import { systemClock, type Clock } from '../../base/clock.ts';
 import {
   changeKubeconfig,
   mergeEntry,
