@@ -19,6 +19,7 @@ import {
   type ContainerKind,
 } from './pod-reference.ts';
 import { containerHash } from './runtime-labels.ts';
+import type { StartMetrics } from './start-metrics.ts';
 import type { MountedVolume } from './volumes/volume-manager.ts';
 
 /** Why a container was not started; `retryAt` (milliseconds since the epoch) when a pause must be waited for. */
@@ -47,6 +48,7 @@ export interface ContainerStarterOptions {
   readonly paths: PodPaths;
   readonly env: EnvSources;
   readonly clock: Clock;
+  readonly metrics?: StartMetrics;
 }
 
 /** Starts single containers: image, configuration, creation, start, hook, with the kubelet's events and reasons. */
@@ -74,6 +76,19 @@ export class ContainerStarter {
     const lastEnded = previous.find(({ state }) => state === 'exited');
     const pause = this.#pause(pod, container, kind, lastEnded);
     if (pause !== undefined) return pause;
+    const failure = await this.#startNow(context, container, kind, previous, signal);
+    if (failure !== undefined) this.#options.metrics?.containerNotStarted(kind, failure.reason);
+    return failure;
+  }
+
+  async #startNow(
+    context: PodContext,
+    container: Container,
+    kind: ContainerKind,
+    previous: readonly ContainerStatus[],
+    signal: AbortSignal,
+  ): Promise<StartFailure | undefined> {
+    const { pod } = context;
     const fieldPath = containerFieldPath(kind, container.name);
     const warn = (message: string): void =>
       this.#options.recorder.event(podEventObject(pod, fieldPath), 'Warning', 'Failed', message);
@@ -93,6 +108,7 @@ export class ContainerStarter {
     for (const mount of container.volumeMounts ?? []) {
       const volume = context.imageVolumes.get(mount.name);
       if (volume === undefined || !('failure' in volume)) continue;
+      this.#options.metrics?.imageVolumeMounted(false);
       warn(`Error: ${volume.failure.reason}`);
       return volume.failure;
     }
@@ -130,6 +146,9 @@ export class ContainerStarter {
       signal.throwIfAborted();
       warn(`Error: ${messageOf(error)}`);
       return { reason: 'CreateContainerError', message: messageOf(error) };
+    }
+    for (const { name } of container.volumeMounts ?? []) {
+      if (context.imageVolumes.has(name)) this.#options.metrics?.imageVolumeMounted(true);
     }
     say('Created', 'Container created');
     try {

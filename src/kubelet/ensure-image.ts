@@ -27,6 +27,8 @@ export type EnsureImageResult =
 /** Makes sure that a Pod may use an image and that it is on the node: decision, credentials, back-off, queue, events. */
 export interface ImageManager {
   ensureImage(request: EnsureImageRequest, signal: AbortSignal): Promise<EnsureImageResult>;
+  /** What the node's page of pulls shows, as JSON. */
+  pulls?(): object;
 }
 
 /** Names what an event is about. */

@@ -47,6 +47,7 @@ export interface PodMachineryContext {
 export function createPodMachinery(context: PodMachineryContext, signal: AbortSignal): PodMachinery {
   const { options, paths, machine, runtimeName, address, clock, logger } = context;
   const { client, runtime, recorder, imageManager, root } = options;
+  const metrics = options.metrics === undefined ? {} : { metrics: options.metrics };
   const objects = options.objects ?? (client === undefined ? NO_OBJECTS : apiObjects(client));
   const capacity = {
     cpus: machine.cpus,
@@ -79,6 +80,7 @@ export function createPodMachinery(context: PodMachineryContext, signal: AbortSi
       paths,
       env: { objects, addresses, capacity, cluster: options.clusterEnv ?? {} },
       clock,
+      ...metrics,
     }),
     killer,
     probes,
@@ -94,6 +96,7 @@ export function createPodMachinery(context: PodMachineryContext, signal: AbortSi
     paths,
     address,
     clock,
+    ...metrics,
   });
   const workers = new PodWorkers({
     syncer,

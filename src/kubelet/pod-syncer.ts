@@ -19,6 +19,7 @@ import type { ProbeManager } from './probes/probe-manager.ts';
 import type { PodPullSecrets } from './pull-secrets-of-pod.ts';
 import type { ReasonCache } from './reason-cache.ts';
 import { latest, readRuntimePod, runningContainers, type RuntimePod } from './runtime-pod.ts';
+import type { StartMetrics } from './start-metrics.ts';
 import type { StatusManager } from './status-manager.ts';
 import type { TerminationMessages } from './termination-message.ts';
 import type { MountedVolume, VolumeManager } from './volumes/volume-manager.ts';
@@ -49,6 +50,7 @@ export interface PodSyncerOptions {
   readonly paths: PodPaths;
   readonly address: string;
   readonly clock: Clock;
+  readonly metrics?: StartMetrics;
 }
 
 /** Brings one Pod from what runs to what is specified, one step further each time. Calls for one Pod never overlap. */
@@ -251,6 +253,7 @@ export class PodSyncer {
     const result = new Map<string, { imageRef: string } | { failure: StartFailure }>();
     for (const volume of pod.spec.volumes ?? []) {
       if (volume.image === undefined) continue;
+      this.#options.metrics?.imageVolumeRequested();
       const ensured = await this.#options.imageManager.ensureImage(
         {
           pod,

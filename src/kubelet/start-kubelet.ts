@@ -10,6 +10,7 @@ import { refusalOf } from './admit-pod.ts';
 import type { EventObject } from './ensure-image.ts';
 import { imageUsers } from './image-users.ts';
 import type { ImageGcForecast } from './images/gc-forecast.ts';
+import { instrumentedRuntime } from './images/instrumented-runtime.ts';
 import type { KubeletOptions } from './kubelet-options.ts';
 import { LogRotation } from './log-rotation.ts';
 import { readMachineFacts } from './node/machine-facts.ts';
@@ -129,7 +130,8 @@ class RunningKubelet implements Kubelet {
     recorder.event(object, 'Normal', 'Starting', 'Starting kubelet.');
   }
 
-  static async make(options: KubeletOptions, signal: AbortSignal): Promise<RunningKubelet> {
+  static async make(given: KubeletOptions, signal: AbortSignal): Promise<RunningKubelet> {
+    const options = withMeasuredRuntime(given);
     const paths = new PodPaths(options.root);
     // Containers of any user read their volumes through these directories; only the names are hidden.
     for (const directory of [options.root, paths.pods]) {
@@ -159,6 +161,8 @@ class RunningKubelet implements Kubelet {
         runtime,
         runtimeName: this.#runtimeName,
         logger: this.#logger,
+        podAddress: options.address ?? '127.0.0.1',
+        pulls: () => options.imageManager.pulls?.(),
         ...(metrics === undefined ? {} : { metrics }),
       });
     }
@@ -282,4 +286,11 @@ class RunningKubelet implements Kubelet {
     this.#options.recorder.event(podEventObject(pod), 'Warning', reason, message);
     return { reason, message: `Pod was rejected: ${message}`, graceSeconds: 0 };
   }
+}
+
+function withMeasuredRuntime(options: KubeletOptions): KubeletOptions {
+  const { metrics, runtime, clock = systemClock } = options;
+  return metrics === undefined
+    ? options
+    : { ...options, runtime: instrumentedRuntime(runtime, metrics, clock) };
 }

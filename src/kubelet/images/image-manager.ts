@@ -17,6 +17,7 @@ import type { ImageManagerMetrics } from './image-metrics.ts';
 import * as text from './image-messages.ts';
 import { PullBackOff, backOffKey } from './pull-back-off.ts';
 import { authOf, podCredentialsOf, recordedFor, type CandidateLookup } from './pull-candidate.ts';
+import { PullJournal } from './pull-journal.ts';
 import { pullQueue } from './pull-queue.ts';
 import { PullThrottle } from './pull-throttle.ts';
 import type { PulledImages } from './pulled-images.ts';
@@ -64,14 +65,21 @@ export class NodeImageManager implements ImageManager {
   readonly #options: NodeImageManagerOptions;
   readonly #queue: Limiter;
   readonly #throttle: PullThrottle;
+  readonly #journal: PullJournal;
   readonly #backOff = new PullBackOff();
   readonly #failures = new LruMap<string, string>(REMEMBERED_FAILURES);
 
   constructor(options: NodeImageManagerOptions) {
     this.#options = options;
     this.#queue = pullQueue(options.settings);
+    this.#journal = new PullJournal(options.clock);
     const { registryPullQps, registryBurst } = options.settings;
     this.#throttle = new PullThrottle(registryPullQps, registryBurst, options.clock);
+  }
+
+  /** Returns the node's pulls, those under way and the last that have ended. */
+  pulls(): ReturnType<PullJournal['page']> {
+    return this.#journal.page();
   }
 
   /** Returns when an image of a Pod is tried again, milliseconds since the epoch; undefined when it is not in back-off. */
@@ -222,7 +230,19 @@ export class NodeImageManager implements ImageManager {
       this.#failures.delete(key);
       this.#event(object, 'Normal', 'Pulling', text.pulling(image));
       const startedAt = clock.now();
-      const outcome = await this.#queue.run(() => this.#pullWithCandidates(flight, candidates), signal);
+      const { name, namespace = '' } = request.pod.metadata;
+      const entry = this.#journal.begin(image, `${namespace}/${name}`);
+      const outcome = await this.#queue
+        .run(() => {
+          entry.started();
+          return this.#pullWithCandidates(flight, candidates);
+        }, signal)
+        .catch((error: unknown) => {
+          entry.failed(messageOf(error));
+          throw error;
+        });
+      if ('error' in outcome) entry.failed(outcome.error);
+      else entry.pulled(outcome.imageRef, outcome.size);
       // A pull cut short by the node's end is no failure of the image.
       if ('error' in outcome) signal.throwIfAborted();
       const ended = clock.now();

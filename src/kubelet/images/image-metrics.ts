@@ -1,3 +1,4 @@
+import type { Clock } from '../../base/clock.ts';
 import type { PullPolicy } from '../../kube/pod.ts';
 import type { MustPullResult } from './pulled-images.ts';
 
@@ -88,6 +89,30 @@ export const IMAGE_METRICS = {
     type: 'counter',
     labels: ['eviction_signal'],
   },
+  startErrors: {
+    name: 'kubelet_started_containers_errors_total',
+    help: 'Containers that could not be started, by kind and reason.',
+    type: 'counter',
+    labels: ['container_type', 'code'],
+  },
+  volumesRequested: {
+    name: 'kubelet_image_volume_requested_total',
+    help: 'Image volumes that Pods have asked for.',
+    type: 'counter',
+    labels: [],
+  },
+  volumesMounted: {
+    name: 'kubelet_image_volume_mounted_succeed_total',
+    help: 'Image volumes that were mounted.',
+    type: 'counter',
+    labels: [],
+  },
+  volumesFailed: {
+    name: 'kubelet_image_volume_mounted_errors_total',
+    help: 'Image volumes that could not be mounted.',
+    type: 'counter',
+    labels: [],
+  },
   pluginErrors: {
     name: 'kubelet_credential_provider_plugin_errors_total',
     help: 'Failed runs of credential-provider plug-ins.',
@@ -176,4 +201,24 @@ export function recordStatistics(
   sink.record(IMAGE_METRICS.diskRecords, {}, statistics.records);
   sink.record(IMAGE_METRICS.memoryIntents, {}, statistics.usage.intents);
   sink.record(IMAGE_METRICS.memoryRecords, {}, statistics.usage.records);
+}
+
+/** Counts and times one call to a runtime. */
+export async function timedOperation<T>(
+  sink: MetricSink,
+  clock: Clock,
+  operation: string,
+  call: () => Promise<T>,
+): Promise<T> {
+  const labels = { operation_type: operation };
+  const startedAt = clock.now();
+  sink.record(IMAGE_METRICS.runtimeOperations, labels, 1);
+  try {
+    return await call();
+  } catch (error) {
+    sink.record(IMAGE_METRICS.runtimeErrors, labels, 1);
+    throw error;
+  } finally {
+    sink.record(IMAGE_METRICS.runtimeDuration, labels, (clock.now() - startedAt) / 1000);
+  }
 }

@@ -54,3 +54,21 @@ test('14 evictions, collected images, plug-ins and records have the kubelet’s 
   ])
     assert.ok(lines.includes(line), line);
 });
+
+test('14 containers that do not start and image volumes have the kubelet’s names', async () => {
+  const metrics = new NodeMetrics();
+  metrics.containerNotStarted('app', 'ErrImagePull');
+  metrics.containerNotStarted('init', 'ErrImagePull');
+  metrics.imageVolumeRequested();
+  metrics.imageVolumeMounted(true);
+  metrics.imageVolumeMounted(false);
+  const lines = (await metrics.text()).split('\n');
+  for (const line of [
+    'kubelet_started_containers_errors_total{container_type="container",code="ErrImagePull"} 1',
+    'kubelet_started_containers_errors_total{container_type="init_container",code="ErrImagePull"} 1',
+    'kubelet_image_volume_requested_total 1',
+    'kubelet_image_volume_mounted_succeed_total 1',
+    'kubelet_image_volume_mounted_errors_total 1',
+  ])
+    assert.ok(lines.includes(line), `${line} is in\n${lines.join('\n')}`);
+});

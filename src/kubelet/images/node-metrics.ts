@@ -1,4 +1,6 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { ContainerKind } from '../pod-reference.ts';
+import type { StartMetrics } from '../start-metrics.ts';
 import type { GcReason } from './image-gc-plan.ts';
 import {
   IMAGE_METRICS,
@@ -9,10 +11,17 @@ import {
   type MetricSink,
 } from './image-metrics.ts';
 
+/** The kubelet's names of the lists in which containers stand. */
+const CONTAINER_TYPES: Readonly<Record<ContainerKind, string>> = {
+  app: 'container',
+  init: 'init_container',
+  ephemeral: 'ephemeral_container',
+};
+
 type Metric = Counter | Gauge | Histogram;
 
 /** Keeps a node's metrics and prints them in Prometheus' text format, under the kubelet's names (section 14). */
-export class NodeMetrics implements MetricSink {
+export class NodeMetrics implements MetricSink, StartMetrics {
   readonly #registry = new Registry();
   readonly #metrics = new Map<string, Metric>();
   readonly contentType = this.#registry.contentType;
@@ -33,6 +42,19 @@ export class NodeMetrics implements MetricSink {
 
   podEvicted(signal: string): void {
     this.record(IMAGE_METRICS.evictions, { eviction_signal: signal }, 1);
+  }
+
+  /** @param code the waiting reason */
+  containerNotStarted(kind: ContainerKind, code: string): void {
+    this.record(IMAGE_METRICS.startErrors, { container_type: CONTAINER_TYPES[kind], code }, 1);
+  }
+
+  imageVolumeRequested(): void {
+    this.record(IMAGE_METRICS.volumesRequested, {}, 1);
+  }
+
+  imageVolumeMounted(mounted: boolean): void {
+    this.record(mounted ? IMAGE_METRICS.volumesMounted : IMAGE_METRICS.volumesFailed, {}, 1);
   }
 
   /** One run of a credential-provider plug-in. */

@@ -33,6 +33,8 @@ export interface KubeletServerOptions {
   readonly runtimeName: string;
   /** Where Pods have their ports; this machine when absent. */
   readonly podAddress?: string;
+  /** What `/pulls` answers; undefined when the node does not remember its pulls. */
+  readonly pulls?: () => object | undefined;
   /** What `/metrics` answers, in Prometheus' text format. */
   readonly metrics?: { readonly contentType: string; text(): Promise<string> };
   readonly logger: Logger;
@@ -67,6 +69,9 @@ export async function startKubeletServer(
       await reply.type(metrics.contentType).send(await metrics.text());
     });
   }
+  app.get('/pulls', async (_request, reply) => {
+    await reply.send(options.pulls?.() ?? { pulling: [], ended: [] });
+  });
   app.get('/pods', async (_request, reply) => {
     const items = options.workers
       .pods()
