@@ -13,14 +13,17 @@ const MAX_WORKERS = 8;
 /** How long a thread may have nothing to do before it ends: one costs some 40 MB, and starts in a fraction of a second. */
 const IDLE_MS = 5_000;
 /** Bytes sent to a worker that it has not used yet; the sender waits beyond this. */
-const WINDOW_BYTES = 2 * 1024 * 1024;
+const WINDOW_BYTES = 4 * 1024 * 1024;
 /**
  * Heap of a thread for young objects. Chunks of inflated bytes hang on these, so a larger one only keeps more of them from being
  * freed: 2 costs no time and saves some 20 MB a thread.
  */
 const YOUNG_MB = 2;
-/** Small chunks of a socket are gathered to this size: one message for many of them. */
-const MESSAGE_BYTES = 256 * 1024;
+/**
+ * Small chunks of a socket are gathered to this size: one message for many of them. As with the chunks that are inflated, a thread that
+ * waits for its turn on a busy machine should find much to do when it comes.
+ */
+const MESSAGE_BYTES = 1024 * 1024;
 
 /** Takes the compressed bytes of one layer and unpacks it as they come. */
 export interface UnpackSink {
