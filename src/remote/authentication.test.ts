@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import { FaultRegistry, type FaultRegistryOptions } from '../../test/support/fault-registry.ts';
 import type { Credential } from './credential.ts';
+import type { Hop } from './exchange.ts';
 import { createHostResolver } from './hosts/create-host-resolver.ts';
 import { createRemoteClient, type RemoteClient } from './remote-client.ts';
 import { RemoteError } from './remote-error.ts';
@@ -47,6 +48,25 @@ test('17.9 a token service that knows POST gets the credential in a form, and no
   const registry = await serve(t, { kind: 'bearer', users: USERS, postStatus: 200 });
   await resolve(clientFor(t), registry, ALICE);
   assert.deepEqual(seen(registry), ['HEAD manifest 401', 'POST token 200', 'HEAD manifest 200']);
+});
+
+test('every request says by name which credential it showed, in a form as in a header', async (t) => {
+  const registry = await serve(t, { kind: 'bearer', users: USERS, postStatus: 200 });
+  const hops: Hop[] = [];
+  const session = clientFor(t).repository(registry.host, 'team/app', {
+    credentials: async () => ALICE,
+    observe: (hop) => hops.push(hop),
+  });
+  await resolveReference(session, { tag: 'v1' }, 'app:v1', signal);
+  // The first is the try of TLS on this machine.
+  assert.deepEqual(
+    hops.slice(1).map(({ method, status, credential }) => [method, status, credential]),
+    [
+      ['HEAD', 401, undefined],
+      ['POST', 200, ALICE.name],
+      ['HEAD', 200, ALICE.name],
+    ],
+  );
 });
 
 for (const postStatus of [400, 401, 404, 405]) {

@@ -131,7 +131,9 @@ export class Exchanger {
         method,
         url: printableUrl(url),
         host: target.host,
-        ...(asked.credential === undefined || asked.headers['authorization'] === undefined
+        // In a header, or in the form of a token request, which no redirect takes elsewhere.
+        ...(asked.credential === undefined ||
+        (asked.headers['authorization'] === undefined && asked.body === undefined)
           ? {}
           : { credential: asked.credential }),
         ...outcome,
