@@ -9,6 +9,7 @@ const BENCHES: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
   explain: () => import('./explain.ts'),
   credentials: () => import('./credentials.ts'),
   pull: () => import('./pull.ts'),
+  node: () => import('./node.ts'),
   registry: () => import('./registry.ts'),
   api: () => import('./api.ts'),
 };

@@ -99,6 +99,28 @@ test('a name moves to what it is put on last, and the image without a name stays
   store.close();
 });
 
+test('a list that was kept is read anew after every change, of this process or of another', async (t) => {
+  const path = join(await directoryOf(t), 'images.db');
+  const [here, there] = [await openImageStore(path), await openImageStore(path)];
+  t.after(() => {
+    here.close();
+    there.close();
+  });
+  const tags = async (): Promise<string[]> => (await here.list()).flatMap(({ repoTags }) => repoTags);
+  const { id, manifest } = image('app');
+  assert.deepEqual(await tags(), []);
+  await here.put(image('app'), [{ name: tag, target: manifest }]);
+  assert.deepEqual(await tags(), [tag]);
+  const [first] = await here.list();
+  assert.equal((await here.list())[0], first, 'nothing changed: nothing is read');
+  await there.tag(tag, `${tag}.1`);
+  assert.deepEqual(await tags(), [tag, `${tag}.1`]);
+  await here.pin(id, 'needed');
+  assert.equal((await here.list())[0]?.pinReason, 'needed');
+  await there.removeImage(id);
+  assert.deepEqual(await tags(), []);
+});
+
 test('tag, remove a name, remove an image', async () => {
   const store = await openImageStore(':memory:');
   const app = image('app');

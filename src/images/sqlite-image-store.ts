@@ -61,6 +61,8 @@ class SqliteStore implements SqliteImageStore {
   readonly #layout: LayoutIndex | undefined;
   readonly #identity = ownIdentity();
   readonly #collections = new Collections();
+  /** What `list` said last: nodes ask every few seconds, and it changes seldom. */
+  #listed: { readonly version: string; readonly images: readonly ImageWithNames[] } | undefined;
 
   constructor(db: DatabaseSync, options: ImageStoreOptions) {
     this.#db = db;
@@ -108,10 +110,9 @@ class SqliteStore implements SqliteImageStore {
 
   async list(): Promise<ImageWithNames[]> {
     await Promise.resolve();
-    return this.#all('SELECT id FROM images ORDER BY created_at, id').flatMap((row) => {
-      const image = this.#image(row['id'] as Digest);
-      return image === undefined ? [] : [image];
-    });
+    const version = this.#version();
+    if (this.#listed?.version !== version) this.#listed = { version, images: this.#readAll() };
+    return [...this.#listed.images];
   }
 
   async names(): Promise<NameRecord[]> {
@@ -256,6 +257,25 @@ class SqliteStore implements SqliteImageStore {
     // Behind every hex digit comes "g": the range holds all IDs that begin with the prefix.
     const ids = this.#all('SELECT id FROM images WHERE id >= ? AND id < ? LIMIT 2', from, `${from}g`);
     return ids.length === 1 ? (ids[0]?.['id'] as Digest) : undefined;
+  }
+
+  /** Another one after every change, of this connection or of another. */
+  #version(): string {
+    const [row] = this.#all('SELECT total_changes() AS own, data_version AS others FROM pragma_data_version');
+    return `${String(row?.['own'])} ${String(row?.['others'])}`;
+  }
+
+  #readAll(): ImageWithNames[] {
+    const names = new Map<string, string[]>();
+    for (const row of this.#all('SELECT image, name FROM names ORDER BY name')) {
+      const image = row['image'] as string;
+      const known = names.get(image);
+      if (known === undefined) names.set(image, [row['name'] as string]);
+      else known.push(row['name'] as string);
+    }
+    return this.#all('SELECT * FROM images ORDER BY created_at, id').map((row) =>
+      imageOf(row, names.get(row['id'] as string) ?? []),
+    );
   }
 
   #image(id: Digest): ImageWithNames | undefined {

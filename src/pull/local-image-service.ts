@@ -30,6 +30,7 @@ export interface LocalImageServiceOptions {
 export class LocalImageService implements ImageService {
   readonly #options: LocalImageServiceOptions;
   readonly #pinned: ReadonlySet<string>;
+  readonly #converted = new WeakMap<ImageWithNames, Image>();
 
   constructor(options: LocalImageServiceOptions) {
     this.#options = options;
@@ -73,7 +74,16 @@ export class LocalImageService implements ImageService {
     return { imageFilesystems: [filesystem], containerFilesystems: [filesystem] };
   }
 
+  /** The store gives the same object for an image as long as nothing changes. */
   #toImage(image: ImageWithNames): Image {
+    const known = this.#converted.get(image);
+    if (known !== undefined) return known;
+    const made = this.#convert(image);
+    this.#converted.set(image, made);
+    return made;
+  }
+
+  #convert(image: ImageWithNames): Image {
     const names = [...image.repoTags, ...image.repoDigests];
     return {
       id: image.id,
