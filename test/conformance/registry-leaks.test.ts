@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { readdir, readlink } from 'node:fs/promises';
-import { connect } from 'node:net';
+import { Agent, request } from 'node:http';
+import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, test } from 'node:test';
@@ -64,6 +65,10 @@ describe('clients that break off', () => {
     ['before they get an answer', `GET /v2/p/a/blobs/BLOB HTTP/1.1\r\nHost: x\r\n\r\n`],
   ] as const) {
     test(`${name} leave no file, no upload and no share of the quota behind`, async (t) => {
+      const warnings: Error[] = [];
+      const onWarning = (warning: Error): void => void warnings.push(warning);
+      process.on('warning', onWarning);
+      t.after(() => process.off('warning', onWarning));
       const served = await serveRegistry(t);
       await served.registry.admin.createProject('p');
       const blob = await served.pushBlob('p/a', randomBytes(300_000));
@@ -76,6 +81,8 @@ describe('clients that break off', () => {
       assert.deepEqual(await readdir(join(served.directory, 'content', 'ingest')), []);
       // The whole rest of the quota can still be had.
       await served.pushBlob('p/a', randomBytes(1_700_000));
+      // A file that only the garbage collector closed was forgotten.
+      assert.deepEqual(warnings, []);
     });
   }
 
@@ -97,6 +104,38 @@ describe('clients that break off', () => {
     assert.deepEqual(await openBelow(served.directory), []);
     assert.deepEqual(await readdir(join(served.directory, 'content', 'ingest')), []);
   });
+});
+
+test('a connection whose body was refused in the middle is good for the next request', async (t) => {
+  const served = await serveRegistry(t);
+  await served.registry.admin.createProject('p');
+  await served.registry.admin.setPolicy('p', { quotaBytes: 100_000 });
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  t.after(() => agent.destroy());
+  const send = (method: string, path: string, body: Buffer): Promise<{ status: number; socket: Socket }> =>
+    new Promise((resolve, reject) => {
+      const { port } = served.registry;
+      const options = {
+        agent,
+        port,
+        host: '127.0.0.1',
+        method,
+        path,
+        headers: { 'transfer-encoding': 'chunked' },
+      };
+      const sent = request(options, (answer) => {
+        const { socket, statusCode = 0 } = answer;
+        answer.resume().once('end', () => resolve({ status: statusCode, socket }));
+      });
+      sent.once('error', reject);
+      sent.end(body);
+    });
+  const begun = await served.send('POST', '/v2/p/a/blobs/uploads/');
+  const first = await send('PATCH', begun.headers.get('location') ?? '', randomBytes(2_000_000));
+  assert.equal(first.status, 403);
+  const next = await send('PATCH', begun.headers.get('location') ?? '', randomBytes(10));
+  assert.equal(next.status, 202);
+  assert.equal(next.socket, first.socket);
 });
 
 describe('manifests made to hurt', () => {

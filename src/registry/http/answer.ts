@@ -79,3 +79,10 @@ export async function sendAnswer(
     await pipeline(body, response);
   }
 }
+
+/** Lets go of what an answer holds that nobody is there to get. */
+export async function discardAnswer({ body }: Answer): Promise<void> {
+  if (body === undefined || typeof body === 'string' || body instanceof Uint8Array) return;
+  if ('writeTo' in body) await body.discard();
+  else body.destroy();
+}

@@ -2,9 +2,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { messageOf } from '../../base/coded-error.ts';
 import type { AuditLog } from '../metadata/audit-log.ts';
 import { RegistryError, registryErrorFrom } from '../registry-error.ts';
-import { errorAnswer, sendAnswer, type Answer } from './answer.ts';
+import { discardAnswer, errorAnswer, sendAnswer, type Answer } from './answer.ts';
 import { answerRequest, type AnsweringParts } from './answer-request.ts';
 import { auditOutcome } from './audit-request.ts';
+import { drainRequest } from './drain-request.ts';
 import { beginTrail, type RequestTrail } from './request-trail.ts';
 
 export interface RequestServerParts extends AnsweringParts {
@@ -44,10 +45,12 @@ export class RequestServer {
     let length = 0;
     try {
       const answer = await this.#answer(message, trail);
-      if (!response.destroyed) {
+      if (response.destroyed) await discardAnswer(answer);
+      else {
         status = answer.status;
         length = Number(answer.headers['Content-Length'] ?? 0);
         await sendAnswer(response, answer, { id: trail.id, head: message.method === 'HEAD' });
+        if (status >= 400) drainRequest(message);
       }
     } catch (error) {
       // The connection broke under the answer: there is nobody left to tell.

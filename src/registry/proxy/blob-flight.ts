@@ -73,25 +73,24 @@ export class BlobFlight {
       await this.done;
       return this.#parts.openStored(range);
     }
-    return Readable.from(this.#follow(file, range), { objectMode: false, highWaterMark: READ_CHUNK });
+    const stream = Readable.from(this.#follow(file, range), { objectMode: false, highWaterMark: READ_CHUNK });
+    // A reader that leaves before the first byte never enters the generator, so that could not close it.
+    stream.once('close', () => void file.close());
+    return stream;
   }
 
   async *#follow(
     file: FileHandle,
     { offset, length }: { offset: number; length: number },
   ): AsyncIterable<Buffer> {
-    try {
-      const end = offset + length;
-      for (let position = offset; position < end;) {
-        await this.#reached(position);
-        const want = Math.min(READ_CHUNK, end - position, this.#available - position);
-        const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(want), 0, want, position);
-        if (bytesRead === 0) throw new Error('Cannot read along: the file is shorter than what was written');
-        position += bytesRead;
-        yield buffer.subarray(0, bytesRead);
-      }
-    } finally {
-      await file.close();
+    const end = offset + length;
+    for (let position = offset; position < end;) {
+      await this.#reached(position);
+      const want = Math.min(READ_CHUNK, end - position, this.#available - position);
+      const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(want), 0, want, position);
+      if (bytesRead === 0) throw new Error('Cannot read along: the file is shorter than what was written');
+      position += bytesRead;
+      yield buffer.subarray(0, bytesRead);
     }
   }
 
