@@ -6,6 +6,7 @@ import type { AdmissionPlugin } from './admission-chain.ts';
 import { defaultStorageClass, runtimeClass } from './admission/class-defaults.ts';
 import { limitRanger } from './admission/limit-ranger.ts';
 import { mutatingPolicies } from './admission/mutating-policies.ts';
+import { podSecurity } from './admission/pod-security-plugin.ts';
 import { priority } from './admission/priority.ts';
 import { ResourceQuotas } from './admission/resource-quota.ts';
 import { validatingPolicies } from './admission/validating-policies.ts';
@@ -30,6 +31,7 @@ const PLUGINS = {
   NodeRestriction: true,
   AlwaysPullImages: false,
   ImagePolicyWebhook: false,
+  PodSecurity: true,
   Priority: true,
   DefaultTolerationSeconds: true,
   DefaultStorageClass: true,
@@ -119,6 +121,7 @@ export async function makePlugins(chosen: ReadonlySet<PluginName>, context: Plug
       closing.push(() => policy.close());
       return policy.plugin;
     },
+    PodSecurity: () => podSecurity(store),
     Priority: () => closed(priority(store)),
     DefaultTolerationSeconds: () => defaultTolerations,
     DefaultStorageClass: () => defaultStorageClass(store),

@@ -33,7 +33,7 @@ export function withApiSettings(command: Command): Command {
     .option('--disable-admission-plugins <names>', 'admission plugins to switch off, separated by commas')
     .option(
       '--admission-control-config-file <file>',
-      "admission configuration in the kube-apiserver's own form, for ImagePolicyWebhook and PodSecurity",
+      "admission configuration in the kube-apiserver's own form, which ImagePolicyWebhook needs",
     )
     .option('--audit-policy-file <file>', 'which requests are recorded (kind Policy of audit.k8s.io/v1)')
     .option(
