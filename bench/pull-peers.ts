@@ -1,6 +1,6 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -182,8 +182,13 @@ export function tarAll(layers: readonly string[], directory: string): Promise<Me
   return measure(['bash', '-c', `${each.join('\n')}\nwait`]);
 }
 
-/** Removes what a pull left. */
+/** Removes what a pull left; what it mounted too, when it was killed. */
 export function clear(directory: string): void {
+  const points = readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' ')[4] ?? '')
+    .filter((point) => point.startsWith(`${directory}/`));
+  for (const point of points.toReversed()) spawnSync('umount', ['-l', point]);
   rmSync(directory, { recursive: true, force: true });
 }
 
