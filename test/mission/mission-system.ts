@@ -14,21 +14,42 @@ export function manifestPath(name: string): string {
   return fileURLToPath(new URL(`manifests/${name}`, import.meta.url));
 }
 
+/** How {@link MissionSystem.runOnce} runs a Pod. */
+export interface RunOnce {
+  readonly namespace?: string;
+  /** Default: prints `SUCCESS`. */
+  readonly script?: string;
+  readonly policy?: 'Always' | 'IfNotPresent' | 'Never';
+  /** Names of pull secrets. */
+  readonly secrets?: readonly string[];
+}
+
 /** A running system that stands for the registries that the documentation's manifests name. */
 export class MissionSystem {
   readonly root: string;
-  readonly system: RunningSystem;
   readonly kubectl: Kubectl;
+  #system: RunningSystem;
 
   private constructor(root: string, system: RunningSystem) {
     this.root = root;
-    this.system = system;
+    this.#system = system;
     this.kubectl = new Kubectl(findKubectls().at(-1) ?? '', system);
   }
 
   static async start(root: string, ...args: readonly string[]): Promise<MissionSystem> {
     const ports = ['--api-port', '0', '--registry-port', '0'];
     return new MissionSystem(root, await startUp(root, [...ports, ...args]));
+  }
+
+  /** The system as it runs now. */
+  get system(): RunningSystem {
+    return this.#system;
+  }
+
+  /** Stops the system and starts it on the same root, on the same ports, with other flags. */
+  async restart(...args: readonly string[]): Promise<void> {
+    await this.#system.stop();
+    this.#system = await startUp(this.root, args);
   }
 
   /** Sends pulls of a registry that is far away to the one here, as an administrator does for a mirror within the firewall. */
@@ -107,6 +128,44 @@ export class MissionSystem {
   async manifest(name: string, variables: Readonly<Record<string, string>> = {}): Promise<string> {
     const text = await readFile(manifestPath(name), 'utf8');
     return text.replaceAll(/\$([A-Z_]+)/g, (whole, variable: string) => variables[variable] ?? whole);
+  }
+
+  /** Returns why the first container of a Pod waits, once that is for its image. */
+  waitsForImage(pod: string, namespace = 'default'): Promise<string> {
+    const path = 'jsonpath={.status.containerStatuses[0].state.waiting.reason}';
+    const reasons = /^(?:ErrImagePull|ImagePullBackOff|ErrImageNeverPull)$/;
+    return this.kubectl.until(['get', 'pod', pod, '-n', namespace, '-o', path], (said) => reasons.test(said));
+  }
+
+  /** Waits until a Pod has printed this. */
+  prints(pod: string, text: string, namespace = 'default'): Promise<string> {
+    return this.kubectl.until(['logs', pod, '-n', namespace], (said) => said === `${text}\n`);
+  }
+
+  /** Creates a namespace and waits for its account, without which no Pod can be made in it. */
+  async namespace(name: string): Promise<void> {
+    await this.kubectl.run(['create', 'namespace', name]);
+    const account = ['get', 'serviceaccount', 'default', '-n', name, '-o', 'name', '--ignore-not-found'];
+    await this.kubectl.until(account, (said) => said !== '');
+  }
+
+  /** Creates a Pod that runs once: a line of shell with an image. */
+  async runOnce(name: string, image: string, more: RunOnce = {}): Promise<void> {
+    const container = {
+      name: 'c',
+      image,
+      command: ['/bin/sh', '-c', more.script ?? `echo SUCCESS`],
+      ...(more.policy === undefined ? {} : { imagePullPolicy: more.policy }),
+    };
+    const spec = {
+      restartPolicy: 'Never',
+      terminationGracePeriodSeconds: 0,
+      containers: [container],
+      ...(more.secrets === undefined ? {} : { imagePullSecrets: more.secrets.map((each) => ({ name: each })) }),
+    };
+    const metadata = { name, namespace: more.namespace ?? 'default' };
+    const pod = JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata, spec });
+    await this.kubectl.run(['apply', '-f', '-'], pod);
   }
 
   /** Prints reasons and messages of the events about objects whose name begins so, oldest first. */
