@@ -4,6 +4,7 @@ import { gzipSync } from 'node:zlib';
 import { collect } from '../../src/images/collect.ts';
 import { FaultRegistry, sha256, TYPES, type Fault } from '../support/fault-registry.ts';
 import { layerOf, pullNode, type PullNode } from '../support/pull-node.ts';
+import { tarOf } from '../support/tar-of.ts';
 import { PullError } from '../../src/pull/pull-error.ts';
 
 /*
@@ -265,26 +266,57 @@ function manifestOf(config: object, layers: readonly object[]): object {
   return { schemaVersion: 2, mediaType: TYPES.manifest, config, layers };
 }
 
-/** Layers that are meant to hurt whoever unpacks them. */
-const HOSTILE: readonly { name: string; tar: () => Buffer; code: string; message: RegExp }[] = [
+/** Layers that are meant to hurt whoever unpacks them, compressed. */
+const HOSTILE: readonly { name: string; bytes: () => Buffer; message: RegExp }[] = [
   {
-    name: 'a gigabyte of zeros in a megabyte',
-    tar: () => Buffer.alloc(1024 ** 3),
-    code: 'UNPACK',
-    message: /expand|ratio|times/,
+    name: 'two gigabytes in two megabytes',
+    bytes: () => {
+      const member = gzipSync(Buffer.alloc(64 * 1024 * 1024), { level: 9 });
+      return Buffer.concat(Array.from({ length: 32 }, () => member));
+    },
+    message: /expanded to more than \d+, the limit is 250 times/,
+  },
+  {
+    name: 'a header of a million records',
+    bytes: () => {
+      const records = '10 a=bcde\n'.repeat(1_000_000);
+      return gzipSync(Buffer.concat([extensionHeader(records.length), Buffer.from(records)]));
+    },
+    message: /extension header has 10000000 bytes, the limit is 1048576/,
+  },
+  {
+    name: 'a name of a megabyte',
+    bytes: () => gzipSync(tarOf({ path: 'x/'.repeat(400_000), content: '' })),
+    message: /a path is longer than 4096 bytes/,
   },
 ];
-for (const { name, tar, code, message } of HOSTILE) {
+for (const { name, bytes, message } of HOSTILE) {
   test(`a pull refuses ${name} and leaves nothing of it`, async (t) => {
     const registry = await FaultRegistry.start();
     t.after(() => registry.close());
-    const bytes = tar();
-    registry.putImage('app', 'v1', [{ bytes: gzipSync(bytes, { level: 9 }), diffId: sha256(bytes) }]);
+    registry.putImage('app', 'v1', [{ bytes: bytes(), diffId: sha256('never reached') }]);
     const node = await pullNode(t, { unpacks: true });
     await assert.rejects(
       node.puller.pull({ reference: `${registry.host}/app:v1`, signal: AbortSignal.timeout(60_000) }),
-      { code, description: message },
+      { code: 'UNPACK', description: message },
     );
     assert.deepEqual(await node.images.list(), []);
+    assert.deepEqual([...(await node.images.roots())], []);
   });
+}
+
+/** The header of a pax extension of so many bytes. */
+function extensionHeader(size: number): Buffer {
+  const block = Buffer.alloc(512);
+  block.write('pax');
+  block.write(
+    `0000644\0${'0000000\0'.repeat(2)}${size.toString(8).padStart(11, '0')}\0${'0'.repeat(11)}\0`,
+    100,
+  );
+  block.fill(' ', 148, 156);
+  block.write('x', 156);
+  block.write('ustar\x0000', 257, 'latin1');
+  const sum = block.reduce((total, byte) => total + byte, 0);
+  block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
+  return block;
 }
