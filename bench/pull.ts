@@ -32,6 +32,9 @@ const TIMES = Number(process.env['DRAYAGE_BENCH_TIMES'] ?? 3);
 /** Shapes to measure, separated by commas; all by default. */
 const CHOSEN = process.env['DRAYAGE_BENCH_IMAGES']?.split(',');
 
+/** `memory` or `disk`; both by default. */
+const PLACES = process.env['DRAYAGE_BENCH_PLACES']?.split(',');
+
 const PREFIX = 'drayage-bench-pull-';
 
 interface Place {
@@ -46,7 +49,7 @@ export const bench: Bench = async () => {
   const isDisk = memory === undefined || statSync(disk).dev !== statSync(memory).dev;
   for (const parent of [memory, disk]) if (parent !== undefined) clearLeftovers(parent);
   const work = mkdtempSync(join(memory ?? disk, `${PREFIX}${process.pid}-`));
-  const places: Place[] = [
+  const all: Place[] = [
     ...(memory === undefined
       ? []
       : [{ name: 'memory', directory: join(work, 'cold'), times: TIMES } as const]),
@@ -54,6 +57,7 @@ export const bench: Bench = async () => {
       ? [{ name: 'disk', directory: join(disk, `${PREFIX}${process.pid}-cold`), times: 1 } as const]
       : []),
   ];
+  const places = all.filter(({ name }) => PLACES === undefined || PLACES.includes(name));
   const started: Started[] = [];
   const end = async (): Promise<void> => {
     for (const each of started.splice(0)) await each.stop();
