@@ -7,7 +7,6 @@ import { fileURLToPath } from 'node:url';
 
 const MINIMUM_MAJOR = 24;
 const PLUGINS = new Set(['ecr', 'gcr', 'acr']);
-const SERVERS = new Set(['up', 'registry', 'node']);
 const UNPACKERS = new Set(['pull', 'load']);
 const here = new URL('..', import.meta.url);
 const args = process.argv.slice(2);
@@ -44,13 +43,6 @@ async function runCommandLine() {
   const { enableCompileCache } = await import('node:module');
   const cache = compileCacheDirectory();
   if (cache !== undefined) enableCompileCache?.(cache);
-  if (SERVERS.has(args[0])) {
-    // Servers live long and mostly wait: a small nursery costs them little time and saves tens of megabytes.
-    const { setFlagsFromString } = await import('node:v8');
-    setFlagsFromString('--max-semi-space-size=2');
-    // A registry alone holds little enough to prefer speed: a tenth more requests for a megabyte.
-    if (args[0] !== 'registry') setFlagsFromString('--optimize-for-size');
-  }
   if (UNPACKERS.has(args[0]) && args.length > 1 && !args.includes('--help')) {
     // Threads start while this one loads the program.
     const { startThreadsAhead } = await load('archive/unpack-pool');

@@ -1,12 +1,7 @@
 import { once } from 'node:events';
-import {
-  createServer as createPlainServer,
-  ServerResponse,
-  type IncomingMessage,
-  type Server,
-} from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import { http, https } from '../base/node-http.ts';
 import type { Upgrade } from './pod-sessions.ts';
 
 /** Longer than clients keep idle connections (Go: 90 s), so that none sends a request into a connection being closed. */
@@ -35,8 +30,8 @@ export class HttpListener {
     const options = { keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: 0 };
     this.#server =
       tls === undefined
-        ? createPlainServer(options, (request, response) => handle(request, response))
-        : createTlsServer(
+        ? http.createServer(options, (request, response) => handle(request, response))
+        : https.createServer(
             {
               ...options,
               key: tls.key,
@@ -79,7 +74,7 @@ export class HttpListener {
 
 /** Makes a response for a request whose connection the server has let go of; the connection ends with it. */
 function responseOn(request: IncomingMessage, socket: Socket): ServerResponse {
-  const response = new ServerResponse(request);
+  const response = new http.ServerResponse(request);
   response.shouldKeepAlive = false;
   response.assignSocket(socket);
   response.once('finish', () => {

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
-import { request as httpsRequest } from 'node:https';
 import type { Duplex } from 'node:stream';
+import { https } from '../base/node-http.ts';
 import { messageOf } from '../base/coded-error.ts';
 import { kubeletBaseUrl } from '../kube/client/kubelet-endpoint.ts';
 import type { KubeObject } from '../kube/object.ts';
@@ -116,7 +116,7 @@ export class PodSessions {
       if (value !== undefined) headers[name] = value;
     }
     return await new Promise((resolve, reject) => {
-      const asked = httpsRequest(url, { ...tls, method: request.method ?? 'GET', headers, agent: false });
+      const asked = https.request(url, { ...tls, method: request.method ?? 'GET', headers, agent: false });
       asked.setTimeout(ANSWER_MS, () => asked.destroy(new Error('i/o timeout')));
       asked.once('upgrade', (response, socket, head) => {
         socket.setTimeout(0);

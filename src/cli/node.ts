@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { freeStartMemory } from '../base/free-start-memory.ts';
 import { messageOf } from '../base/coded-error.ts';
 import { openNodeMembership, requireSystem } from '../daemon/node-membership.ts';
 import { startNode, type NodeAgent } from '../daemon/node-agent.ts';
@@ -88,6 +89,7 @@ async function run(options: NodeCommandOptions, command: Command): Promise<numbe
     closers.push(() => node.close());
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
     terminal.line(`Ready in ${seconds} s: ${tell(node, membership.description)}`);
+    freeStartMemory();
     await untilStopped(ending.signal);
     return EXIT.ok;
   } catch (error) {

@@ -8,6 +8,7 @@ import { nodeSettings, withNodeSettings, type NodeSettingsOptions } from './_nod
 import { withLogLevel } from './_options.ts';
 import { stopOnSignals, untilStopped } from './_stopping.ts';
 import { apiSettings, withApiSettings, type ApiFlags } from './_api-settings.ts';
+import { freeStartMemory } from '../base/free-start-memory.ts';
 import { EXIT, UsageError } from './exit.ts';
 import { Terminal } from './terminal.ts';
 
@@ -111,6 +112,7 @@ async function up(options: UpOptions, command: Command): Promise<number> {
       terminal.line(`\n${terminal.style('green', 'The tour is complete.')}`);
       if (options.exit === true) return EXIT.ok;
     }
+    freeStartMemory();
     terminal.line(usage(system, terminal));
     await untilStopped(ending.signal);
     return EXIT.ok;

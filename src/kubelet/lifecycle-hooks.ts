@@ -1,5 +1,4 @@
-import { request as httpRequest } from 'node:http';
-import { request as httpsRequest } from 'node:https';
+import { http, https } from '../base/node-http.ts';
 import type { Clock } from '../base/clock.ts';
 import { messageOf } from '../base/coded-error.ts';
 import { goQuote } from '../base/go-quote.ts';
@@ -116,7 +115,9 @@ export class HookRunner {
     };
     return new Promise((resolve, reject) => {
       // Like the kubelet's, the request does not care who answers.
-      const request = secure ? httpsRequest({ ...options, rejectUnauthorized: false }) : httpRequest(options);
+      const request = secure
+        ? https.request({ ...options, rejectUnauthorized: false })
+        : http.request(options);
       request.once('response', (response) => {
         response.resume();
         response.once('end', resolve);

@@ -1,5 +1,6 @@
-import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
+import type { Agent, IncomingMessage } from 'node:http';
 import { createInterface } from 'node:readline';
+import { http } from '../../base/node-http.ts';
 import { isSystemError, messageOf } from '../../base/coded-error.ts';
 import { SESSION_HEADER, type CallName, type StoreCalls } from './store-calls.ts';
 import { StoreError } from './store-error.ts';
@@ -20,7 +21,7 @@ export class HolderClient {
 
   constructor(socketPath: string) {
     this.#socketPath = socketPath;
-    this.#agent = new Agent({ keepAlive: true });
+    this.#agent = new http.Agent({ keepAlive: true });
   }
 
   set session(id: string) {
@@ -42,7 +43,7 @@ export class HolderClient {
   /** Sends a question and returns the answer once its head is there. @throws what the holder told, StoreError */
   async ask(question: Question, signal?: AbortSignal): Promise<IncomingMessage> {
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-    const outgoing = httpRequest(
+    const outgoing = http.request(
       {
         socketPath: this.#socketPath,
         agent: this.#agent,

@@ -1,5 +1,6 @@
 import { unlink } from 'node:fs/promises';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { http } from '../../base/node-http.ts';
 import { isSystemError } from '../../base/coded-error.ts';
 import { isDigest } from '../../oci/digest.ts';
 import type { NodeStores } from '../node-stores.ts';
@@ -64,7 +65,7 @@ class StoreService {
 
   constructor(stores: NodeStores) {
     this.#stores = stores;
-    this.#server = createServer((request, response) => {
+    this.#server = http.createServer((request, response) => {
       // A client that goes in mid-answer is no error of ours; the session's end cleans up behind it.
       response.on('error', () => {});
       void this.#answer(request, response).catch((error: unknown) => sendError(response, error));

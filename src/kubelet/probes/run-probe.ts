@@ -1,6 +1,6 @@
-import { request as httpRequest, type IncomingMessage } from 'node:http';
-import { request as httpsRequest } from 'node:https';
+import type { IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
+import { http, https } from '../../base/node-http.ts';
 import { isSystemError, messageOf } from '../../base/coded-error.ts';
 import { formatGoDuration } from '../../base/go-duration.ts';
 import { goQuote } from '../../base/go-quote.ts';
@@ -110,8 +110,8 @@ async function httpProbe(
       const options = { headers, signal: AbortSignal.any([signal, timeout]), agent: false } as const;
       // A probe asks whether somebody answers, not who: the kubelet checks no certificate either.
       const request = secure
-        ? httpsRequest(url, { ...options, rejectUnauthorized: false })
-        : httpRequest(url, options);
+        ? https.request(url, { ...options, rejectUnauthorized: false })
+        : http.request(url, options);
       request.once('response', resolve);
       request.once('error', reject);
       request.end();
