@@ -19,6 +19,8 @@ const CHANGES = 10_000;
 const CHANGES_PER_SECOND = 1000;
 /** How long the system is left alone before its memory is read. */
 const SETTLE_MS = 5000;
+/** Between two questions whether the API is there yet. */
+const POLL_MS = 10;
 const PODS_PATH = '/api/v1/namespaces/default/pods';
 
 /** The API with 10,000 Pods in it: reads, writes, watches, memory, and a start on that store. */
@@ -35,7 +37,10 @@ async function inMemory(parent: string): Promise<Row[]> {
     rows.push(...(await readRows(root)), await watchRow(root));
     await stop(first.child);
     const second = await start(root);
-    rows.push(limitRow(`whole system ready on a store of ${PODS} Pods`, second.readyMs, 1000, 'ms'));
+    rows.push({
+      ...limitRow(`API ready on a store of ${PODS} Pods`, second.apiMs, 1000, 'ms'),
+      note: `/readyz from the start of the process; node, registry and controllers: ${second.readyMs.toFixed(0)} ms`,
+    });
     await pause(SETTLE_MS);
     rows.push(
       limitRow(
@@ -175,21 +180,40 @@ function limitRow(what: string, value: number, limit: number, unit: string): Row
   };
 }
 
-async function start(root: string): Promise<{ child: ChildProcess; readyMs: number }> {
+interface Started {
+  readonly child: ChildProcess;
+  /** Until the API answered that it is ready; not a number on a first start, whose port nobody knows. */
+  readonly apiMs: number;
+  /** Until everything was. */
+  readonly readyMs: number;
+}
+
+async function start(root: string): Promise<Started> {
   const before = performance.now();
-  const child = spawn(
-    process.execPath,
-    [DRAY, 'up', '--api-port', '0', '--registry-port', '0', '--root', root],
-    {
-      stdio: ['ignore', 'ignore', 'pipe'],
-    },
-  );
+  const ports = existsSync(join(root, 'kubeconfig')) ? [] : ['--api-port', '0', '--registry-port', '0'];
+  const child = spawn(process.execPath, [DRAY, 'up', ...ports, '--root', root], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  const api = ports.length === 0 ? untilApi(root).then(() => performance.now() - before) : Number.NaN;
   for await (const line of createInterface({ input: child.stderr })) {
     if (!line.startsWith('Ready')) continue;
     child.stderr.resume();
-    return { child, readyMs: performance.now() - before };
+    return { child, apiMs: await api, readyMs: performance.now() - before };
   }
   throw new Error('dray up ended before it was ready');
+}
+
+async function untilApi(root: string): Promise<void> {
+  const load = new ApiLoad(join(root, 'kubeconfig'), 1);
+  try {
+    for (;;) {
+      const answer = await load.text('GET', '/readyz').catch(() => undefined);
+      if (answer !== undefined) return;
+      await pause(POLL_MS);
+    }
+  } finally {
+    await load.close();
+  }
 }
 
 async function stop(child: ChildProcess): Promise<void> {
