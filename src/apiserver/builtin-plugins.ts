@@ -114,7 +114,7 @@ export async function makePlugins(chosen: ReadonlySet<PluginName>, context: Plug
     NamespaceLifecycle: () => namespaceLifecycle(store),
     LimitRanger: () => closed(limitRanger(store)),
     ServiceAccount: () => serviceAccountAdmission(store, clock),
-    NodeRestriction: () => nodeRestriction,
+    NodeRestriction: () => nodeRestriction(store),
     AlwaysPullImages: () => alwaysPullImages,
     ImagePolicyWebhook: async () => {
       const policy = await imagePolicyPlugin(configFile, clock);

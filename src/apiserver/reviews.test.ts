@@ -131,3 +131,62 @@ test('a token is not bound to an object of the same name that is another one', a
   );
   assert.ok(metadata.uid);
 });
+
+test('a node gets tokens only for Pods that it runs, and gives itself neither taints nor reserved labels', async () => {
+  const node = await api.certificate('system:node:n1', 'system:nodes');
+  const account = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default' } };
+  await api.send('POST', '/api/v1/namespaces/default/serviceaccounts', { body: account });
+  const pod = (name: string, nodeName: string): Promise<RawAnswer> =>
+    api.send('POST', '/api/v1/namespaces/default/pods', {
+      body: {
+        apiVersion: 'v1',
+        kind: 'Pod',
+        metadata: { name },
+        spec: { nodeName, containers: [{ name: 'c', image: 'i' }] },
+      },
+    });
+  const uidOf = async (made: Promise<RawAnswer>): Promise<string> =>
+    (await made).json<{ metadata: { uid: string } }>().metadata.uid;
+  const mine = await uidOf(pod('mine', 'n1'));
+  const other = await uidOf(pod('other', 'n2'));
+  const token = (boundObjectRef?: object): Promise<RawAnswer> =>
+    api.send('POST', '/api/v1/namespaces/default/serviceaccounts/default/token', {
+      as: node,
+      body: { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: { boundObjectRef } },
+    });
+  const ref = (name: string, uid?: string): object => ({ apiVersion: 'v1', kind: 'Pod', name, uid });
+  assert.equal((await token(ref('mine', mine))).code, 201);
+  const cases: readonly (readonly [object | undefined, string])[] = [
+    [undefined, 'node requested token not bound to a pod'],
+    [ref('mine'), 'node requested token with a pod binding without a uid'],
+    [ref('other', other), 'node requested token bound to a pod scheduled on a different node'],
+  ];
+  for (const [bound, why] of cases) {
+    const answer = await token(bound);
+    assert.deepEqual(
+      [answer.code, messageOf(answer)],
+      [403, `serviceaccounts "default" is forbidden: ${why}`],
+    );
+  }
+  const register = (labels: object): Promise<RawAnswer> =>
+    api.send('POST', '/api/v1/nodes', {
+      as: node,
+      body: { apiVersion: 'v1', kind: 'Node', metadata: { name: 'n1', labels } },
+    });
+  assert.match(
+    messageOf(await register({ 'x.node-restriction.kubernetes.io/a': 'b' })),
+    /node "n1" is not allowed to set the following labels: x\.node-restriction\.kubernetes\.io\/a$/,
+  );
+  assert.equal((await register({ 'kubernetes.io/os': 'linux' })).code, 201);
+  const change = (body: object): Promise<RawAnswer> =>
+    api.send('PATCH', '/api/v1/nodes/n1', { as: node, contentType: 'application/merge-patch+json', body });
+  assert.equal((await change({ metadata: { labels: { a: 'b' } } })).code, 200);
+  assert.match(
+    messageOf(await change({ spec: { taints: [{ key: 'a', effect: 'NoSchedule' }] } })),
+    /nodes "n1" is forbidden: node "n1" is not allowed to modify taints$/,
+  );
+  assert.match(
+    messageOf(await change({ metadata: { labels: { 'node-restriction.kubernetes.io/a': 'b' } } })),
+    /node "n1" is not allowed to modify labels: node-restriction\.kubernetes\.io\/a$/,
+  );
+});
