@@ -52,7 +52,7 @@ export function updateManagedFields(
   struct: StructSchema | undefined = structOfObject(after),
 ): ManagedFieldsEntry[] {
   if (struct === undefined) return (after.metadata.managedFields as ManagedFieldsEntry[] | undefined) ?? [];
-  const managed = readManaged(before === undefined ? [] : managedFieldsAfter(before, after));
+  const managed = readManaged(before === undefined ? [] : managedFieldsAfter(before, after, by.subresource));
   const changes = changesOf(before, after, struct);
   const touched = changes.added.union(changes.modified);
   const mine = touched.without(ignoredPaths(after, by.subresource));
@@ -63,12 +63,20 @@ export function updateManagedFields(
   return writeManaged(mine.isEmpty ? others : assign(others, mine, after.apiVersion, by));
 }
 
-/** Clients may send managedFields back to clear them: an explicit list of one empty entry. */
-function managedFieldsAfter(before: KubeObject, after: KubeObject): ManagedFieldsEntry[] {
-  const sent = after.metadata.managedFields as ManagedFieldsEntry[] | undefined;
-  const isReset = sent?.length === 1 && Object.keys(sent[0] ?? {}).length === 0;
-  if (isReset) return [];
-  return (before.metadata.managedFields as ManagedFieldsEntry[] | undefined) ?? [];
+/**
+ * Returns who owned what before a change. Clients may say so themselves, and one empty entry clears all; a subresource's may not, and
+ * what cannot be read counts for nothing.
+ */
+function managedFieldsAfter(before: KubeObject, after: KubeObject, subresource = ''): ManagedFieldsEntry[] {
+  const stored = (before.metadata.managedFields as ManagedFieldsEntry[] | undefined) ?? [];
+  const sent = (after.metadata.managedFields as ManagedFieldsEntry[] | undefined) ?? [];
+  if (sent.length === 0 || subresource !== '') return stored;
+  if (sent.length === 1 && Object.keys(sent[0] ?? {}).length === 0) return [];
+  const isReadable = sent.every(
+    ({ fieldsType, operation }) =>
+      fieldsType === 'FieldsV1' && (operation === 'Apply' || operation === 'Update'),
+  );
+  return isReadable ? sent : stored;
 }
 
 function assign(others: readonly Managed[], mine: FieldSet, apiVersion: string, by: FieldManager): Managed[] {

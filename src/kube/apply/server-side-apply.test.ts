@@ -190,3 +190,66 @@ test('the manager of a request is the first word of its user agent', () => {
   assert.equal(managerOf(undefined), 'unknown');
   assert.equal(managerOf('x'.repeat(200)).length, 128);
 });
+
+const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
+const applied = (value: string): object => ({
+  apiVersion: 'v1',
+  kind: 'ConfigMap',
+  metadata: { name: 'c', namespace: 'demo' },
+  data: { a: value },
+});
+
+function applyMap(current: KubeObject | undefined, config: object, manager: string): KubeObject {
+  const by = { manager, time: '2026-01-01T00:00:09Z' };
+  const options = { resource: configMaps as never, by, force: false, fieldValidation: 'Strict' } as const;
+  return serverSideApply(current, Buffer.from(JSON.stringify(config)), options).object;
+}
+
+/** A map as `kubectl apply` of the client's side leaves it. */
+function appliedByClient(value: string): KubeObject {
+  const map = applied(value) as KubeObject;
+  map.metadata.annotations = { [LAST_APPLIED]: `${JSON.stringify(applied(value))}\n` };
+  const by = { manager: 'kubectl-client-side-apply', time: '2026-01-01T00:00:01Z' };
+  map.metadata.managedFields = updateManagedFields(undefined, map, by);
+  return map;
+}
+
+test('kubectl may change on the server what it applied on its own side, and the annotation follows', () => {
+  const map = applyMap(appliedByClient('1'), applied('2'), 'kubectl');
+  assert.deepEqual((map as unknown as { data: object }).data, { a: '2' });
+  assert.equal(
+    map.metadata.annotations?.[LAST_APPLIED],
+    '{"apiVersion":"v1","data":{"a":"2"},"kind":"ConfigMap","metadata":{"name":"c","namespace":"demo"}}\n',
+  );
+});
+
+test('another manager may not, nor may kubectl when the value is no longer what it applied', () => {
+  const conflict =
+    /: Apply failed with 1 conflict: conflict with "kubectl-client-side-apply" using v1: \.data\.a$/;
+  assert.throws(() => applyMap(appliedByClient('1'), applied('2'), 'ci'), conflict);
+  const changed = { ...appliedByClient('1'), data: { a: '3' } } as KubeObject;
+  assert.throws(() => applyMap(changed, applied('2'), 'kubectl'), conflict);
+});
+
+test('an apply that changes nothing has no time', () => {
+  const map = applyMap(appliedByClient('1'), applied('1'), 'ci');
+  const entries = map.metadata.managedFields as ManagedFieldsEntry[];
+  assert.deepEqual(
+    entries.map(({ manager, time }) => [manager, time]),
+    [
+      ['ci', undefined],
+      ['kubectl-client-side-apply', '2026-01-01T00:00:01Z'],
+    ],
+  );
+});
+
+test('a client says itself who owns what, but not through a subresource', () => {
+  const map = appliedByClient('1');
+  const own = [{ ...(map.metadata.managedFields as ManagedFieldsEntry[])[0], manager: 'taken-over' }];
+  const sent = { ...map, metadata: { ...map.metadata, managedFields: own } } as KubeObject;
+  const by = { manager: 'kubectl', time: '2026-01-01T00:00:09Z' };
+  const managers = (entries: ManagedFieldsEntry[]): unknown[] => entries.map(({ manager }) => manager);
+  assert.deepEqual(managers(updateManagedFields(map, sent, by)), ['taken-over']);
+  const status = { ...by, subresource: 'status' };
+  assert.deepEqual(managers(updateManagedFields(map, sent, status)), ['kubectl-client-side-apply']);
+});

@@ -14,8 +14,9 @@ import type { StructSchema } from '../schema/schema.ts';
 import { applyConflict, badRequest, plainError, type StatusCause, type StatusError } from '../status.ts';
 import { checkConfiguration } from './_check-configuration.ts';
 import { fieldSetOf } from './_field-set-of.ts';
+import { FOLLOWED, refreshLastApplied, stillAsLastApplied } from './_last-applied.ts';
 import { mergeConfiguration, removePaths } from './_merge.ts';
-import { shapeOfStruct } from './_shape.ts';
+import { shapeOfStruct, type Shape } from './_shape.ts';
 import { FieldSet, formatFieldPath, type Path } from './field-set.ts';
 import {
   changesOf,
@@ -77,20 +78,24 @@ export function serverSideApply<T extends KubeObject>(
   const changes = changesOf(live, object, struct);
   const touched = changes.added.union(changes.modified);
   const conflicts = others
-    .map(({ entry, set }) => ({ entry, paths: set.intersection(touched).paths() }))
-    .filter(({ paths }) => paths.length > 0);
-  if (!options.force && conflicts.length > 0) throw conflictError(conflicts);
+    .map(({ entry, set }) => ({ entry, set: set.intersection(touched) }))
+    .filter(({ set }) => !set.isEmpty);
+  const standing = options.force ? [] : withoutLastApplied(conflicts, live, shape, by);
+  if (standing.length > 0) throw conflictError(standing);
 
   const kept = others.map(({ entry, set }) => ({
     entry,
     set: set.difference(touched).difference(changes.removed),
   }));
   const isNoop = current !== undefined && touched.isEmpty && changes.removed.isEmpty;
-  const sameClaim = previous !== undefined && previous.set.equals(applied);
-  const entry = isNoop && sameClaim ? previous.entry : claim;
+  const { time: _now, ...untimed } = claim;
+  // What changes nothing has no time of its own, also where it claims more than before.
+  const since = previous?.entry.time;
+  const entry = isNoop ? { ...untimed, ...(since === undefined ? {} : { time: since }) } : claim;
   const entries = writeManaged([...kept, { entry, set: applied }]);
   if (entries.length > 0) object.metadata.managedFields = entries;
   else delete object.metadata.managedFields;
+  if (by.manager === FOLLOWED) refreshLastApplied(object, config);
   return { object: object as T, warnings };
 }
 
@@ -220,14 +225,23 @@ function convert(
   }
 }
 
-interface Conflict {
-  readonly entry: Readonly<ManagedFieldsEntry>;
-  readonly paths: readonly Path[];
+/** Leaves out what only stands against the same user's earlier applying on the client's side. */
+function withoutLastApplied(
+  conflicts: readonly Managed[],
+  live: KubeObject,
+  shape: Shape,
+  by: FieldManager,
+): readonly Managed[] {
+  const own = by.manager === FOLLOWED && conflicts.length > 0 ? stillAsLastApplied(live, shape) : undefined;
+  if (own === undefined) return conflicts;
+  return conflicts
+    .map(({ entry, set }) => ({ entry, set: set.difference(own) }))
+    .filter(({ set }) => !set.isEmpty);
 }
 
-function conflictError(conflicts: readonly Conflict[]): StatusError {
+function conflictError(conflicts: readonly Managed[]): StatusError {
   const sorted = conflicts
-    .map(({ entry, paths }) => ({ who: describeManager(entry), paths: paths.map(formatFieldPath) }))
+    .map(({ entry, set }) => ({ who: describeManager(entry), paths: set.paths().map(formatFieldPath) }))
     .toSorted((a, b) => (a.who < b.who ? -1 : a.who > b.who ? 1 : 0));
   const causes: StatusCause[] = sorted.flatMap(({ who, paths }) =>
     paths.map((field) => ({ reason: 'FieldManagerConflict', message: `conflict with ${who}`, field })),

@@ -1,9 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
 
+import { goJson } from '../../base/go-json.ts';
 import { forbiddenField, invalidValue, notSupported, required, type FieldError } from '../field-error.ts';
 import { objectAt, stringAt, stringsAt, type JsonObject } from '../json/json-object.ts';
 import { canonicalQuantity, compareQuantities } from '../quantity.ts';
-import { goJson, internalClaimSpec } from './internal-form.ts';
+import { internalClaimSpec } from './internal-form.ts';
 import { validateImmutable, validateLabelSelector } from './metadata.ts';
 import { labelNameFaults, subdomainFaults } from './name-rules.ts';
 import { unifiedDiff } from './unified-diff.ts';

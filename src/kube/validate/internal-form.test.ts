@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import { goJson } from '../../base/go-json.ts';
 import { createObject } from '../fixtures/create-object.ts';
 import type { JsonObject } from '../json/json-object.ts';
 import type { KubeObject } from '../object.ts';
 import { findKind } from '../resources.ts';
 import { validateUpdate } from '../validate/validate-object.ts';
-import { goJson, internalPodSpec } from './internal-form.ts';
+import { internalPodSpec } from './internal-form.ts';
 
 const job = (image: string): KubeObject =>
   createObject({

@@ -167,14 +167,6 @@ export function internalForm(value: JsonObject, struct: string): JsonObject {
   return internalStruct(value, structOf(struct));
 }
 
-/** Prints JSON as Go does: `<`, `>` and `&` are escaped. */
-export function goJson(value: unknown, indent = 0): string {
-  return JSON.stringify(value, undefined, indent)
-    .replaceAll('<', '\\u003c')
-    .replaceAll('>', '\\u003e')
-    .replaceAll('&', '\\u0026');
-}
-
 function internalStruct(value: JsonObject, struct: StructSchema): JsonObject {
   // Types of the meta group are the same inside and on the wire.
   if (struct.name.startsWith('meta.')) return value;

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 
+import { goJson } from '../../base/go-json.ts';
 import { invalidValue, notSupported, required, tooMany, type FieldError } from '../field-error.ts';
 import {
   numberAt,
@@ -11,7 +12,7 @@ import {
 } from '../json/json-object.ts';
 import { labelSelectorOf } from '../selector/label-selector.ts';
 import { cronFault } from './cron.ts';
-import { goJson, internalForm, internalPodTemplate } from './internal-form.ts';
+import { internalForm, internalPodTemplate } from './internal-form.ts';
 import { validateImmutable, validateLabelSelector, validateNonNegative } from './metadata.ts';
 import { validatePodTemplate } from './workloads.ts';
 

@@ -1,10 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
 
+import { goJson } from '../../base/go-json.ts';
 import { forbiddenField, invalidValue, notSupported, required, type FieldError } from '../field-error.ts';
 import { objectAt, stringAt, stringsAt, type JsonObject } from '../json/json-object.ts';
 import { canonicalQuantity, compareQuantities } from '../quantity.ts';
 import { validateAccessModes, validateClassName, validatePositive, validateVolumeMode } from './claims.ts';
-import { goJson, internalForm, internalVolumePlace } from './internal-form.ts';
+import { internalForm, internalVolumePlace } from './internal-form.ts';
 import { validateImmutable } from './metadata.ts';
 import { labelNameFaults, subdomainFaults } from './name-rules.ts';
 import { validateNodeSelector } from './pod-placement.ts';

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 
+import { goJson } from '../../base/go-json.ts';
 import { forbiddenField, invalidValue, required, type FieldError } from '../field-error.ts';
 import {
   numberAt,
@@ -9,7 +10,7 @@ import {
   stringMapAt,
   type JsonObject,
 } from '../json/json-object.ts';
-import { goJson, internalPodSpec } from './internal-form.ts';
+import { internalPodSpec } from './internal-form.ts';
 import { metadataOf } from './metadata.ts';
 import { validatePodAnnotations, validateSeccompMatch } from './pod-annotations.ts';
 import { validateTolerations } from './pod-placement.ts';
