@@ -57,5 +57,5 @@ export function refusal(attempt: Attempt, reason: string): StatusError {
   const full = subresource === '' ? resource : `${resource}/${subresource}`;
   const where = namespace === '' ? 'at the cluster scope' : `in the namespace ${goQuote(namespace)}`;
   const why = `User ${goQuote(user.name)} cannot ${verb} resource ${goQuote(full)} in API group ${goQuote(group)} ${where}`;
-  return forbidden({ group, resource: full }, name, reason === '' ? why : `${why}: ${reason}`);
+  return forbidden({ group, resource }, name, reason === '' ? why : `${why}: ${reason}`);
 }

@@ -1,5 +1,6 @@
 import { systemClock, type Clock } from '../base/clock.ts';
 import { messageOf } from '../base/coded-error.ts';
+import type { ContainerSession, SessionRuntime } from '../runtime/container-session.ts';
 import { RuntimeError } from '../runtime/runtime-error.ts';
 import type {
   ContainerConfig,
@@ -22,6 +23,8 @@ import {
   type WireSandbox,
   type WireStatus,
 } from './runtime-messages.ts';
+import { refusalOf } from './runtime-refusal.ts';
+import { streamedSession } from './streamed-session.ts';
 
 /** Label by which containers are found by Pod; the kubelet's own, so that other tools find them too. */
 const POD_UID = 'io.kubernetes.pod.uid';
@@ -29,7 +32,7 @@ const POD_UID = 'io.kubernetes.pod.uid';
 const RELIST_PERIOD_MS = 1000;
 
 /** Runs Pods in another runtime, such as containerd or CRI-O, on the machine's network. */
-export class CriRuntimeService implements RuntimeService {
+export class CriRuntimeService implements RuntimeService, SessionRuntime {
   readonly #connection: CriConnection;
   readonly #requestTimeoutMs: number;
   readonly #clock: Clock;
@@ -144,11 +147,38 @@ export class CriRuntimeService implements RuntimeService {
         timeoutMs === 0 ? 0 : this.#requestTimeoutMs + timeoutMs,
       );
     } catch (error) {
-      if (error instanceof CriCallError && error.status === 'DeadlineExceeded')
-        throw new RuntimeError('TIMEOUT', error.description, { cause: error });
-      if (error instanceof CriCallError && error.status === 'NotFound')
-        throw new RuntimeError('NOT_FOUND', error.description, { cause: error });
-      throw error;
+      throw refusalOf(error);
+    }
+  }
+
+  async exec(
+    id: string,
+    options: { command: readonly string[]; tty: boolean; stdin: boolean },
+    signal: AbortSignal,
+  ): Promise<ContainerSession> {
+    return await this.#session('Exec', { containerId: id, cmd: options.command }, options, signal);
+  }
+
+  async attach(
+    id: string,
+    options: { tty: boolean; stdin: boolean },
+    signal: AbortSignal,
+  ): Promise<ContainerSession> {
+    return await this.#session('Attach', { containerId: id }, options, signal);
+  }
+
+  async #session(
+    call: 'Exec' | 'Attach',
+    request: object,
+    { tty, stdin }: { tty: boolean; stdin: boolean },
+    signal: AbortSignal,
+  ): Promise<ContainerSession> {
+    const wanted = { tty, stdin, stdout: true, stderr: !tty };
+    try {
+      const { url } = await this.#connection.call<{ url: string }>(call, { ...request, ...wanted }, signal);
+      return await streamedSession(url, wanted, signal);
+    } catch (error) {
+      throw refusalOf(error);
     }
   }
 

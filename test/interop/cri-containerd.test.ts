@@ -5,6 +5,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { describe, test, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -234,6 +235,18 @@ describe('containerd over CRI', { skip }, () => {
       assert.equal(running?.imageId, config);
       assert.equal(running?.attempt, 2);
       assert.equal(running?.sandboxId, sandbox);
+      const inside = { command: ['/bin/sh', '-c', 'cat; echo err >&2; exit 6'], tty: false, stdin: true };
+      const session = await runtime.exec(container, inside, signal);
+      const outputs = Promise.all([text(session.stdout), text(session.stderr ?? session.stdout)]);
+      session.stdin?.end('typed');
+      assert.equal(await session.exit, 6);
+      assert.deepEqual(await outputs, ['typed', 'err\n']);
+      session.close();
+      const missing = await runtime.exec(container, { ...inside, command: ['/nosuch'] }, signal);
+      missing.stdout.resume();
+      missing.stderr?.resume();
+      await assert.rejects(missing.exit, /exec: "\/nosuch": stat \/nosuch: no such file or directory/);
+      missing.close();
       const result = await runtime.execSync(
         container,
         ['sh', '-c', 'touch /tmp/go; echo done; exit 4'],

@@ -120,7 +120,14 @@ for (const binary of kubectls) {
           (await kubectl.try(['exec', 'gone', '--', '/bin/true'])).stderr,
           /pods "gone" not found/,
         );
-        assert.equal((await kubectl.try(['exec', 'two', '-c', 'a', '--', '/bin/true'])).code, 0);
+        const sh = ['/bin/sh', '-c', 'exit 0'];
+        assert.equal((await kubectl.try(['exec', 'two', '-c', 'a', '--', ...sh])).code, 0);
+        // A node may read Pods and must not open sessions, neither by POST nor by a WebSocket's GET.
+        const refused = await kubectl.try(['--token=n1-token', 'exec', 'two', '-c', 'a', '--', ...sh]);
+        assert.match(
+          refused.stderr,
+          /^Error from server \(Forbidden\): pods "two" is forbidden: User "system:node:n1" cannot \w+ resource "pods\/exec" in API group "" in the namespace "default"/,
+        );
       });
     });
 

@@ -63,6 +63,7 @@ test('the end of a connection ends its streams, and nothing can be opened any mo
   await client.open(headers('a'));
   const stream = await opened.promise;
   const gone = new Promise<void>((resolve) => stream.once('close', resolve));
+  stream.resume();
   near.destroy();
   await gone;
   await server.closed;

@@ -113,10 +113,7 @@ export class SpdyConnection implements SpdySender {
       reply.promise.catch(() => undefined);
       reply.reject(closedError());
     }
-    for (const stream of this.#streams.values()) {
-      stream.on('error', () => undefined);
-      stream.destroy();
-    }
+    for (const stream of this.#streams.values()) stream.cut();
     this.#streams.clear();
     this.#packer.close();
     this.#unpacker.close();
@@ -203,8 +200,7 @@ export class SpdyConnection implements SpdySender {
     reply?.reject(new SpdyError('REFUSED', 'Cannot open SPDY stream: the other end refused it'));
     const stream = this.#streams.get(id);
     this.#streams.delete(id);
-    stream?.on('error', () => undefined);
-    stream?.destroy();
+    stream?.cut();
   }
 
   /** Numbers of pings tell who asked: those of the other end are answered with themselves. */

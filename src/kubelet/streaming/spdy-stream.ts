@@ -17,6 +17,7 @@ export class SpdyStream extends Duplex {
   readonly headers: SpdyHeaders;
   readonly #sender: SpdySender;
   #drained: (() => void) | undefined;
+  #cut = false;
   #finished = { here: false, there: false };
 
   constructor(id: number, headers: SpdyHeaders, sender: SpdySender) {
@@ -40,18 +41,30 @@ export class SpdyStream extends Duplex {
     }
   }
 
+  /** The connection is over, or the other end wants no more of this stream: what has arrived can still be read. */
+  cut(): void {
+    this.#cut = true;
+    this.#drained?.();
+    this.#drained = undefined;
+    if (!this.#finished.there && !this.destroyed) this.push(null);
+    this.#finished = { here: true, there: true };
+    if (!this.writableEnded) this.end();
+  }
+
   override _read(): void {
     this.#drained?.();
     this.#drained = undefined;
   }
 
   override _write(chunk: Buffer, _encoding: string, callback: (error?: Error | null) => void): void {
-    void settle(this.#send(chunk), callback);
+    if (this.#cut) callback();
+    else void settle(this.#send(chunk), callback);
   }
 
   override _final(callback: (error?: Error | null) => void): void {
     this.#finished.here = true;
-    void settle(this.#sender.data(this.id, Buffer.alloc(0), true), callback);
+    if (this.#cut) callback();
+    else void settle(this.#sender.data(this.id, Buffer.alloc(0), true), callback);
   }
 
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
