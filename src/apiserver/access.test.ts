@@ -180,7 +180,7 @@ test('a node writes only what is its own', async () => {
   assert.equal((await api.send('PATCH', `${NS}/pods/theirs/status`, status)).code, 403);
 });
 
-test('AlwaysPullImages, when it is on, decides over every policy (rules 2.9, 2.10)', async () => {
+test('B7 AlwaysPullImages, when it is on, decides over every policy (rules 2.9, 2.10)', async () => {
   const strict = await startTestApi({ enableAdmissionPlugins: ['AlwaysPullImages'] });
   try {
     await strict.send('POST', `${NS}/serviceaccounts`, { body: { metadata: { name: 'default' } } });

@@ -37,7 +37,7 @@ const payloads: [name: string, request: DockerRegistrySecretRequest, data: strin
   ],
 ];
 for (const [name, request, data] of payloads) {
-  test(`7.7 the payload is kubectl's: ${name}`, async () => {
+  test(`D5 7.7 the payload is kubectl's: ${name}`, async () => {
     assert.deepEqual(await dockerRegistrySecret({ ...request, namespace: 'demo' }), {
       apiVersion: 'v1',
       kind: 'Secret',
@@ -75,7 +75,7 @@ const refused: [name: string, request: DockerRegistrySecretRequest, message: str
   ['nothing', { name: 'r' }, INCOMPLETE],
 ];
 for (const [name, request, message] of refused) {
-  test(`7.6 ${name} is refused in kubectl's words`, async () => {
+  test(`D5 7.6 ${name} is refused in kubectl's words`, async () => {
     await assert.rejects(dockerRegistrySecret(request), { code: 'BAD_SECRET_REQUEST', message });
   });
 }

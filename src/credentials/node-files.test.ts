@@ -48,7 +48,7 @@ function content(place: string): string {
   return JSON.stringify(place.endsWith('.json') ? { auths: entries } : entries);
 }
 
-test('6.1 the eight places are searched in this order, the newer form first', async (t) => {
+test('D1 6.1 the eight places are searched in this order, the newer form first', async (t) => {
   const { options } = await node(t);
   const base = dirname(options.rootDirectory);
   assert.deepEqual(
@@ -58,7 +58,7 @@ test('6.1 the eight places are searched in this order, the newer form first', as
 });
 
 for (const [index, place] of PLACES.entries()) {
-  test(`6.1 ${place} wins alone when all before it are missing`, async (t) => {
+  test(`D1 6.1 ${place} wins alone when all before it are missing`, async (t) => {
     const { options, put } = await node(t);
     for (const later of PLACES.slice(index)) await put(later, content(later));
     const result = await readNodeFiles(options);

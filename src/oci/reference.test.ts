@@ -113,7 +113,7 @@ test('1.4 path components are joined by one dot, one or two underscores, or dash
     assert.equal(refusal(parseReference, path), 'invalid reference format', path);
 });
 
-test('1.5 a tag has 1 to 128 characters and begins with a word character', () => {
+test('A4 1.5 a tag has 1 to 128 characters and begins with a word character', () => {
   for (const tag of ['a', 'A', '_', '0', 'a.b-c_D', 'x'.repeat(128), '_.-'])
     assert.equal(parseReference(`r:${tag}`).tag, tag);
   for (const tag of ['', '.a', '-a', 'a+b', 'a/b', 'ä', 'x'.repeat(129)])
@@ -208,7 +208,7 @@ const NORMALIZED: Record<string, string> = {
 };
 
 for (const [text, full] of Object.entries(NORMALIZED)) {
-  test(`1.10 ${text} means ${full}`, () =>
+  test(`A2 A3 1.10 ${text} means ${full}`, () =>
     assert.equal(formatReference(parseNormalizedReference(text)), full));
 }
 
@@ -253,14 +253,14 @@ test('1.12 the familiar form drops docker.io, and library only before a single c
   }
 });
 
-test('1.13 containerd prefers the digest to the tag and adds latest to a bare name', () => {
+test('A4 1.13 containerd prefers the digest to the tag and adds latest to a bare name', () => {
   assert.equal(formatReference(parseDockerReference(`x:1@${SHA256}`)), `docker.io/library/x@${SHA256}`);
   assert.equal(formatReference(parseDockerReference(`x@${SHA256}`)), `docker.io/library/x@${SHA256}`);
   assert.equal(formatReference(parseDockerReference('x')), 'docker.io/library/x:latest');
   assert.equal(formatReference(parseDockerReference('x:1')), 'docker.io/library/x:1');
 });
 
-test('1.15 the kubelet takes latest for granted only with neither tag nor digest', () => {
+test('A4 1.15 the kubelet takes latest for granted only with neither tag nor digest', () => {
   assert.deepEqual(parseImageName('x'), { name: 'docker.io/library/x', tag: 'latest', digest: '' });
   assert.deepEqual(parseImageName('a.b/x:1'), { name: 'a.b/x', tag: '1', digest: '' });
   assert.deepEqual(parseImageName(`x@${SHA256}`), { name: 'docker.io/library/x', tag: '', digest: SHA256 });

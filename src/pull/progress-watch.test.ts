@@ -18,7 +18,7 @@ function watched(timeoutMs: number): { clock: ManualClock; watch: ProgressWatch;
   };
 }
 
-test('17.1 an open request without a new byte for the whole limit ends the pull', async () => {
+test('F1 17.1 an open request without a new byte for the whole limit ends the pull', async () => {
   const { clock, watch, end } = watched(300_000);
   void watch.during(() => new Promise(() => {}));
   await clock.advance(290_000);

@@ -174,7 +174,7 @@ for (const row of MESSAGES) {
   });
 }
 
-test('15.15 an index without this platform is refused as containerd words it', async (t) => {
+test('C4 15.15 an index without this platform is refused as containerd words it', async (t) => {
   const registry = await serve(t);
   const arm = registry.putImage('test/app', undefined, LAYERS, { os: 'linux', architecture: 's390x' });
   const index = registry.putIndex('test/app', 'v1', [arm.manifest]);

@@ -108,7 +108,7 @@ test('16.14 on this machine https is tried first and plain http serves where the
   }
 });
 
-test('16.10 a registry is trusted by the CA of its directory, and by nothing else', async (t) => {
+test('D12 16.10 a registry is trusted by the CA of its directory, and by nothing else', async (t) => {
   const certificates = await makeCertificates(t);
   const registry = await serve(t, { tls: certificates.server });
   registry.putImage('app', 'v1', []);

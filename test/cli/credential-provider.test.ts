@@ -40,7 +40,7 @@ function runLinked(
   });
 }
 
-test('9.9 9.10 10.6 linked as ecr-credential-provider, the program speaks the protocol of the kubelet', async (t) => {
+test('D9 9.9 9.10 10.6 linked as ecr-credential-provider, the program speaks the protocol of the kubelet', async (t) => {
   const aws = await awsServices(t);
   aws.identities.set('AKIANODE', { secret: 'node-secret' });
   aws.authorization = {

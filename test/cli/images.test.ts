@@ -144,7 +144,7 @@ for (const held of [false, true]) {
     );
   });
 
-  test(`index create makes images of several platforms one name, and refuses two of one platform${how}`, async (t) => {
+  test(`C2: index create makes images of several platforms one name, and refuses two of one platform${how}`, async (t) => {
     const { registry, image, dray, must } = await imageMachine(t, { held });
     await must('pull', '-q', image);
     await must('tag', image, 'mine:v1');

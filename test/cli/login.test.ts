@@ -79,7 +79,7 @@ async function registry(
 const mode = (path: string): number => statSync(path).mode & 0o777;
 const AUTH = Buffer.from(`alice:${PASSWORD}`).toString('base64');
 
-test('6.23 6.26 login checks with the registry and writes what docker writes, for its owner alone', async (t) => {
+test('D2 6.23 6.26 login checks with the registry and writes what docker writes, for its owner alone', async (t) => {
   const { served } = await registry(t);
   const alice = user(t);
   const outcome = await alice.login(served.host);
@@ -303,7 +303,7 @@ describe('a registry that cannot be trusted or speaks plain http', () => {
     return directory;
   };
 
-  test('16.10 16.15 an unknown authority: every command says where to put its certificate, and then works', async (t) => {
+  test('D12 16.10 16.15 an unknown authority: every command says where to put its certificate, and then works', async (t) => {
     const certificates = await makeCertificates(t);
     const { served, image } = await registry(t, { tls: certificates.server });
     const alice = user(t);
@@ -325,7 +325,7 @@ describe('a registry that cannot be trusted or speaks plain http', () => {
     assert.equal((await alice.dray(['pull', '-q', '--cert-dir', directory, image])).code, 0);
   });
 
-  test('plain http where TLS is expected: the message names the option that allows it', async (t) => {
+  test('D12 plain http where TLS is expected: the message names the option that allows it', async (t) => {
     const { served, image } = await registry(t);
     const alice = user(t);
     const directory = checked(alice, served.host);
@@ -356,7 +356,7 @@ describe('the command line and Debian’s clients', { skip: skipWithout('skopeo'
       );
   };
 
-  test('skopeo reads with the login that dray login saved, until dray logout', async (t) => {
+  test('D2 skopeo reads with the login that dray login saved, until dray logout', async (t) => {
     const { served, image } = await registry(t);
     const alice = user(t);
     const run = await client(t, alice);
@@ -370,7 +370,7 @@ describe('the command line and Debian’s clients', { skip: skipWithout('skopeo'
 
   for (const program of ['skopeo', 'podman']) {
     test(
-      `dray pull uses the login that ${program} login saved, and ${program} sees dray’s`,
+      `D2 dray pull uses the login that ${program} login saved, and ${program} sees dray’s`,
       { skip: skipWithout(program) },
       async (t) => {
         const { served, image } = await registry(t);
@@ -401,7 +401,7 @@ describe('the command line and Debian’s clients', { skip: skipWithout('skopeo'
 });
 
 test(
-  'an image goes from this program’s registry to Debian’s docker-registry and back, with one login each',
+  'D10 an image goes from this program’s registry to Debian’s docker-registry and back, with one login each',
   { skip: skipWithout('docker-registry') },
   async (t) => {
     const { served, image, digest } = await registry(t);

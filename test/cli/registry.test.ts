@@ -30,7 +30,7 @@ test('users are added, changed and removed on a registry that another process se
   assert.equal(await login(served, 'alice', made), 401);
 });
 
-test('robot create prints a pull secret that is good, and rotate overlaps old and new', async (t) => {
+test('D10 F5 robot create prints a pull secret that is good, and rotate overlaps old and new', async (t) => {
   const served = await serveRegistry(t, { auth: 'required' });
   await dray(served.directory, ['project', 'create', 'team-a']);
   const server = 'registry.example:5000';
@@ -55,7 +55,7 @@ test('robot create prints a pull secret that is good, and rotate overlaps old an
   assert.equal(await login(served, old.username, third.split('\n')[1] ?? ''), 200);
 });
 
-test('robot create --kubeconfig applies the secret and links the ServiceAccount beside what is linked', async (t) => {
+test('D10 D7 robot create --kubeconfig applies the secret and links the ServiceAccount beside what is linked', async (t) => {
   const served = await serveRegistry(t, { auth: 'required' });
   const api = await startTestApi();
   t.after(() => api.close());

@@ -160,7 +160,7 @@ async function start(t: TestContext, config?: string) {
   return { system, directory, cluster: new Cluster(client, signal), signal };
 }
 
-test('9.17 9.18 9.19 9.22 3.13 a plug-in logs a node in with the token of the Pod’s service account, and nobody else', async (t) => {
+test('D9 9.17 9.18 9.19 9.22 3.13 a plug-in logs a node in with the token of the Pod’s service account, and nobody else', async (t) => {
   const { system, directory, cluster, signal } = await start(t);
   const image = await push(system, directory, signal);
   await cluster.account('builder', { [TEAM]: 'blue', other: 'not passed on' });

@@ -29,7 +29,7 @@ const REGISTRIES: readonly {
 ];
 
 for (const { name, skip, start } of REGISTRIES) {
-  test(`an image goes into ${name} and comes out of it unpacked on another node`, { skip }, async (t) => {
+  test(`D10 an image goes into ${name} and comes out of it unpacked on another node`, { skip }, async (t) => {
     const source = await FaultRegistry.start();
     t.after(() => source.close());
     const image = source.putImage('app', undefined, LAYERS);

@@ -8,7 +8,7 @@ const skip = skipWithout('buildah', 'podman', 'skopeo') || skipUnlessRoot();
 const PLAIN = '--tls-verify=false';
 
 describe('buildah and podman', { skip }, () => {
-  test('log in, push, build upon, copy with mount, pull by digest and by architecture, and delete', async (t) => {
+  test('A1 D2 log in, push, build upon, copy with mount, pull by digest and by architecture, and delete', async (t) => {
     const client = await clientDirectory(t);
     const served = await serveRegistry(t, { auth: 'required' });
     const { host } = served;

@@ -23,7 +23,7 @@ async function team(t: TestContext): Promise<{ served: ServedRegistry; client: C
 }
 
 describe('skopeo', { skip: skipWithout('skopeo', 'buildah') }, () => {
-  test('logs in with the right password only, pushes, copies by mount, lists, inspects and deletes', async (t) => {
+  test('A1 D2 logs in with the right password only, pushes, copies by mount, lists, inspects and deletes', async (t) => {
     const { served, client } = await team(t);
     const { host } = served;
     const wrong = await client.run('skopeo', 'login', PLAIN, '-u', 'alice', '-p', 'wrong-password', host);
@@ -84,7 +84,7 @@ describe('skopeo', { skip: skipWithout('skopeo', 'buildah') }, () => {
     assert.equal(reason(unknown.stderr), reason(nobody.stderr));
   });
 
-  test('an index of two architectures is pushed, inspected and copied with all in it', async (t) => {
+  test('C1 an index of two architectures is pushed, inspected and copied with all in it', async (t) => {
     const { served, client } = await team(t);
     const { host } = served;
     await client.must('skopeo', 'login', PLAIN, '-u', 'alice', '-p', 'correct-horse', host);

@@ -177,7 +177,7 @@ describe(
     });
 
     test(
-      'D2: podman logs in with the password file, pushes, and the Pod that names its image runs',
+      'A1 D2: podman logs in with the password file, pushes, and the Pod that names its image runs',
       { skip: skipWithout('podman') || skipUnlessRoot() },
       async (t) => {
         const clients = await clientDirectory(t);

@@ -16,7 +16,7 @@ const MIB = 1024 * 1024;
 const ROUND_MS = 10_000;
 const TRANSITION_MS = 30_000;
 
-test('11.26 to 11.31 a disk that fills: unused images go, then the Pod that took most, and the condition lifts again', async (t) => {
+test('F2 11.26 to 11.31 a disk that fills: unused images go, then the Pod that took most, and the condition lifts again', async (t) => {
   const disk = await mountSmallDisk(160 * MIB);
   if ('unavailable' in disk) {
     t.skip(disk.unavailable);

@@ -60,7 +60,7 @@ test(
   },
 );
 
-test('two nodes of different platforms pull different images of one index; a program of another processor cannot start', async (t) => {
+test('C1 two nodes of different platforms pull different images of one index; a program of another processor cannot start', async (t) => {
   const registry = await serveRegistry(t);
   const layer = await tinyLayer();
   const own = process.arch === 'arm64' ? 'arm64' : 'amd64';

@@ -95,7 +95,7 @@ test('a Pod that runs to its end prints its log, succeeds and has the events and
   });
 });
 
-test('4.1 4.9 a refused pull is ErrImagePull, then ImagePullBackOff with the failure before, and back-off ends', async () => {
+test('F1 4.1 4.9 a refused pull is ErrImagePull, then ImagePullBackOff with the failure before, and back-off ends', async () => {
   const clock = new ManualClock(Date.now());
   await withNodeSystem({ clock }, async (system) => {
     const why = `failed to resolve reference "${IMAGE}": pull access denied`;

@@ -136,7 +136,7 @@ const identities: [name: string, config: Record<string, unknown>, identity: stri
   ['by resource ID', { ...managed, userAssignedIdentityID: '/subscriptions/s/x' }, '/subscriptions/s/x'],
 ];
 for (const [name, config, identity] of identities) {
-  test(`10.16 10.17 a managed identity ${name} is exchanged for a refresh token of the registry`, async (t) => {
+  test(`D9 10.16 10.17 a managed identity ${name} is exchanged for a refresh token of the registry`, async (t) => {
     const { context, plugin, log } = await setup(t, config);
     assert.deepEqual(await acrCredentials(request(), plugin, context), {
       cacheKeyType: 'Registry',
@@ -202,7 +202,7 @@ test('10.17 an anonymous attempt comes after the login, by the order of keys', a
   );
 });
 
-test('10.18 a service principal is the login for all four clouds, without asking anybody', async (t) => {
+test('D9 10.18 a service principal is the login for all four clouds, without asking anybody', async (t) => {
   const { context, plugin, log } = await setup(t, principal);
   const { auth } = await acrCredentials(request(), plugin, context);
   const login = { username: 'client', password: 'S3CRET' };

@@ -99,7 +99,7 @@ test('10.3 an answer that never comes is given up after 30 s, three times', asyn
   assert.equal(asked, 3);
 });
 
-test('10.4 the first authorization is split at its first colon and holds for half of what is left', async (t) => {
+test('D9 10.4 the first authorization is split at its first colon and holds for half of what is left', async (t) => {
   const { context } = await awsSetup(t, KEYS);
   assert.deepEqual(await ecrCredentials(request(`${HOST}:443/team/app`), context), {
     cacheKeyType: 'Registry',

@@ -72,7 +72,7 @@ async function setup(
 const gcr: GcrOptions = { authFlow: 'gcr' };
 const pool: GcrOptions = { authFlow: 'gcr', identityProvider: 'pool', projectId: 'proj' };
 
-test('10.8 10.9 the token of the metadata server opens every registry of Google', async (t) => {
+test('D9 10.8 10.9 the token of the metadata server opens every registry of Google', async (t) => {
   const { context, log } = await setup(t);
   const response = await gcrCredentials(request(), gcr, context);
   assert.deepEqual(

@@ -184,7 +184,7 @@ test('11.27 DiskPressure comes with the threshold and stays for five minutes aft
   assert.deepEqual(round(50, 310_000), []);
 });
 
-test('11.23 11.27 a soft threshold shows as a condition at once and acts after its grace', () => {
+test('F2 11.23 11.27 a soft threshold shows as a condition at once and acts after its grace', () => {
   const thresholds = parseEvictionThresholds({
     evictionHard: {},
     evictionSoft: { 'imagefs.available': '10Gi' },

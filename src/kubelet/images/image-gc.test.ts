@@ -83,7 +83,7 @@ test('11.2 11.3 11.5 images are dated by their first detection, and last use by 
   assert.equal(again?.firstDetected, 400, 'an image that was away starts anew');
 });
 
-test('11.4 11.7 3.39 images in use and pinned ones are no candidates; the rest goes by last use, then by detection', async () => {
+test('F2 11.4 11.7 3.39 images in use and pinned ones are no candidates; the rest goes by last use, then by detection', async () => {
   const b = bench({ minAge: 0 }, [
     image('new'),
     image('old'),
@@ -123,7 +123,7 @@ test('11.6 nothing happens with a high threshold of 100 and no maximum age', asy
   assert.deepEqual([b.removed, b.events], [[], []]);
 });
 
-test('11.8 images unused for longer than the maximum age go, whatever the disk, once the node is up for as long', async () => {
+test('F2 11.8 images unused for longer than the maximum age go, whatever the disk, once the node is up for as long', async () => {
   const b = bench({ maxAge: 10 * MINUTE, minAge: 60 * MINUTE }, [image('never'), image('used')]);
   b.inUse.add('used');
   await b.gc.detect(NEVER);
@@ -167,7 +167,7 @@ test('11.9 use and what to free are computed in whole numbers', () => {
   assert.equal(bytesToFree(space(2 ** 52, 0), POLICY), Number((2n ** 52n * 20n) / 100n));
 });
 
-test('11.10 images go until enough is freed; those too young or just used stay', async () => {
+test('F2 11.10 images go until enough is freed; those too young or just used stay', async () => {
   const b = bench({}, [image('a', 60), image('b', 60), image('c', 60)]);
   b.space = { capacity: 1000, available: 100 };
   await assert.rejects(b.gc.collect(NEVER), { code: 'NOT_ENOUGH' });

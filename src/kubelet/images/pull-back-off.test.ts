@@ -5,7 +5,7 @@ import { backOffKey, PullBackOff } from './pull-back-off.ts';
 import { pullQueue } from './pull-queue.ts';
 import { PullThrottle } from './pull-throttle.ts';
 
-test('5.1 delays are 10, 20, 40, 80, 160, 300, 300 seconds', () => {
+test('F1 5.1 delays are 10, 20, 40, 80, 160, 300, 300 seconds', () => {
   const backOff = new PullBackOff();
   let now = 0;
   const delays: number[] = [];

@@ -131,7 +131,7 @@ test('3.12 steps 11 and 12: the recorded service account may, every other must p
   });
 });
 
-test('3.14 3.15 the four policies', () => {
+test('D4 3.14 3.15 the four policies', () => {
   const allowlist = new ImageAllowlist(['r.example/ok/*']);
   const table: [VerificationPolicy, image: string, pulled: boolean, must: boolean][] = [
     ['NeverVerify', 'a', true, false],

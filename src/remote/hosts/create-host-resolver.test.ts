@@ -372,7 +372,7 @@ test('16.14 http together with TLS settings means https first', async (t) => {
 });
 
 for (const registry of ['r.example', 'r.example:80', 'r.example:5000', '10.0.0.1:5000']) {
-  test(`16.15 ${registry} is asked over https and verified`, async (t) => {
+  test(`D12 16.15 ${registry} is asked over https and verified`, async (t) => {
     const [host] = await resolve(t, registry, {});
     assert.equal(host?.scheme, 'https');
     assert.equal(host?.skipVerify, false);
