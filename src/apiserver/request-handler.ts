@@ -21,6 +21,7 @@ import { readBody } from './request-body.ts';
 import { routeCall } from './resource-router.ts';
 import type { RouterContext } from './router-context.ts';
 import { streamLog } from './log-stream.ts';
+import { admitSession } from './session-admission.ts';
 import type { UserInfo } from './user-info.ts';
 import { WatchStream } from './watch-stream.ts';
 import { watchObjects } from './watch-objects.ts';
@@ -123,6 +124,7 @@ export async function handleRequest(
     if (isSession(call)) {
       // Reading is how a WebSocket begins, and not what it is for: who may not open sessions may not do it that way either.
       authorize(context, user, { ...parsed, verb: 'create' }, responder);
+      await admitSession(context, call);
       await context.sessions.serve(context, call, request, upgrade);
       return;
     }

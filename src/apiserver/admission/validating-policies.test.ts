@@ -273,6 +273,24 @@ test('the status of a policy says that it was seen, and which fields its kinds d
   ]);
 });
 
+test('sessions with Pods are checked as CONNECT, with what they would run', async () => {
+  await policy({
+    matchConstraints: {
+      resourceRules: [
+        { operations: ['CONNECT'], apiGroups: [''], apiVersions: ['v1'], resources: ['pods/exec'] },
+      ],
+    },
+    validations: [{ expression: "object.command[0] != 'sh'", message: 'no shells' }],
+  });
+  const path = '/api/v1/namespaces/default/pods/p/exec?command=sh&stdout=true';
+  const answer = await api.send('POST', path, { headers: { connection: 'upgrade', upgrade: 'SPDY/3.1' } });
+  assert.equal(answer.code, 422);
+  assert.equal(
+    messageOf(answer),
+    `pods "p" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no shells`,
+  );
+});
+
 test('a mutating policy applies configurations and patches, in order, again when asked to', async () => {
   await policy(
     {
