@@ -3,7 +3,6 @@ import { systemClock } from '../base/clock.ts';
 import { messageOf } from '../base/coded-error.ts';
 import type { FileStore } from '../content/file-store.ts';
 import { NodeFiles } from '../credentials/node-files.ts';
-import { startCredentialProviders } from '../credentials/provider/start-credential-providers.ts';
 import type { KubeClient } from '../kube/client/kube-client.ts';
 import { createEventRecorder } from '../kubelet/event-recorder.ts';
 import type { EvictionThreshold } from '../kubelet/images/eviction-thresholds.ts';
@@ -105,7 +104,9 @@ export async function startNode(options: NodeOptions, signal: AbortSignal): Prom
     const providers =
       options.credentialProviders === undefined
         ? undefined
-        : await startCredentialProviders({
+        : await (
+            await import('../credentials/provider/start-credential-providers.ts')
+          ).startCredentialProviders({
             ...options.credentialProviders,
             clock,
             ...(client === undefined ? {} : { serviceAccounts: apiServiceAccounts(client, clock) }),

@@ -1,7 +1,5 @@
 import { join } from 'node:path';
 import { CriError } from '../cri/cri-error.ts';
-import { criImageService } from '../cri/cri-image-service.ts';
-import { criRuntimeService } from '../cri/cri-runtime-service.ts';
 import { serveCri, type CriServer } from '../cri/serve-cri.ts';
 import { readVerified } from '../content/verified-reader.ts';
 import type { Logger } from '../observe/logger.ts';
@@ -56,6 +54,11 @@ export async function connectNodeRuntime(
   signal: AbortSignal,
 ): Promise<NodeRuntime> {
   const { requestTimeoutMs } = options;
+  // Most nodes have their own runtime, and need no client of another.
+  const [{ criImageService }, { criRuntimeService }] = await Promise.all([
+    import('../cri/cri-image-service.ts'),
+    import('../cri/cri-runtime-service.ts'),
+  ]);
   const images = await criImageService(endpoints.images ?? endpoints.runtime, signal, requestTimeoutMs);
   try {
     const runtime = await criRuntimeService(endpoints.runtime, signal, { requestTimeoutMs });
