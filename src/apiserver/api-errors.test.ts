@@ -393,3 +393,19 @@ test('a health check tells what was left out', async () => {
   );
   assert.equal((await api.send('GET', '/livez/ping?verbose')).text, 'ok');
 });
+
+test('the time from which a log is read must be one', async () => {
+  await api.send('POST', `${NS}/pods`, { body: pod });
+  const answer = await api.send('GET', `${NS}/pods/p1/log?sinceTime=x`);
+  assert.equal(answer.code, 400);
+  const { message } = answer.json<{ message: string }>();
+  assert.equal(message, 'parsing time "x" as "2006-01-02T15:04:05Z07:00": cannot parse "x" as "2006"');
+});
+
+test('who comes with a certificate is told which', async () => {
+  const path = '/apis/authentication.k8s.io/v1/selfsubjectreviews';
+  const answer = await api.send('POST', path, { body: {} });
+  const { status } = answer.json<{ status: { userInfo: { extra: Record<string, string[]> } } }>();
+  const [id] = status.userInfo.extra['authentication.kubernetes.io/credential-id'] ?? [];
+  assert.match(id ?? '', /^X509SHA256=[0-9a-f]{64}$/);
+});

@@ -6,7 +6,12 @@ import { ANONYMOUS, AUTHENTICATED_GROUP, type UserInfo } from './user-info.ts';
 /** What a request brings to say who sent it. */
 export interface Credentials {
   /** Subject of a client certificate that the server's CA signed. */
-  readonly certificate?: { readonly commonName: string; readonly organizations: readonly string[] };
+  readonly certificate?: {
+    readonly commonName: string;
+    readonly organizations: readonly string[];
+    /** SHA-256 of the whole certificate, in hexadecimal. */
+    readonly fingerprint: string;
+  };
   readonly bearerToken?: string;
 }
 
@@ -35,10 +40,17 @@ const certificates = new WeakMap<TLSSocket, { readonly certificate: Credentials[
 function certificateOf(socket: TLSSocket): Credentials['certificate'] {
   const known = certificates.get(socket);
   if (known !== undefined) return known.certificate;
-  const subject = socket.authorized ? socket.getPeerCertificate().subject : undefined;
+  const peer = socket.authorized ? socket.getPeerCertificate() : undefined;
+  const subject = peer?.subject;
   const [commonName] = list(subject?.['CN']);
   const certificate =
-    commonName === undefined ? undefined : { commonName, organizations: list(subject?.['O']) };
+    peer === undefined || commonName === undefined
+      ? undefined
+      : {
+          commonName,
+          organizations: list(subject?.['O']),
+          fingerprint: createHash('sha256').update(peer.raw).digest('hex'),
+        };
   certificates.set(socket, { certificate });
   return certificate;
 }
@@ -54,7 +66,12 @@ export async function authenticate(
 ): Promise<UserInfo> {
   const { certificate, bearerToken } = credentials;
   if (certificate !== undefined && certificate.commonName !== '') {
-    return { name: certificate.commonName, groups: [...certificate.organizations, AUTHENTICATED_GROUP] };
+    const { commonName, organizations, fingerprint } = certificate;
+    return {
+      name: commonName,
+      groups: [...organizations, AUTHENTICATED_GROUP],
+      extra: { 'authentication.kubernetes.io/credential-id': [`X509SHA256=${fingerprint}`] },
+    };
   }
   if (bearerToken === undefined) return ANONYMOUS;
   for (const authenticator of tokens) {

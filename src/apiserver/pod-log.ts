@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import { Agent } from 'undici';
 import { messageOf } from '../base/coded-error.ts';
+import { goQuote } from '../base/go-quote.ts';
 import {
   containerLogPath,
   kubeletBaseUrl,
@@ -10,6 +11,7 @@ import type { KubeObject } from '../kube/object.ts';
 import type { Pod } from '../kube/pod.ts';
 import { badRequest, internalError, invalid, notFound, plainError, StatusError } from '../kube/status.ts';
 import type { FieldError } from '../kube/field-error.ts';
+import { parseTime } from '../kube/time.ts';
 import { coreResource, mustGet, type ApiCall, type ApiContext } from './api-call.ts';
 import { isTrue } from './api-request.ts';
 
@@ -115,7 +117,7 @@ function logOptions(query: URLSearchParams): ContainerLogOptions {
   const tailLines = number('tailLines', 0);
   const limitBytes = number('limitBytes', 1);
   const sinceSeconds = number('sinceSeconds', 1);
-  const sinceTime = query.get('sinceTime') ?? undefined;
+  const sinceTime = timeOf(query.get('sinceTime') ?? '');
   const stream = query.get('stream') ?? undefined;
   if (sinceSeconds !== undefined && sinceTime !== undefined) {
     errors.push({
@@ -142,6 +144,14 @@ function logOptions(query: URLSearchParams): ContainerLogOptions {
     ...(sinceTime === undefined ? {} : { sinceTime }),
     ...(stream === undefined || stream === 'All' ? {} : { stream }),
   };
+}
+
+/** What is `null` is what clients of old wrote for nothing. */
+function timeOf(text: string): string | undefined {
+  if (text === '' || text === 'null') return undefined;
+  if (parseTime(text) !== undefined) return text;
+  const layout = '"2006-01-02T15:04:05Z07:00"';
+  throw badRequest(`parsing time ${goQuote(text)} as ${layout}: cannot parse ${goQuote(text)} as "2006"`);
 }
 
 /** Picks the container that is meant; a Pod with several needs it said. */
