@@ -117,6 +117,21 @@ for (const [name, bytes, code] of refusals) {
   });
 }
 
+test('a Service is read with its ports and their targets', () => {
+  const target = encode([1, 1], [3, 'http']);
+  const port = encode([1, 'web'], [2, 'TCP'], [3, 80], [4, target]);
+  const spec = encode([1, port], [3, '10.96.0.9'], [4, 'ClusterIP'], [18, '10.96.0.9'], [22, 'Cluster']);
+  assert.deepEqual(decodeStruct('core.v1.Service', encode([2, spec])), {
+    spec: {
+      ports: [{ name: 'web', protocol: 'TCP', port: 80, targetPort: 'http' }],
+      clusterIP: '10.96.0.9',
+      type: 'ClusterIP',
+      clusterIPs: ['10.96.0.9'],
+      internalTrafficPolicy: 'Cluster',
+    },
+  });
+});
+
 test('nesting that the schema does not have is skipped, however deep', () => {
   let nested = encode();
   for (let i = 0; i < 5000; i++) nested = encode([1, nested]);

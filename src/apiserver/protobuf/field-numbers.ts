@@ -97,6 +97,7 @@ core.v1.CephFSPersistentVolumeSource monitors:1 path:2 user:3 secretFile:4 secre
 core.v1.CephFSVolumeSource monitors:1 path:2 user:3 secretFile:4 secretRef:5 readOnly:6
 core.v1.CinderPersistentVolumeSource volumeID:1 fsType:2 readOnly:3 secretRef:4
 core.v1.CinderVolumeSource volumeID:1 fsType:2 readOnly:3 secretRef:4
+core.v1.ClientIPConfig timeoutSeconds:1
 core.v1.ClusterTrustBundleProjection name:1 signerName:2 labelSelector:3 path:4 optional:5
 core.v1.ConfigMap metadata:1 data:2 binaryData:3 immutable:4
 core.v1.ConfigMapEnvSource name:1.1 optional:2
@@ -123,6 +124,10 @@ core.v1.DownwardAPIProjection items:1
 core.v1.DownwardAPIVolumeFile path:1 fieldRef:2 resourceFieldRef:3 mode:4
 core.v1.DownwardAPIVolumeSource items:1 defaultMode:2
 core.v1.EmptyDirVolumeSource medium:1 sizeLimit:2
+core.v1.EndpointAddress ip:1 targetRef:2 hostname:3 nodeName:4
+core.v1.EndpointPort name:1 port:2 protocol:3 appProtocol:4
+core.v1.EndpointSubset addresses:1 notReadyAddresses:2 ports:3
+core.v1.Endpoints metadata:1 subsets:2
 core.v1.EnvFromSource prefix:1 configMapRef:2 secretRef:3
 core.v1.EnvVar name:1 value:2 valueFrom:3
 core.v1.EnvVarSource fieldRef:1 resourceFieldRef:2 configMapKeyRef:3 secretKeyRef:4 fileKeyRef:5
@@ -154,7 +159,12 @@ core.v1.ImageVolumeSource reference:1 pullPolicy:2
 core.v1.KeyToPath key:1 path:2 mode:3
 core.v1.Lifecycle postStart:1 preStop:2 stopSignal:3
 core.v1.LifecycleHandler exec:1 httpGet:2 tcpSocket:3 sleep:4
+core.v1.LimitRange metadata:1 spec:2
+core.v1.LimitRangeItem type:1 max:2 min:3 default:4 defaultRequest:5 maxLimitRequestRatio:6
+core.v1.LimitRangeSpec limits:1
 core.v1.LinuxContainerUser uid:1 gid:2 supplementalGroups:3
+core.v1.LoadBalancerIngress ip:1 hostname:2 ipMode:3 ports:4
+core.v1.LoadBalancerStatus ingress:1
 core.v1.LocalObjectReference name:1
 core.v1.LocalVolumeSource path:1 fsType:2
 core.v1.ModifyVolumeStatus targetVolumeAttributesClassName:1 status:2
@@ -215,7 +225,9 @@ core.v1.PodSchedulingGate name:1
 core.v1.PodSecurityContext seLinuxOptions:1 runAsUser:2 runAsNonRoot:3 supplementalGroups:4 fsGroup:5 runAsGroup:6 sysctls:7 windowsOptions:8 fsGroupChangePolicy:9 seccompProfile:10 appArmorProfile:11 supplementalGroupsPolicy:12 seLinuxChangePolicy:13
 core.v1.PodSpec volumes:1 containers:2 restartPolicy:3 terminationGracePeriodSeconds:4 activeDeadlineSeconds:5 dnsPolicy:6 nodeSelector:7 serviceAccountName:8 serviceAccount:9 nodeName:10 hostNetwork:11 hostPID:12 hostIPC:13 securityContext:14 imagePullSecrets:15 hostname:16 subdomain:17 affinity:18 schedulerName:19 initContainers:20 automountServiceAccountToken:21 tolerations:22 hostAliases:23 priorityClassName:24 priority:25 dnsConfig:26 shareProcessNamespace:27 readinessGates:28 runtimeClassName:29 enableServiceLinks:30 preemptionPolicy:31 overhead:32 topologySpreadConstraints:33 ephemeralContainers:34 setHostnameAsFQDN:35 os:36 hostUsers:37 schedulingGates:38 resourceClaims:39 resources:40 hostnameOverride:41
 core.v1.PodStatus phase:1 conditions:2 message:3 reason:4 hostIP:5 podIP:6 startTime:7 containerStatuses:8 qosClass:9 initContainerStatuses:10 nominatedNodeName:11 podIPs:12 ephemeralContainerStatuses:13 resize:14 resourceClaimStatuses:15 hostIPs:16 observedGeneration:17 extendedResourceClaimStatus:18
+core.v1.PodTemplate metadata:1 template:2
 core.v1.PodTemplateSpec metadata:1 spec:2
+core.v1.PortStatus port:1 protocol:2 error:3
 core.v1.PortworxVolumeSource volumeID:1 fsType:2 readOnly:3
 core.v1.PreferredSchedulingTerm weight:1 preference:2
 core.v1.Probe exec:1.1 httpGet:1.2 tcpSocket:1.3 grpc:1.4 initialDelaySeconds:2 timeoutSeconds:3 periodSeconds:4 successThreshold:5 failureThreshold:6 terminationGracePeriodSeconds:7
@@ -231,11 +243,16 @@ core.v1.ReplicationControllerStatus replicas:1 fullyLabeledReplicas:2 observedGe
 core.v1.ResourceClaim name:1 request:2
 core.v1.ResourceFieldSelector containerName:1 resource:2 divisor:3
 core.v1.ResourceHealth resourceID:1 health:2
+core.v1.ResourceQuota metadata:1 spec:2 status:3
+core.v1.ResourceQuotaSpec hard:1 scopes:2 scopeSelector:3
+core.v1.ResourceQuotaStatus hard:1 used:2
 core.v1.ResourceRequirements limits:1 requests:2 claims:3
 core.v1.ResourceStatus name:1 resources:2
 core.v1.SELinuxOptions user:1 role:2 type:3 level:4
 core.v1.ScaleIOPersistentVolumeSource gateway:1 system:2 secretRef:3 sslEnabled:4 protectionDomain:5 storagePool:6 storageMode:7 volumeName:8 fsType:9 readOnly:10
 core.v1.ScaleIOVolumeSource gateway:1 system:2 secretRef:3 sslEnabled:4 protectionDomain:5 storagePool:6 storageMode:7 volumeName:8 fsType:9 readOnly:10
+core.v1.ScopeSelector matchExpressions:1
+core.v1.ScopedResourceSelectorRequirement scopeName:1 operator:2 values:3
 core.v1.SeccompProfile type:1 localhostProfile:2
 core.v1.Secret metadata:1 data:2 type:3 stringData:4 immutable:5
 core.v1.SecretEnvSource name:1.1 optional:2
@@ -245,9 +262,14 @@ core.v1.SecretProjection name:1.1 items:2 optional:4
 core.v1.SecretReference name:1 namespace:2
 core.v1.SecretVolumeSource secretName:1 items:2 defaultMode:3 optional:4
 core.v1.SecurityContext capabilities:1 privileged:2 seLinuxOptions:3 runAsUser:4 runAsNonRoot:5 readOnlyRootFilesystem:6 allowPrivilegeEscalation:7 runAsGroup:8 procMount:9 windowsOptions:10 seccompProfile:11 appArmorProfile:12
+core.v1.Service metadata:1 spec:2 status:3
 core.v1.ServiceAccount metadata:1 secrets:2 imagePullSecrets:3 automountServiceAccountToken:4
 core.v1.ServiceAccountList metadata:1 items:2
 core.v1.ServiceAccountTokenProjection audience:1 expirationSeconds:2 path:3
+core.v1.ServicePort name:1 protocol:2 port:3 targetPort:4 nodePort:5 appProtocol:6
+core.v1.ServiceSpec ports:1 selector:2 clusterIP:3 type:4 externalIPs:5 sessionAffinity:7 loadBalancerIP:8 loadBalancerSourceRanges:9 externalName:10 externalTrafficPolicy:11 healthCheckNodePort:12 publishNotReadyAddresses:13 sessionAffinityConfig:14 ipFamilyPolicy:17 clusterIPs:18 ipFamilies:19 allocateLoadBalancerNodePorts:20 loadBalancerClass:21 internalTrafficPolicy:22 trafficDistribution:23
+core.v1.ServiceStatus loadBalancer:1 conditions:2
+core.v1.SessionAffinityConfig clientIP:1
 core.v1.SleepAction seconds:1
 core.v1.StorageOSPersistentVolumeSource volumeName:1 volumeNamespace:2 fsType:3 readOnly:4 secretRef:5
 core.v1.StorageOSVolumeSource volumeName:1 volumeNamespace:2 fsType:3 readOnly:4 secretRef:5
@@ -255,6 +277,8 @@ core.v1.Sysctl name:1 value:2
 core.v1.TCPSocketAction port:1 host:2
 core.v1.Taint key:1 value:2 effect:3 timeAdded:4
 core.v1.Toleration key:1 operator:2 value:3 effect:4 tolerationSeconds:5
+core.v1.TopologySelectorLabelRequirement key:1 values:2
+core.v1.TopologySelectorTerm matchLabelExpressions:1
 core.v1.TopologySpreadConstraint maxSkew:1 topologyKey:2 whenUnsatisfiable:3 labelSelector:4 minDomains:5 nodeAffinityPolicy:6 nodeTaintsPolicy:7 matchLabelKeys:8
 core.v1.TypedLocalObjectReference apiGroup:1 kind:2 name:3
 core.v1.TypedObjectReference apiGroup:1 kind:2 name:3 namespace:4
@@ -268,9 +292,17 @@ core.v1.VolumeResourceRequirements limits:1 requests:2
 core.v1.VsphereVirtualDiskVolumeSource volumePath:1 fsType:2 storagePolicyName:3 storagePolicyID:4
 core.v1.WeightedPodAffinityTerm weight:1 podAffinityTerm:2
 core.v1.WindowsSecurityContextOptions gmsaCredentialSpecName:1 gmsaCredentialSpec:2 runAsUserName:3 hostProcess:4
+discovery.v1.Endpoint addresses:1 conditions:2 hostname:3 targetRef:4 deprecatedTopology:5 nodeName:6 zone:7 hints:8
+discovery.v1.EndpointConditions ready:1 serving:2 terminating:3
+discovery.v1.EndpointHints forZones:1 forNodes:2
+discovery.v1.EndpointPort name:1 protocol:2 port:3 appProtocol:4
+discovery.v1.EndpointSlice metadata:1 endpoints:2 ports:3 addressType:4
+discovery.v1.ForNode name:1
+discovery.v1.ForZone name:1
 events.v1.Event metadata:1 eventTime:2 series:3 reportingController:4 reportingInstance:5 action:6 reason:7 regarding:8 related:9 note:10 type:11 deprecatedSource:12 deprecatedFirstTimestamp:13 deprecatedLastTimestamp:14 deprecatedCount:15
 events.v1.EventList metadata:1 items:2
 events.v1.EventSeries count:1 lastObservedTime:2
+meta.v1.Condition type:1 status:2 observedGeneration:3 lastTransitionTime:4 reason:5 message:6
 meta.v1.DeleteOptions gracePeriodSeconds:1 preconditions:2 orphanDependents:3 propagationPolicy:4 dryRun:5 ignoreStoreReadErrorWithClusterBreakingPotential:6
 meta.v1.FieldSelectorRequirement key:1 operator:2 values:3
 meta.v1.LabelSelector matchLabels:1 matchExpressions:2
@@ -284,6 +316,9 @@ meta.v1.Status metadata:1 status:2 message:3 reason:4 details:5 code:6
 meta.v1.StatusCause reason:1 message:2 field:3
 meta.v1.StatusDetails name:1 group:2 kind:3 causes:4 retryAfterSeconds:5 uid:6
 policy.v1.Eviction metadata:1 deleteOptions:2
+policy.v1.PodDisruptionBudget metadata:1 spec:2 status:3
+policy.v1.PodDisruptionBudgetSpec minAvailable:1 selector:2 maxUnavailable:3 unhealthyPodEvictionPolicy:4
+policy.v1.PodDisruptionBudgetStatus observedGeneration:1 disruptedPods:2 disruptionsAllowed:3 currentHealthy:4 desiredHealthy:5 expectedPods:6 conditions:7
 rbac.v1.AggregationRule clusterRoleSelectors:1
 rbac.v1.ClusterRole metadata:1 rules:2 aggregationRule:3
 rbac.v1.ClusterRoleBinding metadata:1 subjects:2 roleRef:3
@@ -296,4 +331,6 @@ rbac.v1.RoleBindingList metadata:1 items:2
 rbac.v1.RoleList metadata:1 items:2
 rbac.v1.RoleRef apiGroup:1 kind:2 name:3
 rbac.v1.Subject kind:1 apiGroup:2 name:3 namespace:4
+scheduling.v1.PriorityClass metadata:1 value:2 globalDefault:3 description:4 preemptionPolicy:5
+storage.v1.StorageClass metadata:1 provisioner:2 parameters:3 reclaimPolicy:4 mountOptions:5 allowVolumeExpansion:6 volumeBindingMode:7 allowedTopologies:8
 `;
