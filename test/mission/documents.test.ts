@@ -134,7 +134,7 @@ describe(
         '-c',
         'echo kept > /var/lib/mysql/row',
       ]);
-      await mission.standInFor();
+      await mission.cutOff(REGISTRY);
       await mission.kubectl.run(['delete', 'pod', 'stable-db-0']);
       await ready('statefulset', 'stable-db', '.status.readyReplicas', '2');
       await mission.kubectl.until(
@@ -145,6 +145,7 @@ describe(
         event.includes('already present on machine'),
       );
       assert.ok(again.length > 0);
+      await mission.standInFor(REGISTRY);
       await mission.kubectl.run(['delete', 'statefulset', 'stable-db', '--wait=false']);
     });
 

@@ -17,8 +17,6 @@ export function manifestPath(name: string): string {
 /** How {@link MissionSystem.runOnce} runs a Pod. */
 export interface RunOnce {
   readonly namespace?: string;
-  /** Default: prints `SUCCESS`. */
-  readonly script?: string;
   readonly policy?: 'Always' | 'IfNotPresent' | 'Never';
   /** Names of pull secrets. */
   readonly secrets?: readonly string[];
@@ -61,6 +59,12 @@ export class MissionSystem {
       const table = `[host."${url}"]\nca = ${JSON.stringify(join(this.root, 'pki', 'ca.crt'))}\nforward_credentials = true\n`;
       await writeFile(join(directory, 'hosts.toml'), `server = ${JSON.stringify(url)}\n${table}`);
     }
+  }
+
+  /** Lets a registry be away: nobody listens where pulls of it go. */
+  async cutOff(host: string): Promise<void> {
+    const nobody = '"https://127.0.0.1:1"';
+    await writeFile(join(this.root, 'certs.d', host, 'hosts.toml'), `server = ${nobody}\n[host.${nobody}]\n`);
   }
 
   /** Runs a command while the system runs, and expects success. */
@@ -130,16 +134,21 @@ export class MissionSystem {
     return text.replaceAll(/\$([A-Z_]+)/g, (whole, variable: string) => variables[variable] ?? whole);
   }
 
-  /** Returns why the first container of a Pod waits, once that is for its image. */
+  /** Waits until the node has given up on a Pod's first image for the moment. */
   waitsForImage(pod: string, namespace = 'default'): Promise<string> {
-    const path = 'jsonpath={.status.containerStatuses[0].state.waiting.reason}';
-    const reasons = /^(?:ErrImagePull|ImagePullBackOff|ErrImageNeverPull)$/;
-    return this.kubectl.until(['get', 'pod', pod, '-n', namespace, '-o', path], (said) => reasons.test(said));
+    const path = '{.status.containerStatuses[0].state.waiting.reason}';
+    return this.waitFor(`pod/${pod}`, `jsonpath=${path}=ImagePullBackOff`, namespace);
   }
 
-  /** Waits until a Pod has printed this. */
-  prints(pod: string, text: string, namespace = 'default'): Promise<string> {
-    return this.kubectl.until(['logs', pod, '-n', namespace], (said) => said === `${text}\n`);
+  /** Waits until a Pod that runs once has ended well, and returns what it printed. */
+  async printed(pod: string, namespace = 'default'): Promise<string> {
+    await this.waitFor(`pod/${pod}`, 'jsonpath={.status.phase}=Succeeded', namespace);
+    return this.kubectl.run(['logs', pod, '-n', namespace]);
+  }
+
+  /** Waits as kubectl waits: one process that watches. */
+  waitFor(object: string, condition: string, namespace = 'default'): Promise<string> {
+    return this.kubectl.run(['wait', object, '-n', namespace, `--for=${condition}`, '--timeout=60s']);
   }
 
   /** Creates a namespace and waits for its account, without which no Pod can be made in it. */
@@ -149,19 +158,21 @@ export class MissionSystem {
     await this.kubectl.until(account, (said) => said !== '');
   }
 
-  /** Creates a Pod that runs once: a line of shell with an image. */
+  /** Creates a Pod that runs once and prints `SUCCESS`. */
   async runOnce(name: string, image: string, more: RunOnce = {}): Promise<void> {
     const container = {
       name: 'c',
       image,
-      command: ['/bin/sh', '-c', more.script ?? `echo SUCCESS`],
+      command: ['/bin/sh', '-c', 'echo SUCCESS'],
       ...(more.policy === undefined ? {} : { imagePullPolicy: more.policy }),
     };
     const spec = {
       restartPolicy: 'Never',
       terminationGracePeriodSeconds: 0,
       containers: [container],
-      ...(more.secrets === undefined ? {} : { imagePullSecrets: more.secrets.map((each) => ({ name: each })) }),
+      ...(more.secrets === undefined
+        ? {}
+        : { imagePullSecrets: more.secrets.map((each) => ({ name: each })) }),
     };
     const metadata = { name, namespace: more.namespace ?? 'default' };
     const pod = JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata, spec });
