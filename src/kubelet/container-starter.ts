@@ -9,6 +9,7 @@ import { containerConfig } from './container-config.ts';
 import { ContainerConfigError } from './container-config-error.ts';
 import type { EnvSources } from './env/container-env.ts';
 import type { EventRecorder, ImageManager } from './ensure-image.ts';
+import { graceOf, MIN_GRACE_MS } from './pod-killer.ts';
 import type { HookRunner } from './lifecycle-hooks.ts';
 import type { PodPaths } from './pod-paths.ts';
 import {
@@ -202,8 +203,7 @@ export class ContainerStarter {
     const object = podEventObject(context.pod, fieldPath);
     recorder.event(object, 'Warning', 'FailedPostStartHook', `PostStartHook failed`);
     recorder.event(object, 'Normal', 'Killing', `FailedPostStartHook`);
-    const grace = context.pod.spec.terminationGracePeriodSeconds ?? 30;
-    await runtime.stopContainer(id, grace * 1000, signal);
+    await runtime.stopContainer(id, Math.max(graceOf(context.pod) * 1000, MIN_GRACE_MS), signal);
     return { reason: 'PostStartHookError', message: failure };
   }
 }

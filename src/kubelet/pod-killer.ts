@@ -10,8 +10,11 @@ import { runningContainers, type RuntimePod } from './runtime-pod.ts';
 /** Grace of Pods that say none. */
 const DEFAULT_GRACE_SECONDS = 30;
 
+/** The least that a Pod as a whole is given. The kubelet's value. */
+const MIN_POD_GRACE_SECONDS = 1;
+
 /** What is left of the grace after a slow preStop hook is never less than this. The kubelet's value. */
-const MIN_GRACE_MS = 2000;
+export const MIN_GRACE_MS = 2000;
 
 /** Ends containers as their Pods ask: hook, stop signal, grace, kill. */
 export class PodKiller {
@@ -80,11 +83,14 @@ export class PodKiller {
   }
 }
 
-/** Returns how long a Pod's containers may take to end, in seconds. */
+/**
+ * Returns how long a Pod's containers may take to end, in seconds: what its deletion says, else what its specification says, and always
+ * one at least. A deletion that gives no time says nothing, as the kubelet has it.
+ */
 export function graceOf(pod: Pod): number {
-  return (
-    pod.metadata.deletionGracePeriodSeconds ?? pod.spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS
-  );
+  const asked = pod.metadata.deletionGracePeriodSeconds ?? 0;
+  const grace = asked > 0 ? asked : (pod.spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS);
+  return Math.max(grace, MIN_POD_GRACE_SECONDS);
 }
 
 /** Returns the grace that a container was started with, for Pods that are known no more. */

@@ -7,7 +7,7 @@ import type { ContainerStatus, RuntimeService } from '../runtime/runtime-service
 import type { ContainerStarter, PodContext, StartFailure } from './container-starter.ts';
 import type { EventRecorder, ImageManager } from './ensure-image.ts';
 import { makeSandbox } from './pod-sandbox.ts';
-import { graceOf, type PodKiller } from './pod-killer.ts';
+import { graceOf, MIN_GRACE_MS, type PodKiller } from './pod-killer.ts';
 import { lookedAtBy, outcomeOf, type SyncOutcome } from './sync-outcome.ts';
 import { MountBackoff } from './mount-backoff.ts';
 import { planPod, type PodPlan } from './plan-pod.ts';
@@ -187,8 +187,10 @@ export class PodSyncer {
   }
 
   async #killSome(pod: Pod, plan: PodPlan, signal: AbortSignal): Promise<void> {
+    // One container of a Pod that goes on is given a little more than none.
+    const grace = Math.max(graceOf(pod), MIN_GRACE_MS / 1000);
     for (const { container, because } of plan.kill) {
-      await this.#options.killer.killContainer(pod, container, because, graceOf(pod), signal);
+      await this.#options.killer.killContainer(pod, container, because, grace, signal);
     }
   }
 
