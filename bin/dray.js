@@ -45,7 +45,7 @@ async function runCommandLine() {
   if (cache !== undefined) enableCompileCache?.(cache);
   if (UNPACKERS.has(args[0]) && args.length > 1 && !args.includes('--help')) {
     // Threads start while this one loads the program.
-    const { startThreadsAhead } = await load('archive/unpack-pool');
+    const { startThreadsAhead } = await load('archive/unpack-threads');
     startThreadsAhead();
   }
   const { main } = await load('cli/main');

@@ -1,24 +1,15 @@
-import { getCompileCacheDir } from 'node:module';
-import { availableParallelism } from 'node:os';
-import { dirname } from 'node:path';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import type { TaskResult, ToPool, ToWorker, WorkerTask } from './_unpack-messages.ts';
 import type { UnpackedLayer } from './apply-options.ts';
 import { ArchiveError, type ArchiveErrorCode } from './archive-error.ts';
 import type { SettleRequest } from './settle-layer.ts';
 import type { UnpackJob, UnpackResult } from './unpack-job.ts';
+import { takeThread, THREADS } from './unpack-threads.ts';
 
-/** Most worker threads: more than this many layers at once wait for the disk anyway. */
-const MAX_WORKERS = 8;
 /** How long a thread may have nothing to do before it ends: one costs some 40 MB, and starts in a fraction of a second. */
 const IDLE_MS = 5_000;
 /** Bytes sent to a worker that it has not used yet; the sender waits beyond this. */
 const WINDOW_BYTES = 4 * 1024 * 1024;
-/**
- * Heap of a thread for young objects. Chunks of inflated bytes hang on these, so a larger one only keeps more of them from being
- * freed: 2 costs no time and saves some 20 MB a thread.
- */
-const YOUNG_MB = 2;
 /**
  * Small chunks of a socket are gathered to this size: one message for many of them. As with the chunks that are inflated, a thread that
  * waits for its turn on a busy machine should find much to do when it comes.
@@ -35,40 +26,6 @@ export interface UnpackSink {
   abort(): Promise<void>;
 }
 
-/** Threads that were started ahead, until a pool takes them. */
-const spare: Worker[] = [];
-
-/**
- * Starts threads for a pool that is going to be: a program that knows so as it starts saves the time that it takes them, since
- * its own modules are loaded meanwhile. They keep no process alive.
- *
- * @param count one a processor by default
- */
-export function startThreadsAhead(count = Math.min(MAX_WORKERS, availableParallelism())): void {
-  while (spare.length < count) {
-    const worker = startThread();
-    // Whoever would have had this one starts another, and hears what is wrong with it.
-    worker.on('error', () => undefined);
-    worker.once('exit', () => {
-      const place = spare.indexOf(worker);
-      if (place >= 0) spare.splice(place, 1);
-    });
-    spare.push(worker);
-  }
-}
-
-function startThread(): Worker {
-  // Sources run as they are, so the worker is a `.ts` file beside a `.ts` file and a `.js` file beside a `.js` file.
-  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-  const worker = new Worker(new URL(`./unpack-worker.${extension}`, import.meta.url), {
-    execArgv: [],
-    env: workerEnvironment(),
-    resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
-  });
-  worker.unref();
-  return worker;
-}
-
 /** Runs unpack jobs in worker threads, so that digests, inflation and files stay off the event loop. */
 export class UnpackPool {
   readonly #limit: number;
@@ -76,7 +33,7 @@ export class UnpackPool {
   #closed = false;
 
   /** @param limit count of threads, by default one a processor; they start when they are needed */
-  constructor(limit = Math.min(MAX_WORKERS, availableParallelism())) {
+  constructor(limit = THREADS) {
     this.#limit = limit;
   }
 
@@ -177,7 +134,7 @@ class PoolWorker {
   /** @param onGone told once, before the thread ends by itself or when it ended otherwise: no task may be given to it any more */
   constructor(onGone: () => void) {
     this.#onGone = onGone;
-    this.#worker = spare.pop() ?? startThread();
+    this.#worker = takeThread();
     this.#worker.on('message', (message: ToPool) => this.#take(message));
     this.#worker.on('error', (error) => this.#failAll(error));
     this.#worker.on('exit', () => {
@@ -264,13 +221,6 @@ class PoolWorker {
       void this.stop();
     }, IDLE_MS).unref();
   }
-}
-
-/** A thread does not take over the compile cache by itself; without it, it starts slower and holds the compiler's memory. */
-function workerEnvironment(): NodeJS.ProcessEnv {
-  const cache = getCompileCacheDir();
-  // Node keeps each version's part of the cache in a directory of its own, and tells that one.
-  return cache === undefined ? process.env : { ...process.env, NODE_COMPILE_CACHE: dirname(cache) };
 }
 
 class ChunkedSink implements UnpackSink {
