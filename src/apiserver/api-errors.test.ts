@@ -409,3 +409,22 @@ test('who comes with a certificate is told which', async () => {
   const [id] = status.userInfo.extra['authentication.kubernetes.io/credential-id'] ?? [];
   assert.match(id ?? '', /^X509SHA256=[0-9a-f]{64}$/);
 });
+
+test('a resize takes what containers ask for, and nothing else', async () => {
+  await api.send('POST', `${NS}/pods`, {
+    body: {
+      ...pod,
+      metadata: { name: 'sized' },
+      spec: { containers: [{ name: 'a', image: 'x:1', resources: { requests: { cpu: '1' } } }] },
+    },
+  });
+  const answer = await api.send('PATCH', `${NS}/pods/sized/resize`, {
+    contentType: 'application/strategic-merge-patch+json',
+    body: { spec: { containers: [{ name: 'a', image: 'y:1', resources: { requests: { cpu: '2' } } }] } },
+  });
+  assert.equal(answer.code, 200, answer.text);
+  const { spec } = answer.json<{ spec: { containers: { image: string; resources: object }[] } }>();
+  const [container] = spec.containers;
+  assert.equal(container?.image, 'x:1');
+  assert.deepEqual(container.resources, { requests: { cpu: '2' } });
+});

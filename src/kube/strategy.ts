@@ -232,10 +232,28 @@ function preparePod(object: JsonObject, old: JsonObject, subresource: string | u
     setOrDelete(object['spec'] as JsonObject, 'ephemeralContainers', added);
     setOrDelete(object, 'status', old['status']);
   }
+  if (subresource === 'resize') keepAllButResources(object, old);
   const status = objectAt(object, 'status');
   if (status !== undefined) {
     status['qosClass'] = objectAt(old, 'status')?.['qosClass'] ?? qosClassOf(objectAt(object, 'spec'));
   }
+}
+
+/** Of what a resize sends only the containers' resources are taken. */
+function keepAllButResources(object: JsonObject, old: JsonObject): void {
+  const sent = objectAt(object, 'spec');
+  const spec = structuredClone(objectAt(old, 'spec') ?? {});
+  for (const list of ['initContainers', 'containers']) {
+    const wanted = new Map(objectsAt(sent, list).map((container) => [container['name'], container]));
+    for (const container of objectsAt(spec, list)) {
+      const same = wanted.get(container['name']);
+      if (same === undefined) continue;
+      setOrDelete(container, 'resources', same['resources']);
+      setOrDelete(container, 'resizePolicy', same['resizePolicy']);
+    }
+  }
+  object['spec'] = spec;
+  setOrDelete(object, 'status', structuredClone(old['status']));
 }
 
 function countTemplateGeneration(

@@ -18,7 +18,7 @@ import { unifiedDiff } from './unified-diff.ts';
 import { validateImageSpace, validateImageSpaces, validatePodSpec } from './pod-spec.ts';
 
 /** Checks what must hold of a Pod at any time, less its metadata. */
-function validateWhole(pod: JsonObject): FieldError[] {
+export function validateWhole(pod: JsonObject): FieldError[] {
   const spec = objectAt(pod, 'spec') ?? {};
   const metadata = metadataOf(pod);
   const errors = validatePodAnnotations(metadata, spec, 'metadata.annotations');

@@ -34,6 +34,7 @@ import {
   validateRules,
 } from './other-kinds.ts';
 import { validatePersistentVolume, validatePersistentVolumeUpdate } from './persistent-volumes.ts';
+import { validatePodResize } from './pod-resize.ts';
 import { validateEphemeralUpdate, validatePod, validatePodUpdate } from './pod.ts';
 import { validateSecret, validateSecretUpdate } from './secret.ts';
 import { validateStatefulSet, validateStatefulSetUpdate } from './stateful-sets.ts';
@@ -174,6 +175,7 @@ export function validateUpdate(
     return [...errors, ...validateNamespaceFinalizers(json)];
   }
   if (subresource === 'status' || subresource === 'finalize' || subresource === 'binding') return errors;
+  if (subresource === 'resize') return [...errors, ...validatePodResize(json, before)];
   if (subresource === 'ephemeralcontainers') return [...errors, ...validateEphemeralUpdate(json, before)];
   if (kind.metadataTwice === true) {
     errors.push(...validateMetadata(metadata, resource.namespaced, kind.name ?? subdomainFaults));
