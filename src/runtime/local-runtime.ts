@@ -11,7 +11,8 @@ import type { LauncherChoice, LauncherName } from './choose-launcher.ts';
 import { ContainerDescriber } from './container-describer.ts';
 import type { ImageLookup } from './container-image.ts';
 import { attachTo, commandInside } from './container-access.ts';
-import { endInput, makeInput } from './container-input.ts';
+import { killContainer, stopContainer } from './container-ending.ts';
+import { endInput } from './container-input.ts';
 import { resolveMounts } from './container-mounts.ts';
 import { ContainerProcess } from './container-process.ts';
 import {
@@ -26,6 +27,7 @@ import { etcMounts, writeEtcFiles } from './etc-files.ts';
 import { EventHub } from './event-hub.ts';
 import { execCommand } from './exec-command.ts';
 import { execSession } from './exec-session.ts';
+import { launchContainer } from './launch-container.ts';
 import type { Command, Launcher } from './launcher.ts';
 import { Launchers } from './launchers.ts';
 import { processSpec } from './process-spec.ts';
@@ -40,19 +42,11 @@ import type {
   RuntimeEvent,
   RuntimeService,
 } from './runtime-service.ts';
-import { startErrorMessage } from './start-messages.ts';
-import { parseSignal } from './stop-signal.ts';
 import { rootLayers } from './unshare-script.ts';
-import { consoleFile, inTerminal } from './terminal.ts';
 import { resolveUser } from './user.ts';
 
 /** How often running containers are looked at although nothing was reported: a killed shim reports nothing. */
 const LIVENESS_MS = 10_000;
-
-/** Longest wait for a process to be gone after SIGKILL. */
-const KILL_WAIT_MS = 30_000;
-
-const SIGKILL = 9;
 
 export interface LocalRuntimeOptions {
   /** Directory of all state; only one runtime may use it at a time. */
@@ -152,7 +146,7 @@ class DirectoryRuntime implements LocalRuntime {
     const record = this.#sandboxes.get(id);
     if (record === undefined) return;
     const inside = this.#inside(id);
-    await Promise.all(inside.map((container) => this.#kill(container, signal)));
+    await Promise.all(inside.map((container) => killContainer(container, signal)));
     if (record.stopped) return;
     const stopped = { ...record, stopped: true };
     await writeRecord(this.#sandboxPath(id), 'sandbox.json', stopped);
@@ -231,49 +225,20 @@ class DirectoryRuntime implements LocalRuntime {
 
   async startContainer(id: string, signal: AbortSignal): Promise<void> {
     const container = this.#get(id);
-    const { record } = container;
-    const launcher = await this.#launchers.named(record.launcher, signal);
-    let command;
-    try {
-      command = await launcher.prepare({
-        id,
-        directory: container.directory,
-        rootfs: record.rootfs,
-        process: processSpec(record.config, record.image, record.user, record.hostname),
-        hostname: record.hostname,
-        mounts: record.mounts,
-        config: record.config,
-        cgroup: record.cgroup,
-      });
-    } catch (error) {
-      if (!(error instanceof RuntimeError) || error.code !== 'START_FAILED') throw error;
-      const message = startErrorMessage(error.message);
-      await container.failStart(message);
-      throw new RuntimeError('START_FAILED', message, { cause: error });
-    }
-    const { directory } = container;
-    if (record.config.stdin || record.config.tty) await makeInput(directory);
-    const run = record.config.tty ? await inTerminal(command, consoleFile(directory)) : command;
-    await container.start(run, join(this.#options.root, 'shim.sh'), signal);
+    const launcher = await this.#launchers.named(container.record.launcher, signal);
+    await launchContainer(container, launcher, join(this.#options.root, 'shim.sh'), signal);
   }
 
   async stopContainer(id: string, timeoutMs: number, signal: AbortSignal): Promise<void> {
     const container = this.#containers.get(id);
     if (container === undefined) return;
-    await container.settled(KILL_WAIT_MS, signal);
-    if (container.state !== 'running') return;
-    if (timeoutMs > 0) {
-      const { config, image } = container.record;
-      await container.signal(parseSignal(config.stopSignal ?? image.StopSignal ?? 'SIGTERM'));
-      if (await container.exited(timeoutMs, signal)) return;
-    }
-    await this.#kill(container, signal);
+    await stopContainer(container, timeoutMs, signal);
   }
 
   async removeContainer(id: string, signal: AbortSignal): Promise<void> {
     const container = this.#containers.get(id);
     if (container === undefined) return;
-    await this.#kill(container, signal);
+    await killContainer(container, signal);
     await container.close();
     await endInput(container.directory);
     await this.#forget(id, container.record.views);
@@ -372,17 +337,6 @@ class DirectoryRuntime implements LocalRuntime {
     });
     this.#containers.set(record.id, container);
     return container;
-  }
-
-  async #kill(container: ContainerProcess, signal: AbortSignal): Promise<void> {
-    await container.settled(KILL_WAIT_MS, signal);
-    if (container.state !== 'running') return;
-    await container.signal(SIGKILL);
-    if (await container.exited(KILL_WAIT_MS, signal)) return;
-    throw new RuntimeError(
-      'TIMEOUT',
-      `Cannot stop container "${container.record.id}": still running ${KILL_WAIT_MS / 1000} s after SIGKILL`,
-    );
   }
 
   async #forget(id: string, views: readonly string[]): Promise<void> {
