@@ -115,3 +115,32 @@ test('a node that falls silent becomes unknown, and its Pods go after the time t
   );
   assert.ok(left >= 290_000, `${left} ms: a Pod bears it for five minutes`);
 });
+
+test('a node that appears is registered in an event, and told how long it may keep secrets', async () => {
+  const nodes = createInformer<Node>(api.client, NODES, {}, stop.signal);
+  await api.client.create(NODES, { ...node([]), metadata: { name: 'newcomer' } }, stop.signal);
+  const told = (): string | undefined =>
+    nodes.get(undefined, 'newcomer')?.metadata.annotations?.['node.alpha.kubernetes.io/ttl'];
+  for (let turn = 0; told() === undefined; turn++) {
+    assert.ok(turn < 1000, 'the annotation never came');
+    await clock.advance(100);
+    await api.client.isReady(stop.signal);
+  }
+  assert.equal(told(), '0');
+  const registered = async (): Promise<unknown> => {
+    const { text } = await api.send('GET', '/api/v1/namespaces/default/events');
+    const { items } = JSON.parse(text) as {
+      items: { reason: string; message: string; involvedObject: { name: string } }[];
+    };
+    return items.find(
+      ({ reason, involvedObject }) => reason === 'RegisteredNode' && involvedObject.name === 'newcomer',
+    )?.message;
+  };
+  let message = await registered();
+  for (let turn = 0; message === undefined; turn++) {
+    assert.ok(turn < 1000, 'the event never came');
+    await clock.advance(100);
+    message = await registered();
+  }
+  assert.equal(message, 'Node newcomer event: Registered Node newcomer in Controller');
+});

@@ -22,6 +22,7 @@ interface Condition {
 }
 
 const COMPONENT = 'node-controller';
+const TTL = 'node.alpha.kubernetes.io/ttl';
 const CHECK_MS = 5_000;
 /** A node that shows no sign of life for so long is given up for the time being. */
 export const GRACE_MS = 50_000;
@@ -64,12 +65,31 @@ export function startNodeLifecycle(context: ControllerContext): void {
     const ready = conditionOf(node, 'Ready');
     const sign = `${leases.get(LEASE_NAMESPACE, name)?.spec?.renewTime ?? ''} ${ready?.lastHeartbeatTime ?? ''}`;
     let seen = signs.get(name);
+    if (seen === undefined) register(node);
     if (seen === undefined || seen.sign !== sign) signs.set(name, (seen = { sign, at: now }));
+    await setTtl(node, signal);
     const isSilent = now - seen.at >= GRACE_MS;
     if (isSilent && ready?.status !== 'Unknown') await markUnknown(node, signal);
     else await setTaints(node, signal);
     await evict(node, key, signal);
   });
+
+  function register(node: Node): void {
+    const { name } = node.metadata;
+    context.events.record(COMPONENT, node, {
+      type: 'Normal',
+      reason: 'RegisteredNode',
+      message: `Node ${name} event: Registered Node ${name} in Controller`,
+    });
+  }
+
+  /** Tells kubelets how long they may keep secrets: not at all, as in every cluster of up to a hundred nodes. */
+  async function setTtl(node: Node, signal: AbortSignal): Promise<void> {
+    const { name, annotations } = node.metadata;
+    if (annotations?.[TTL] === '0') return;
+    const patch = { metadata: { annotations: { [TTL]: '0' } } };
+    await unless(['NotFound'], context.client.patch(NODES, { name }, patch, 'strategic', signal));
+  }
 
   async function markUnknown(node: Node, signal: AbortSignal): Promise<void> {
     const { name } = node.metadata;

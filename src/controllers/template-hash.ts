@@ -4,20 +4,17 @@ import { createHash } from 'node:crypto';
 const ALPHABET = 'bcdfghjklmnpqrstvwxz2456789';
 
 /**
- * Returns a short name for the content of a template, the same for the same content whatever its key order.
- * Ours differs from upstream's, which hashes the memory layout of Go structs; only its stability matters.
+ * Returns a short name for the content of a template, the same for the same content whatever its key order. It looks like
+ * upstream's, which maps each decimal digit of 32 bits to a safe character; the bits differ, for upstream hashes the memory
+ * layout of Go structs. Only its stability matters.
  *
  * @param collisions counts up when the name was taken by other content
  */
 export function templateHash(template: unknown, collisions = 0): string {
   const digest = createHash('sha256').update(canonical(template)).update(String(collisions)).digest();
-  let value = digest.readBigUInt64BE(0);
-  let text = '';
-  while (text.length < 10) {
-    text += ALPHABET[Number(value % BigInt(ALPHABET.length))];
-    value /= BigInt(ALPHABET.length);
-  }
-  return text;
+  return [...String(digest.readUInt32BE(0))]
+    .map((digit) => ALPHABET[digit.charCodeAt(0) % ALPHABET.length])
+    .join('');
 }
 
 /** Prints JSON with sorted keys. */
