@@ -60,7 +60,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   '@marcbachmann/cel-js': ['kube'],
   bcryptjs: ['registry'],
   commander: ['cli'],
-  fastify: ['apiserver', 'kubelet'],
+  fastify: ['kubelet'],
   jose: ['registry', 'apiserver'],
   pino: ['observe'],
   'prom-client': ['kubelet'],
