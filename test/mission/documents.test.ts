@@ -5,7 +5,6 @@ import { after, before, describe, test } from 'node:test';
 import { pushTinyImage, tinyLayer } from '../node/real-image.ts';
 import { tarOf } from '../support/tar-of.ts';
 import { makeRoot, removeRoot } from '../support/running-system.ts';
-import type { ServedRegistry } from '../support/serve-registry.ts';
 import { findKubectls } from '../support/tools.ts';
 import { manifestPath, MissionSystem } from './mission-system.ts';
 
@@ -24,14 +23,6 @@ describe(
     let mission: MissionSystem;
     let layer: Buffer;
     const apply = (name: string): Promise<string> => mission.kubectl.run(['apply', '-f', manifestPath(name)]);
-    const push = (repository: string, tag: string, cmd?: readonly string[]): Promise<unknown> =>
-      pushTinyImage(
-        mission.pusher() as ServedRegistry,
-        layer,
-        repository,
-        tag,
-        cmd === undefined ? {} : { cmd },
-      );
     const ready = (kind: string, name: string, path: string, value: string): Promise<string> =>
       mission.kubectl.until(['get', kind, name, '-o', `jsonpath={${path}}`], (said) => said === value);
 
@@ -41,14 +32,14 @@ describe(
       layer = await tinyLayer();
       for (const name of ['my-app', 'mysql', 'multi-arch-app'])
         await mission.registry(['project', 'create', name, '--public']);
-      await push('my-app', 'latest');
-      await push('mysql', '5.7.32');
-      await push('multi-arch-app', 'latest');
-      await push('private/app', 'v1.2');
-      await push('captain/nginx', 'latest');
-      await push('janedoe/awesomeapp', 'v1');
+      await mission.push('my-app', 'latest');
+      await mission.push('mysql', '5.7.32');
+      await mission.push('multi-arch-app', 'latest');
+      await mission.push('private/app', 'v1.2');
+      await mission.push('captain/nginx', 'latest');
+      await mission.push('janedoe/awesomeapp', 'v1');
       // The login of the documentation, and an image of its own for the acceptance check.
-      await push('user/privaterepo', 'v1');
+      await mission.push('user/privaterepo', 'v1');
     });
     after(async () => {
       await mission.system.stop();
@@ -74,12 +65,7 @@ describe(
       ]);
 
       // A new image under the same tag comes with the next roll-out, though the manifest says nothing new.
-      await pushTinyImage(
-        mission.pusher() as ServedRegistry,
-        Buffer.concat([tarOf({ path: 'newer', content: 'yes' }).subarray(0, -1024), layer]),
-        'my-app',
-        'latest',
-      );
+      await mission.push('my-app', 'latest', { adds: 'newer' });
       await mission.kubectl.run(['rollout', 'restart', 'deployment/always-update-app']);
       await mission.kubectl.run(['rollout', 'status', 'deployment/always-update-app', '--timeout=60s']);
       const after = await mission.kubectl.until(
@@ -173,7 +159,7 @@ describe(
       // Built elsewhere, saved to a file, carried here and loaded: the Pod that waits finds it.
       const script = tarOf({ path: 'bin/python', mode: 0o755, content: '#!/bin/sh\necho processed by $1\n' });
       const withPython = Buffer.concat([script.subarray(0, -1024), layer]);
-      await pushTinyImage(mission.pusher() as ServedRegistry, withPython, 'build/local', 'v1');
+      await pushTinyImage(mission.pusher(), withPython, 'build/local', 'v1');
       const file = join(root, 'built.tar');
       const remote = ['--cert-dir', join(root, 'certs.d'), '--authfile', await mission.adminLogin()];
       const source = `${mission.system.registry}/build/local:v1`;

@@ -70,7 +70,7 @@ describe('an example', () => {
       ]);
       const objects = JSON.parse(outcome.stdout) as ObjectExplanation[];
       const images = objects.flatMap((object) => object.images);
-      const warnings = [...objects, ...images].flatMap((each) => each.warnings.map(({ id }) => String(id)));
+      const warnings = [...objects, ...images].flatMap((each) => each.warnings.map(({ id }) => id as string));
       const problems = [...objects, ...images]
         .flatMap((each) => each.problems)
         .map((problem) =>

@@ -1,8 +1,11 @@
+import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Agent, request } from 'undici';
+import { pushTinyImage, tinyLayer } from '../node/real-image.ts';
+import { tarOf } from '../support/tar-of.ts';
 import { runDray } from '../support/run-dray.ts';
 import { Kubectl } from '../support/kubectl.ts';
 import { startUp, type RunningSystem } from '../support/running-system.ts';
@@ -12,6 +15,20 @@ import { findKubectls } from '../support/tools.ts';
 /** Path of a manifest as the documentation has it. */
 export function manifestPath(name: string): string {
   return fileURLToPath(new URL(`manifests/${name}`, import.meta.url));
+}
+
+/** This machine's processor, as images name it. */
+export const OWN_ARCHITECTURE = process.arch === 'arm64' ? 'arm64' : 'amd64';
+/** An archive ends with two empty blocks. */
+const END_OF_TAR_BYTES = 1024;
+
+/** How {@link MissionSystem.push} makes an image. */
+export interface PushOptions {
+  /** Default: this machine's. */
+  readonly architecture?: string;
+  /** A file by which the image differs from others. */
+  readonly adds?: string;
+  readonly to?: Pick<ServedRegistry, 'pushBlob' | 'pushManifest'>;
 }
 
 /** How {@link MissionSystem.runOnce} runs a Pod. */
@@ -27,6 +44,7 @@ export class MissionSystem {
   readonly root: string;
   readonly kubectl: Kubectl;
   #system: RunningSystem;
+  #layer: Promise<Buffer> | undefined;
 
   private constructor(root: string, system: RunningSystem) {
     this.root = root;
@@ -56,8 +74,9 @@ export class MissionSystem {
     for (const host of hosts) {
       const directory = join(this.root, 'certs.d', host);
       await mkdir(directory, { recursive: true });
-      const table = `[host."${url}"]\nca = ${JSON.stringify(join(this.root, 'pki', 'ca.crt'))}\nforward_credentials = true\n`;
-      await writeFile(join(directory, 'hosts.toml'), `server = ${JSON.stringify(url)}\n${table}`);
+      const ca = `ca = ${JSON.stringify(join(this.root, 'pki', 'ca.crt'))}\n`;
+      const table = `[host."${url}"]\n${ca}forward_credentials = true\n`;
+      await writeFile(join(directory, 'hosts.toml'), `server = ${JSON.stringify(url)}\n${ca}${table}`);
     }
   }
 
@@ -134,10 +153,35 @@ export class MissionSystem {
     return text.replaceAll(/\$([A-Z_]+)/g, (whole, variable: string) => variables[variable] ?? whole);
   }
 
-  /** Waits until the node has given up on a Pod's first image for the moment. */
-  waitsForImage(pod: string, namespace = 'default'): Promise<string> {
+  /** Pushes an image with a shell, to the registry of the system unless another is given. */
+  async push(repository: string, tag: string, more: PushOptions = {}): Promise<string> {
+    const layer = await (this.#layer ??= tinyLayer());
+    const added = more.adds === undefined ? undefined : tarOf({ path: more.adds, content: 'yes' });
+    const content =
+      added === undefined ? layer : Buffer.concat([added.subarray(0, -END_OF_TAR_BYTES), layer]);
+    const architecture = more.architecture ?? OWN_ARCHITECTURE;
+    const { digest } = await pushTinyImage(more.to ?? this.pusher(), content, repository, tag, {
+      architecture,
+    });
+    return digest;
+  }
+
+  /** Waits until a pull has failed for a Pod, and returns the event that says why. */
+  async failedPull(pod: string): Promise<string> {
+    await this.waitsFor(pod);
+    const events = await this.events(pod);
+    return events.find((event) => event.startsWith('Failed: Failed to pull image')) ?? events.join('\n');
+  }
+
+  /** Waits until a Pod of {@link runOnce} has done what it is for. */
+  async succeeds(pod: string, namespace?: string): Promise<void> {
+    assert.equal(await this.printed(pod, namespace), 'SUCCESS\n');
+  }
+
+  /** Waits until a Pod waits for this reason; the pause that follows ErrImagePull is seen a dozen seconds later. */
+  waitsFor(pod: string, reason = 'ErrImagePull', namespace = 'default'): Promise<string> {
     const path = '{.status.containerStatuses[0].state.waiting.reason}';
-    return this.waitFor(`pod/${pod}`, `jsonpath=${path}=ImagePullBackOff`, namespace);
+    return this.waitFor(`pod/${pod}`, `jsonpath=${path}=${reason}`, namespace);
   }
 
   /** Waits until a Pod that runs once has ended well, and returns what it printed. */

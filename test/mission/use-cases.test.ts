@@ -4,9 +4,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { Agent, request } from 'undici';
-import { pushTinyImage, tinyLayer } from '../node/real-image.ts';
 import { makeRoot, removeRoot } from '../support/running-system.ts';
-import type { ServedRegistry } from '../support/serve-registry.ts';
 import { findKubectls } from '../support/tools.ts';
 import { MissionSystem } from './mission-system.ts';
 
@@ -35,7 +33,7 @@ describe(
     };
     /** Expects that a Pod gets no image, that the node has tried, and that nothing of it ever ran. */
     const isRefused = async (pod: string, namespace = 'default'): Promise<void> => {
-      await mission.waitsForImage(pod, namespace);
+      await mission.waitsFor(pod, 'ErrImagePull', namespace);
       const events = await mission.events(pod, namespace);
       const failed = events.find((event) => event.startsWith('Failed: Failed to pull image'));
       assert.match(failed ?? '', DENIED, events.join('\n'));
@@ -57,11 +55,10 @@ describe(
     before(async () => {
       mission = await MissionSystem.start(root);
       registry = mission.system.registry;
-      const layer = await tinyLayer();
       await mission.registry(['project', 'create', 'library', '--public']);
       for (const name of ['company', 'team-a', 'team-b']) await mission.registry(['project', 'create', name]);
       for (const name of ['library/open', 'company/app', 'team-a/app', 'team-b/app'])
-        await pushTinyImage(mission.pusher() as ServedRegistry, layer, name, 'v1');
+        await mission.push(name, 'v1');
     });
     after(async () => {
       await mission?.system.stop();

@@ -36,7 +36,7 @@ async function entriesOf(root: string, path: string): Promise<TarOfEntry[]> {
 
 /** Pushes an image that waits, and describes its manifest as an index does. */
 export async function pushTinyImage(
-  served: ServedRegistry,
+  served: Pick<ServedRegistry, 'pushBlob' | 'pushManifest'>,
   layer: Buffer,
   repository: string,
   reference: string,
