@@ -1,12 +1,13 @@
 import { systemClock, type Clock } from '../base/clock.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { StoreDatabase, type Row } from './_store-database.ts';
+import { StoreReader } from './_store-reader.ts';
 import {
   describeKey,
-  StoredRow,
   StoreError,
   type Change,
   type ObjectKey,
+  type StoredRow,
   type StoreList,
   type StoreListOptions,
   type Stored,
@@ -20,9 +21,6 @@ export const HISTORY_CHANGES = 50_000;
 /** Revisions that no reader after a compaction to `?` can ask for. */
 const DEAD = `SELECT revision FROM versions WHERE superseded <= ?
   UNION ALL SELECT revision FROM versions WHERE type = 'DELETED' AND revision <= ?`;
-
-/** Texts looked for in one statement; the rest of a long selector is left to whoever looks at the objects. */
-const MAX_CONTAINING = 4;
 
 type Listener = (change: Change) => void;
 
@@ -43,6 +41,7 @@ interface Batch {
  */
 export class ObjectStore {
   readonly #db: StoreDatabase;
+  readonly #reader: StoreReader;
   readonly #clock: Clock;
   readonly #listeners = new Map<string, Set<Listener>>();
   #revision: number;
@@ -53,6 +52,7 @@ export class ObjectStore {
   constructor(path: string, clock: Clock = systemClock) {
     this.#clock = clock;
     this.#db = new StoreDatabase(path);
+    this.#reader = new StoreReader(this.#db);
     this.#revision = this.#db.number("SELECT seq AS n FROM sqlite_sequence WHERE name = 'versions'");
     this.#compacted = this.#db.number("SELECT value AS n FROM facts WHERE name = 'compacted'");
   }
@@ -68,18 +68,12 @@ export class ObjectStore {
   }
 
   get(key: ObjectKey): StoredRow | undefined {
-    const row = this.#db
-      .prepare(
-        `SELECT revision, body FROM versions JOIN bodies USING (revision)
-       WHERE resource = ? AND namespace = ? AND name = ? AND superseded IS NULL AND type <> 'DELETED'`,
-      )
-      .get(key.resource, key.namespace, key.name) as Row | undefined;
-    return row === undefined ? undefined : stored(key, row);
+    return this.#reader.get(key);
   }
 
   /** @throws StoreError `ALREADY_EXISTS` */
   create(key: ObjectKey, object: KubeObject): Stored {
-    if (this.#currentRevision(key) !== undefined) {
+    if (this.#reader.currentRevision(key) !== undefined) {
       throw new StoreError('ALREADY_EXISTS', `Cannot create ${describeKey(key)}: it exists`);
     }
     return this.#append('ADDED', key, object, undefined);
@@ -101,51 +95,7 @@ export class ObjectStore {
 
   /** @throws StoreError `EXPIRED` when the history no longer reaches back to the wanted revision */
   list(resource: string, options: StoreListOptions = {}): StoreList {
-    const at = options.revision;
-    if (at !== undefined && at < this.#compacted) {
-      throw new StoreError(
-        'EXPIRED',
-        `Cannot list ${resource} at ${at}: history begins at ${this.#compacted}`,
-      );
-    }
-    const where = ['resource = ?', "type <> 'DELETED'"];
-    const values: (string | number)[] = [resource];
-    if (at === undefined || at === this.#revision) where.push('superseded IS NULL');
-    else {
-      where.push('revision <= ?', '(superseded IS NULL OR superseded > ?)');
-      values.push(at, at);
-    }
-    if (options.namespace !== undefined) {
-      where.push('namespace = ?');
-      values.push(options.namespace);
-    }
-    if (options.after !== undefined) {
-      where.push('(namespace, name) > (?, ?)');
-      values.push(options.after.namespace, options.after.name);
-    }
-    const containing = (options.containing ?? []).slice(0, MAX_CONTAINING);
-    const tables = containing.length === 0 ? 'versions' : 'versions JOIN bodies USING (revision)';
-    for (const text of containing) {
-      where.push('instr(body, ?) > 0');
-      values.push(text);
-    }
-    const condition = where.join(' AND ');
-    const limit = options.limit !== undefined && options.limit > 0 ? options.limit : undefined;
-    const rows = this.#db
-      .prepare(
-        `SELECT revision, namespace, name, body FROM versions JOIN bodies USING (revision)
-       WHERE ${condition} ORDER BY namespace, name LIMIT ?`,
-      )
-      .all(...values, limit ?? -1) as Row[];
-    let remaining = 0;
-    if (limit !== undefined && rows.length === limit) {
-      remaining =
-        this.#db.number(`SELECT count(*) AS n FROM ${tables} WHERE ${condition}`, ...values) - rows.length;
-    }
-    const items = rows.map((row) =>
-      stored({ resource, namespace: String(row['namespace']), name: String(row['name']) }, row),
-    );
-    return { items, revision: at ?? this.#revision, remaining };
+    return this.#reader.list(resource, options, this);
   }
 
   /**
@@ -154,24 +104,7 @@ export class ObjectStore {
    * @throws StoreError `EXPIRED` when some of them were forgotten
    */
   changesAfter(resource: string, revision: number, limit: number): Change[] {
-    if (revision < this.#compacted) {
-      throw new StoreError('EXPIRED', `Cannot replay ${resource} after ${revision}: history begins later`);
-    }
-    const rows = this.#db
-      .prepare(
-        `SELECT v.revision, v.namespace, v.name, v.type, b.body, p.body AS before
-       FROM versions v JOIN bodies b ON b.revision = v.revision LEFT JOIN bodies p ON p.revision = v.previous
-       WHERE v.resource = ? AND v.revision > ? ORDER BY v.revision LIMIT ?`,
-      )
-      .all(resource, revision, limit) as Row[];
-    return rows.map((row) => {
-      const key = { resource, namespace: String(row['namespace']), name: String(row['name']) };
-      const before = row['before'];
-      const { revision: at, object } = stored(key, row);
-      const change = { key, revision: at, object, type: String(row['type']) as Change['type'] };
-      if (typeof before !== 'string') return change;
-      return { ...change, previous: JSON.parse(before) as KubeObject };
-    });
+    return this.#reader.changesAfter(resource, revision, limit, this);
   }
 
   /** Resolves once everything written so far is durable; rejects when it could not be made so and is undone. */
@@ -209,28 +142,12 @@ export class ObjectStore {
 
   /** Returns keys of current objects of a resource last written before `at` (milliseconds), oldest first, at most `limit`. */
   writtenBefore(resource: string, at: number, limit: number): ObjectKey[] {
-    const rows = this.#db
-      .prepare(
-        `SELECT namespace, name FROM versions
-       WHERE resource = ? AND superseded IS NULL AND type <> 'DELETED' AND at < ? ORDER BY revision LIMIT ?`,
-      )
-      .all(resource, at, limit) as Row[];
-    return rows.map((row) => ({
-      resource,
-      namespace: String(row['namespace']),
-      name: String(row['name']),
-    }));
+    return this.#reader.writtenBefore(resource, at, limit);
   }
 
   /** Counts what is stored, by resource. */
   counts(): Map<string, number> {
-    const rows = this.#db
-      .prepare(
-        `SELECT resource, count(*) AS n FROM versions
-       WHERE superseded IS NULL AND type <> 'DELETED' GROUP BY resource`,
-      )
-      .all() as Row[];
-    return new Map(rows.map((row) => [String(row['resource']), Number(row['n'])]));
+    return this.#reader.counts();
   }
 
   /** Forgets changes that are older than the history kept. Current objects always stay. */
@@ -365,16 +282,6 @@ export class ObjectStore {
     return { revision, body: String(row['body']) };
   }
 
-  #currentRevision(key: ObjectKey): number | undefined {
-    const row = this.#db
-      .prepare(
-        `SELECT revision FROM versions
-       WHERE resource = ? AND namespace = ? AND name = ? AND superseded IS NULL AND type <> 'DELETED'`,
-      )
-      .get(key.resource, key.namespace, key.name) as Row | undefined;
-    return row === undefined ? undefined : Number(row['revision']);
-  }
-
   #compactionTarget(): number {
     const old = this.#db.number(
       'SELECT max(revision) AS n FROM versions WHERE at < ?',
@@ -382,8 +289,4 @@ export class ObjectStore {
     );
     return Math.max(old, this.#revision - HISTORY_CHANGES);
   }
-}
-
-function stored(key: ObjectKey, row: Row): StoredRow {
-  return new StoredRow(key, Number(row['revision']), String(row['body']));
 }
