@@ -27,14 +27,6 @@ export function withRoot(command: Command): Command {
   return command.option(...ROOT_OPTION);
 }
 
-/** Ends with the process's own signals, so that a command can be interrupted and cleans up. */
-export function interruptible(): AbortSignal {
-  const ending = new AbortController();
-  for (const name of ['SIGINT', 'SIGTERM'] as const)
-    process.once(name, () => ending.abort(new Error(`interrupted by ${name}`)));
-  return ending.signal;
-}
-
 const LOG_LEVELS: readonly string[] = ['debug', 'info', 'warn', 'error', 'silent'];
 
 /** Adds how much a command that serves tells on standard error. */

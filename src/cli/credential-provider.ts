@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { EXIT, UsageError } from './exit.ts';
-import { interruptible } from './_options.ts';
+import { interruptible } from './_interruptible.ts';
 import { runPlugin } from './run-plugin.ts';
 
 /** The plug-ins' own arguments go through untouched. */

@@ -6,7 +6,7 @@ import type { Pod } from '../kube/pod.ts';
 import { readManifestArguments } from './_manifest-arguments.ts';
 import { openExplainSources, type SourceOptions } from './_explain-sources.ts';
 import { formatExplanations } from './_explain-text.ts';
-import { interruptible } from './_options.ts';
+import { interruptible } from './_interruptible.ts';
 import { EXIT, UsageError } from './exit.ts';
 import { Terminal } from './terminal.ts';
 

@@ -2,7 +2,8 @@ import { Command } from 'commander';
 import { withLocalStores } from './_local-stores.ts';
 import { forecastText } from './_gc-forecast.ts';
 import { formatBytes, formatOutput, outputFormat, withOutput } from './_output.ts';
-import { interruptible, withRoot } from './_options.ts';
+import { interruptible } from './_interruptible.ts';
+import { withRoot } from './_options.ts';
 import { EXIT } from './exit.ts';
 
 interface GcOptions {

@@ -2,7 +2,8 @@ import { Command } from 'commander';
 import { createIndex } from '../pull/copy/create-index.ts';
 import { findImage, fullName } from './_image-names.ts';
 import { withLocalStores } from './_local-stores.ts';
-import { interruptible, withRoot } from './_options.ts';
+import { interruptible } from './_interruptible.ts';
+import { withRoot } from './_options.ts';
 import { EXIT } from './exit.ts';
 
 interface IndexOptions {

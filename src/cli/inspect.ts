@@ -14,7 +14,8 @@ import { openRemote, userCredentials, type RemoteOptions } from './_client-remot
 import { findImage, fullName } from './_image-names.ts';
 import { withLocalStores } from './_local-stores.ts';
 import { formatOutput, outputFormat, withOutput, type OutputFormat } from './_output.ts';
-import { interruptible, withRemoteOptions } from './_options.ts';
+import { interruptible } from './_interruptible.ts';
+import { withRemoteOptions } from './_options.ts';
 import { advising } from './_registry-advice.ts';
 import { EXIT, UsageError } from './exit.ts';
 

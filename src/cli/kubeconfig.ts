@@ -14,7 +14,8 @@ import {
 import { Pki } from '../daemon/pki.ts';
 import { plainKubeconfigPath } from '../daemon/plain-access.ts';
 import { defaultRootPath } from '../daemon/state-root.ts';
-import { interruptible, withRoot } from './_options.ts';
+import { interruptible } from './_interruptible.ts';
+import { withRoot } from './_options.ts';
 import { EXIT, UsageError } from './exit.ts';
 
 interface KubeconfigOptions {

@@ -10,7 +10,8 @@ import { loadArchive } from '../pull/copy/load-archive.ts';
 import { storeTarget } from '../pull/copy/store-endpoint.ts';
 import { fullName } from './_image-names.ts';
 import { withLocalStores } from './_local-stores.ts';
-import { interruptible, withRoot } from './_options.ts';
+import { interruptible } from './_interruptible.ts';
+import { withRoot } from './_options.ts';
 import { EXIT, UsageError } from './exit.ts';
 
 interface LoadOptions {

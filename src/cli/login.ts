@@ -3,7 +3,8 @@ import { saveLogin } from '../credentials/client/save-login.ts';
 import { checkLogin } from '../remote/check-login.ts';
 import { RemoteError } from '../remote/remote-error.ts';
 import { openRemote, type RemoteOptions } from './_client-remote.ts';
-import { interruptible, withRemoteOptions } from './_options.ts';
+import { interruptible } from './_interruptible.ts';
+import { withRemoteOptions } from './_options.ts';
 import { registryAdvice } from './_registry-advice.ts';
 import { EXIT, UsageError } from './exit.ts';
 

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { eraseLogin } from '../credentials/client/save-login.ts';
-import { interruptible } from './_options.ts';
+import { interruptible } from './_interruptible.ts';
 import { EXIT } from './exit.ts';
 import { hostOf } from './login.ts';
 

@@ -5,7 +5,8 @@ import { watchPulls } from '../daemon/stores/connect-stores.ts';
 import { FlightRecords, type FlightRecord } from '../pull/flight-record.ts';
 import { shortTag } from './_image-names.ts';
 import { formatBytes, formatOutput, formatTable, outputFormat, withOutput } from './_output.ts';
-import { interruptible, withRoot } from './_options.ts';
+import { interruptible } from './_interruptible.ts';
+import { withRoot } from './_options.ts';
 import { ProgressPrinter } from './_progress.ts';
 import { EXIT, UsageError } from './exit.ts';
 

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import type { RobotCredential } from '../registry/admin/robot-administration.ts';
 import { ROLES, type Role } from '../registry/identity/identity.ts';
-import { interruptible } from './_options.ts';
+import { interruptible } from './_interruptible.ts';
 import { formatOutput, outputFormat, withOutput } from './_output.ts';
 import { administer, registryHost, withDirectory, type DirectoryOptions } from './_registry-directory.ts';
 import { applyPullSecret, pullSecret } from './_registry-pull-secret.ts';

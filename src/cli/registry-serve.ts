@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { freeStartMemory } from '../base/free-start-memory.ts';
 import { createLogger, type LogLevel } from '../observe/logger.ts';
-import { interruptible } from './_options.ts';
+import { interruptible } from './_interruptible.ts';
 import { readConfig, registryOptions, withDirectory, type DirectoryOptions } from './_registry-directory.ts';
 import { EXIT, UsageError } from './exit.ts';
 

@@ -5,7 +5,7 @@ import { isSystemError } from '../base/coded-error.ts';
 import type { ClusterSource } from '../daemon/cluster-images.ts';
 import { defaultRootPath } from '../daemon/state-root.ts';
 import type { OpenAdministration } from '../registry/admin/open-administration.ts';
-import { interruptible } from './_options.ts';
+import { interruptible } from './_interruptible.ts';
 import { formatBytes, formatTable } from './_output.ts';
 import { administer, registryOptions, withDirectory, type DirectoryOptions } from './_registry-directory.ts';
 import { EXIT, UsageError } from './exit.ts';

@@ -3,7 +3,8 @@ import type { ImageStores } from '../daemon/stores/image-stores.ts';
 import { findImage } from './_image-names.ts';
 import { withLocalStores } from './_local-stores.ts';
 import { formatBytes } from './_output.ts';
-import { interruptible, withRoot } from './_options.ts';
+import { interruptible } from './_interruptible.ts';
+import { withRoot } from './_options.ts';
 import { EXIT, UsageError } from './exit.ts';
 
 interface RemoveOptions {

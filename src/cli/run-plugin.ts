@@ -1,6 +1,6 @@
 import type { CloudPlugin } from '../credentials/cloud/plugin-names.ts';
 import { runCloudPlugin } from '../credentials/cloud/run-cloud-plugin.ts';
-import { interruptible } from './_options.ts';
+import { interruptible } from './_interruptible.ts';
 
 /**
  * Runs a cloud plug-in in this process and returns its exit code. The launcher loads this file alone when the kubelet calls:

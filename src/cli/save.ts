@@ -8,7 +8,8 @@ import { saveArchive, type SavedImage } from '../pull/copy/save-archive.ts';
 import { describeImage, storeSource } from '../pull/copy/store-endpoint.ts';
 import { findImage } from './_image-names.ts';
 import { withLocalStores } from './_local-stores.ts';
-import { interruptible, withRoot } from './_options.ts';
+import { interruptible } from './_interruptible.ts';
+import { withRoot } from './_options.ts';
 import { writeWholeFile } from './_whole-file.ts';
 import { EXIT, UsageError } from './exit.ts';
 
