@@ -2,12 +2,13 @@ import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PassThrough, Readable } from 'node:stream';
 import { test, type TestContext } from 'node:test';
 import fc from 'fast-check';
 import { ContentError } from '../content/content-error.ts';
 import { openFileStore, type FileStore } from '../content/file-store.ts';
 import { digestOf } from '../oci/digest.ts';
-import { GatheredWrites } from './_gathered-writes.ts';
+import { GatheredWrites, gatherStream } from './_gathered-writes.ts';
 import { SmallFirstIngest, WHOLE_BYTES } from './_small-first-ingest.ts';
 
 const RUNS = Number(process.env['FUZZ_RUNS'] ?? 100);
@@ -45,6 +46,47 @@ test('a write that fails is told to whoever adds or flushes next', async (t) => 
   const writes = new GatheredWrites(ingest);
   await writes.add(Buffer.from('a'));
   await assert.rejects(writes.flush(), /the disk is full/);
+  await ingest.abort();
+});
+
+test('a stream is written whole, also one that is faster than the disk', async (t) => {
+  const store = await openStore(t);
+  const ingest = await store.openIngest('ref');
+  const content = Buffer.alloc(5 * 1024 * 1024, 'drayage');
+  const chunks = Array.from({ length: 80 }, (_, i) => content.subarray(i * 65_536, (i + 1) * 65_536));
+  const totals: number[] = [];
+  const writes = new GatheredWrites(ingest, async (total) => void totals.push(total));
+  await gatherStream(Readable.from(chunks, { objectMode: false }), writes);
+  await writes.flush();
+  assert.equal((await ingest.commit({})).digest, digestOf(content));
+  assert.equal(totals.at(-1), content.length);
+  assert.ok(totals.length < chunks.length, `${totals.length} writes`);
+});
+
+test('a stream that ends early is told of, and what came before is written', async (t) => {
+  const store = await openStore(t);
+  const ingest = await store.openIngest('ref');
+  const stream = new PassThrough();
+  const writes = new GatheredWrites(ingest);
+  const gathering = gatherStream(stream, writes);
+  stream.write('begun');
+  setImmediate(() => stream.destroy());
+  await assert.rejects(gathering, { code: 'ERR_STREAM_PREMATURE_CLOSE' });
+  await writes.flush();
+  assert.equal(ingest.offset, 5);
+  await ingest.abort();
+});
+
+test('a stream whose bytes may not be written is left alive and none of them are', async (t) => {
+  const store = await openStore(t);
+  const ingest = await store.openIngest('ref');
+  const stream = new PassThrough();
+  const writes = new GatheredWrites(ingest, () => Promise.reject(new Error('no room')));
+  const gathering = gatherStream(stream, writes);
+  for (let i = 0; i < 64; i++) stream.write(Buffer.alloc(65_536));
+  await assert.rejects(gathering, /no room/);
+  await assert.rejects(writes.flush(), /no room/);
+  assert.deepEqual([stream.destroyed, stream.listenerCount('data'), ingest.offset], [false, 0, 0]);
   await ingest.abort();
 });
 

@@ -4,7 +4,7 @@ import type { Clock } from '../base/clock.ts';
 import { ContentError } from '../content/content-error.ts';
 import type { ContentStore, Ingest } from '../content/store.ts';
 import { algorithmOf, type Digest } from '../oci/digest.ts';
-import { GatheredWrites } from './_gathered-writes.ts';
+import { GatheredWrites, gatherStream } from './_gathered-writes.ts';
 import { OpenUploads } from './_open-uploads.ts';
 import { WHOLE_BYTES } from './_small-first-ingest.ts';
 import { commitBlob } from './commit-blob.ts';
@@ -222,16 +222,9 @@ async function appendBody(
       headers,
     });
   }
-  // A stream left early is not destroyed: its socket has to carry the answer that says why.
-  const chunks = body.stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>;
-  const writes = new GatheredWrites(ingest);
-  let total = start;
+  const writes = new GatheredWrites(ingest, beforeWrite);
   try {
-    for await (const chunk of chunks) {
-      total += chunk.length;
-      await beforeWrite(total);
-      await writes.add(chunk);
-    }
+    await gatherStream(body.stream, writes);
   } finally {
     // Also what came before the client went away.
     await writes.flush();

@@ -93,6 +93,8 @@ describe('clients that break off', () => {
     const begun = await served.send('POST', '/v2/p/a/blobs/uploads/');
     const location = begun.headers.get('location') ?? '';
     await breakOff(served, `${head('PATCH', location, 900_000)}${'y'.repeat(1_000)}`);
+    // Sent is not yet seen.
+    await until(async () => (await readdir(join(served.directory, 'content', 'ingest'))).length > 0);
     await until(async () => (await activeRequests(served)) === 1);
     const push = (): Promise<Response> => {
       const content = randomBytes(500_000);
