@@ -19,8 +19,11 @@ export class SqliteListing implements RegistryListing {
   async listTags(repository: string, after: string, limit: number): Promise<string[]> {
     const id = repositoryId(this.#db, repository);
     if (id === undefined) return [];
-    const sql = 'SELECT name FROM tag WHERE repository_id = ? AND name > ? ORDER BY name LIMIT ?';
-    return this.#db.all(sql, id, after, limit).map((row) => String(row['name']));
+    // One text for the page: an object for each row takes several times as long. No tag holds a comma.
+    const sql = `SELECT group_concat(name, ',' ORDER BY name) AS names FROM
+      (SELECT name FROM tag WHERE repository_id = ? AND name > ? ORDER BY name LIMIT ?)`;
+    const names = this.#db.get(sql, id, after, limit)?.['names'];
+    return typeof names === 'string' ? names.split(',') : [];
   }
 
   async listRepositories(after: string, limit: number): Promise<string[]> {
