@@ -190,10 +190,11 @@ describe(
       assert.match(explained, /credentials {2}1\. Secret default\/sealed, key "sealed\.example"/);
       // What was tried and what the registry said is kept for every pull.
       const pulls = await mission.dray(['pulls', '--root', root, '-o', 'json']);
-      const pull = (
-        JSON.parse(pulls) as { reference?: string; image?: string; id?: string; flightId?: string }[]
-      ).find((each) => JSON.stringify(each).includes('sealed.example/sealed/app:v1'));
-      assert.ok(pull !== undefined, pulls);
+      const records = JSON.parse(pulls) as { id: string; image: string }[];
+      const record = records.find(({ image }) => image === 'sealed.example/sealed/app:v1');
+      const told = await mission.dray(['pulls', '--root', root, record?.id ?? '']);
+      assert.match(told, /^\S+ +401 .*Secret default\/sealed.*\/token/m, told);
+      assert.ok(!told.includes('wrong-password'));
       assert.ok(!pulls.includes('wrong-password'));
       await mission.kubectl.run(['delete', 'secret', 'sealed']);
       await mission.kubectl.run(secret('right-password'));

@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { endContainers } from './end-containers.ts';
 
 const DRAY = fileURLToPath(new URL('../../bin/dray.js', import.meta.url));
 /** A start takes a second or two; a machine that is busy with other tests takes longer. */
@@ -31,6 +32,7 @@ export function makeRoot(): string {
 /** Kills what containers are left below a root, unmounts, removes. */
 export function removeRoot(root: string): void {
   spawnSync('pkill', ['-KILL', '-f', root]);
+  endContainers(root);
   for (let again = 0; again < 3; again++) {
     const mounts = readFileSync('/proc/self/mountinfo', 'utf8')
       .split('\n')
