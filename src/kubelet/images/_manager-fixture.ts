@@ -99,8 +99,10 @@ export interface Bench {
 export async function openBench(
   settings: Partial<ImageSettings> = {},
   options: Partial<NodeImageManagerOptions> = {},
+  /** The directory of a bench before: what it wrote is found again, as after a restart. */
+  before?: string,
 ): Promise<Bench> {
-  const root = await mkdtemp(join(tmpdir(), 'drayage-images-'));
+  const root = before ?? (await mkdtemp(join(tmpdir(), 'drayage-images-')));
   const all = { ...DEFAULT_IMAGE_SETTINGS, ...settings };
   const clock = new ManualClock(Date.parse('2026-01-02T03:04:05Z'));
   const runtime = new MemoryRuntime();
