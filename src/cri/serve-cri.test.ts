@@ -270,6 +270,13 @@ const AUTH_FORMS: readonly { name: string; auth: (host: string) => object | unde
     pulls: false,
   },
   { name: 'a registry token, which is not supported', auth: () => ({ registry_token: 'p' }), pulls: false },
+  {
+    name: 'an identity token, which basic authentication has no use for',
+    auth: () => ({ identity_token: 'p' }),
+    pulls: false,
+  },
+  { name: 'a joined form that is no base64', auth: () => ({ auth: '***' }), pulls: false },
+  { name: 'an empty credential', auth: () => ({}), pulls: false },
   { name: 'user name first, joined form second', auth: () => ({ ...USER, auth: 'AAAA' }), pulls: true },
   { name: 'a wrong password', auth: () => ({ ...USER, password: 'wrong' }), pulls: false },
   { name: 'nothing', auth: () => undefined, pulls: false },
@@ -290,6 +297,11 @@ for (const { name, auth, pulls } of AUTH_FORMS) {
     }
   });
 }
+
+test('12.19 a registry that asks for nobody never sees a credential that cannot be read', async (t) => {
+  const { client, image, id } = await bench(t);
+  assert.deepEqual(await client.call('PullImage', { image: { image }, auth: { auth: '***' } }), { ref: id });
+});
 
 test('12.8 errors travel with their code and without a second wrapping', async (t) => {
   const { client, registry } = await bench(t);
@@ -340,6 +352,30 @@ test('12.10 a stream of many images comes in parts that do not overlap', async (
     many.map(({ id }) => id),
   );
 });
+
+for (const version of ['v1', 'v1alpha2']) {
+  test(`12.1 12.3 12.4 12.8 every unary call of ${version}, from an empty node to an empty node`, async (t) => {
+    const { path, image, id, registry } = await bench(t, { auth: { kind: 'basic', users: { u: 'p' } } });
+    const client = await connect(t, 'ImageService', path, version);
+    const spec = { image: { image, annotations: { team: 'a' }, user_specified: image } };
+    assert.deepEqual(await client.call('ListImages'), {});
+    assert.deepEqual(await client.call('ImageStatus', { ...spec, verbose: true }), {});
+    assert.deepEqual(await client.call('PullImage', { ...spec, auth: { auth: BASIC } }), { ref: id });
+    assert.deepEqual(await client.call('PullImage', { ...spec, auth: USER }), { ref: id }, 'once more');
+    const { image: status, info } = await client.call('ImageStatus', { ...spec, verbose: true });
+    assert.equal((status as Answer)['id'], id);
+    assert.ok(info !== undefined);
+    assert.deepEqual((await client.call('ListImages', { filter: { image: spec.image } }))['images'], [
+      status,
+    ]);
+    assert.equal(((await client.call('ImageFsInfo'))['images'] as unknown[]).length, 1);
+    const missing = `${registry.host}/test/app:none`;
+    await assert.rejects(client.call('PullImage', { image: { image: missing }, auth: USER }), { code: 5 });
+    for (let again = 0; again < 2; again++) assert.deepEqual(await client.call('RemoveImage', spec), {});
+    assert.deepEqual(await client.call('RemoveImage', { image: { image: id } }), {});
+    assert.deepEqual(await client.call('ListImages'), {});
+  });
+}
 
 test('the version before speaks the same messages but has no stream', async (t) => {
   const { path, image, id } = await bench(t);

@@ -13,8 +13,11 @@ export function credentialsFromAuth(
   registry: string,
   name: string,
 ): CredentialSource {
-  const credential = auth === undefined || !isMeantFor(auth, registry) ? undefined : credentialOf(auth, name);
-  return (host) => Promise.resolve(host === registry ? credential : undefined);
+  // Read when the registry asks: one that is open to all never sees what is wrong with it.
+  return async (host) =>
+    host !== registry || auth === undefined || !isMeantFor(auth, registry)
+      ? undefined
+      : credentialOf(auth, name);
 }
 
 /** A server address without a scheme has no host and therefore names none. */
