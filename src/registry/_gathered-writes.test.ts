@@ -11,7 +11,8 @@ import { digestOf } from '../oci/digest.ts';
 import { GatheredWrites, gatherStream } from './_gathered-writes.ts';
 import { SmallFirstIngest, WHOLE_BYTES } from './_small-first-ingest.ts';
 
-const RUNS = Number(process.env['FUZZ_RUNS'] ?? 100);
+/** Each run writes and flushes a file: more than so many say nothing new and take minutes. */
+const RUNS = Math.min(1_000, Number(process.env['FUZZ_RUNS'] ?? 100));
 
 async function openStore(t: TestContext): Promise<FileStore> {
   const directory = await mkdtemp(join(tmpdir(), 'drayage-gathered-'));

@@ -212,7 +212,7 @@ export const BLOB_ROWS: readonly StatusRow[] = [
     'TOOMANYREQUESTS',
     async ({ guarded }) => {
       let answer = await guarded.send('GET', '/v2/', { basic: 'bob:wrong' });
-      for (let i = 0; i < 6; i++) answer = await guarded.send('GET', '/v2/', { basic: 'bob:wrong' });
+      for (let i = 0; i < 6; i++) answer = await guarded.send('GET', '/v2/', { basic: `bob:wrong-${i}` });
       return answer;
     },
   ],

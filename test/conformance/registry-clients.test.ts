@@ -35,7 +35,7 @@ describe('clients', () => {
     await served.registry.admin.addUser('alice', 'correct-horse');
     const as = (client: string, basic: string): Promise<Response> =>
       served.send('GET', '/v2/none/manifests/x', { ...from(client), basic });
-    for (let i = 0; i < 6; i++) await as('198.51.100.1', 'alice:wrong');
+    for (let i = 0; i < 6; i++) await as('198.51.100.1', `alice:wrong-${i}`);
     assert.equal((await as('198.51.100.1', 'alice:correct-horse')).status, 429);
     assert.equal((await as('198.51.100.2', 'alice:correct-horse')).status, 403);
     assert.equal((await as('203.0.113.9, 198.51.100.2', 'alice:correct-horse')).status, 403);
@@ -47,7 +47,7 @@ describe('clients', () => {
     const served = await serveRegistry(t, { auth: 'required' });
     await served.registry.admin.addUser('alice', 'correct-horse');
     for (let i = 0; i < 6; i++) {
-      await served.send('GET', '/v2/', { ...from(`198.51.100.${i}`), basic: 'alice:wrong' });
+      await served.send('GET', '/v2/', { ...from(`198.51.100.${i}`), basic: `alice:wrong-${i}` });
     }
     const locked = await served.send('GET', '/v2/', {
       ...from('198.51.100.99'),

@@ -34,6 +34,8 @@ export class Login {
   /** Keys of this process only: a memory dump of another one says nothing about them. */
   readonly #key = randomBytes(32);
   readonly #remembered = new LruMap<string, number>(REMEMBER_LIMIT);
+  /** The last wrong password of each account and address, as a mark. */
+  readonly #wrong = new LruMap<string, string>(REMEMBER_LIMIT);
 
   constructor(sources: readonly AccountSource[], throttle: LoginThrottle, clock: Clock) {
     this.#sources = sources;
@@ -55,12 +57,24 @@ export class Login {
     await this.#throttle.admit(account, address);
     const right = known === undefined ? await verifyNobody(password) : await known.verify(password);
     if (!right || known === undefined || mark === undefined) {
-      await this.#throttle.failed(account, address);
+      await this.#countFailure(account, password, address);
       throw wrong();
     }
     await this.#throttle.succeeded(account, address);
     this.#remembered.set(mark, this.#clock.now() + REMEMBER_MS);
     return known.identity;
+  }
+
+  /**
+   * Counts a wrong password, once however often it comes: clients try the same one in several ways for one pull, and a
+   * node comes again and again with a secret that is out of date. Neither guesses.
+   */
+  async #countFailure(account: string, password: string, address: string): Promise<void> {
+    const key = JSON.stringify([account, address]);
+    const mark = this.#markOf(account, password, address);
+    if (this.#wrong.get(key) === mark) return;
+    this.#wrong.set(key, mark);
+    await this.#throttle.failed(account, address);
   }
 
   async #find(account: string, password: string): Promise<KnownAccount | undefined> {
