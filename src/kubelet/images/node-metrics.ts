@@ -29,6 +29,12 @@ export class NodeMetrics implements MetricSink, StartMetrics {
   readonly imageManager: ImageManagerMetrics = imageManagerMetrics(this);
   #statistics: (() => Promise<Parameters<typeof recordStatistics>[1]>) | undefined;
 
+  constructor() {
+    // A counter without labels says 0 before anything has happened, so that its rise can be seen; one with labels has no line.
+    for (const definition of Object.values(IMAGE_METRICS))
+      if (definition.type === 'counter' && definition.labels.length === 0) this.#make(definition);
+  }
+
   record(definition: MetricDefinition, labels: Readonly<Record<string, string>>, value: number): void {
     const metric = this.#metrics.get(definition.name) ?? this.#make(definition);
     if (metric instanceof Counter) metric.inc(labels, value);
