@@ -6,7 +6,6 @@ import { createInformer } from '../../src/kube/client/informer.ts';
 import { loadKubeconfig, type ClientConfig } from '../../src/kube/client/kubeconfig.ts';
 import { kubeletBaseUrl } from '../../src/kube/client/kubelet-endpoint.ts';
 import type { Node } from '../../src/kube/node.ts';
-import type { KubeObject } from '../../src/kube/object.ts';
 import type { Pod } from '../../src/kube/pod.ts';
 import { findKind, type ResourceInfo } from '../../src/kube/resources.ts';
 import { makeRoot, removeRoot, startUp } from '../support/running-system.ts';
@@ -58,7 +57,7 @@ test('14 14.1 a running node tells its pulls under the kubelet’s names and lab
     const run = async (name: string, image: string, imagePullPolicy: string): Promise<void> => {
       const spec = { restartPolicy: 'Never', containers: [{ name: 'a', image, imagePullPolicy }] };
       const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace: 'default' }, spec };
-      await client.create(kindOf('Pod'), pod as KubeObject, signal);
+      await client.create(kindOf('Pod'), pod, signal);
     };
     await run('pulled', present, 'IfNotPresent');
     await until(() => pods.get('default', 'pulled')?.status?.containerStatuses?.[0]?.imageID || undefined);

@@ -4,7 +4,7 @@ import type { Limiter } from '../../base/limiter.ts';
 import { LruMap } from '../../base/lru-map.ts';
 import type { TraceStep } from '../../base/trace.ts';
 import type { Candidate } from '../../credentials/keyring.ts';
-import { applyDefaultTag, parseImageName } from '../../oci/reference.ts';
+import { applyDefaultTag } from '../../oci/reference.ts';
 import type { ImageService, ImageSpec } from '../../pull/image-service.ts';
 import type {
   EnsureImageRequest,
@@ -16,10 +16,12 @@ import type {
 import type { ImageManagerMetrics } from './image-metrics.ts';
 import * as text from './image-messages.ts';
 import { PullBackOff, backOffKey } from './pull-back-off.ts';
-import { authOf, podCredentialsOf, recordedFor, type CandidateLookup } from './pull-candidate.ts';
+import { podCredentialsOf, recordedFor, type CandidateLookup } from './pull-candidate.ts';
+import { lookUpOnce } from './look-up-once.ts';
+import { CandidatePuller, runtimeSignal } from './candidate-puller.ts';
+import { eventObject, specOf, untilAborted } from './image-request.ts';
 import { PullJournal } from './pull-journal.ts';
 import { pullQueue } from './pull-queue.ts';
-import { PullThrottle } from './pull-throttle.ts';
 import type { PulledImages } from './pulled-images.ts';
 import type { ImageSettings } from './settings.ts';
 
@@ -64,7 +66,7 @@ type Failure = Extract<EnsureImageResult, { ok: false }>;
 export class NodeImageManager implements ImageManager {
   readonly #options: NodeImageManagerOptions;
   readonly #queue: Limiter;
-  readonly #throttle: PullThrottle;
+  readonly #puller: CandidatePuller;
   readonly #journal: PullJournal;
   readonly #backOff = new PullBackOff();
   readonly #failures = new LruMap<string, string>(REMEMBERED_FAILURES);
@@ -73,8 +75,7 @@ export class NodeImageManager implements ImageManager {
     this.#options = options;
     this.#queue = pullQueue(options.settings);
     this.#journal = new PullJournal(options.clock);
-    const { registryPullQps, registryBurst } = options.settings;
-    this.#throttle = new PullThrottle(registryPullQps, registryBurst, options.clock);
+    this.#puller = new CandidatePuller(options);
   }
 
   /** Returns the node's pulls, those under way and the last that have ended. */
@@ -116,7 +117,7 @@ export class NodeImageManager implements ImageManager {
       object,
       spec: specOf(request, tagged),
       trace,
-      candidates: this.#lookup(request, tagged, trace),
+      candidates: lookUpOnce(this.#options, request, tagged, trace),
     };
     if (pullPolicy === 'Always') {
       trace.push({ rule: '3.3', says: 'policy is Always: pull without looking' });
@@ -131,7 +132,7 @@ export class NodeImageManager implements ImageManager {
     const { image, pullPolicy } = request;
     let imageRef: string;
     try {
-      const signal = AbortSignal.any([this.#options.signal, timeoutOf(this.#options)]);
+      const signal = runtimeSignal(this.#options);
       imageRef = (await this.#options.imageService.imageStatus(spec, signal))?.id ?? '';
     } catch (error) {
       trace.push({
@@ -235,7 +236,7 @@ export class NodeImageManager implements ImageManager {
       const outcome = await this.#queue
         .run(() => {
           entry.started();
-          return this.#pullWithCandidates(flight, candidates);
+          return this.#puller.pull(flight.spec, candidates, trace);
         }, signal)
         .catch((error: unknown) => {
           entry.failed(messageOf(error));
@@ -269,61 +270,6 @@ export class NodeImageManager implements ImageManager {
     }
   }
 
-  /** Tries candidates one by one; without any, anonymously (rules 3.19 to 3.22, 5.9). */
-  async #pullWithCandidates(flight: Flight, candidates: readonly Candidate[]): Promise<PullOutcome> {
-    const { imageService, clock, signal } = this.#options;
-    if (!this.#throttle.tryAccept()) {
-      flight.trace.push({ rule: '5.9', says: 'more pulls than the node may start at this moment' });
-      return { error: 'pull QPS exceeded' };
-    }
-    const startedAt = clock.now();
-    const errors: string[] = [];
-    for (const candidate of candidates.length === 0 ? [undefined] : candidates) {
-      try {
-        const auth = candidate === undefined ? undefined : authOf(candidate);
-        const imageRef = await imageService.pullImage(flight.spec, auth, signal);
-        const size = await this.#sizeOf(flight.spec);
-        return { imageRef, used: candidate, size, duration: clock.now() - startedAt };
-      } catch (error) {
-        errors.push(messageOf(error));
-      }
-    }
-    return { error: text.aggregate(errors) };
-  }
-
-  /** Returns 0 when the runtime does not say: the size is only told to people (rule 3.22). */
-  async #sizeOf(spec: ImageSpec): Promise<number> {
-    const signal = AbortSignal.any([this.#options.signal, timeoutOf(this.#options)]);
-    try {
-      return (await this.#options.imageService.imageStatus(spec, signal))?.size ?? 0;
-    } catch {
-      return 0;
-    }
-  }
-
-  #lookup(
-    request: EnsureImageRequest,
-    tagged: string,
-    trace: TraceStep[],
-  ): () => Promise<readonly Candidate[]> {
-    let found: Promise<readonly Candidate[]> | undefined;
-    return () => {
-      found ??= (async () => {
-        const { name } = parseImageName(tagged);
-        const candidates = await this.#options.candidates.candidates(request.pod, name, this.#options.signal);
-        trace.push({
-          rule: '3.8',
-          says:
-            candidates.length === 0
-              ? 'no credential matches: pull anonymously'
-              : `${candidates.length} credentials match, tried in order`,
-        });
-        return candidates;
-      })();
-      return found;
-    };
-  }
-
   #refuse(object: EventObject, eventReason: string, reason: Failure['reason'], message: string): Failure {
     this.#event(object, 'Warning', eventReason, message);
     return { ok: false, reason, message };
@@ -342,53 +288,7 @@ export class NodeImageManager implements ImageManager {
   }
 }
 
-type PullOutcome =
-  | { readonly error: string }
-  | {
-      readonly imageRef: string;
-      readonly used: Candidate | undefined;
-      readonly size: number;
-      /** Milliseconds in the runtime (rule 4.2). */
-      readonly duration: number;
-    };
-
 /** Errors of credentials and records are shown as they are, as reason and as message (rule 4.12). */
 function verbatim(error: unknown): Failure {
   return { ok: false, reason: messageOf(error), message: messageOf(error) };
-}
-
-/** The image asked of the runtime: with the tag, with all annotations of the Pod (rule 3.2). */
-function specOf(request: EnsureImageRequest, image: string): ImageSpec {
-  return {
-    image,
-    annotations: { ...request.pod.metadata.annotations },
-    userSpecifiedImage: request.image,
-    ...(request.runtimeHandler === undefined ? {} : { runtimeHandler: request.runtimeHandler }),
-  };
-}
-
-/** Events are about the container, or about the Pod for image volumes (rules 3.37, 4.3). */
-function eventObject({ pod, fieldPath }: EnsureImageRequest): EventObject {
-  const { namespace, name, uid = '', resourceVersion } = pod.metadata;
-  return {
-    apiVersion: 'v1',
-    kind: 'Pod',
-    name,
-    uid,
-    ...(namespace === undefined ? {} : { namespace }),
-    ...(resourceVersion === undefined ? {} : { resourceVersion }),
-    ...(fieldPath === undefined ? {} : { fieldPath }),
-  };
-}
-
-function timeoutOf(options: NodeImageManagerOptions): AbortSignal {
-  return AbortSignal.timeout(options.settings.runtimeRequestTimeout);
-}
-
-function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(signal.reason as Error);
-    signal.addEventListener('abort', onAbort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }
