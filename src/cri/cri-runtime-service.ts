@@ -13,6 +13,7 @@ import type {
 } from '../runtime/runtime-service.ts';
 import { CriCallError, CriConnection, DEFAULT_REQUEST_TIMEOUT_MS } from './cri-connection.ts';
 import { CriError } from './cri-error.ts';
+import { ignoringAbsence } from './ignoring-absence.ts';
 import {
   containerToWire,
   sandboxFromWire,
@@ -268,14 +269,6 @@ const KIND_OF_STATE: Readonly<Record<ContainerStatus['state'], RuntimeEvent['kin
   exited: 'stopped',
   unknown: undefined,
 };
-
-async function ignoringAbsence(call: Promise<unknown>): Promise<void> {
-  try {
-    await call;
-  } catch (error) {
-    if (!(error instanceof CriCallError && error.status === 'NotFound')) throw error;
-  }
-}
 
 /**
  * Connects to the runtime service of a runtime and makes sure that somebody answers (rule 12.9).
