@@ -207,10 +207,11 @@ export class ContainerProcess {
   async #look(): Promise<void> {
     if (this.#state === 'exited' || this.#closed) return;
     this.#shim ??= await readShim(this.directory);
-    // Order matters: a shim that was gone before we looked for the exit code has written it by then.
+    // Order matters: a shim that was gone before we looked for the exit code has written it by then, and a process that has
+    // an exit code had a pid before.
     const shimAlive = this.#shim !== undefined && (await isRunning(this.#shim));
-    const pid = await readPid(join(this.directory, 'pid'));
     const exit = await readNumber(join(this.directory, 'exit'));
+    const pid = await readPid(join(this.directory, 'pid'));
     const entered =
       pid === undefined || exit !== undefined || ((await this.#launcher.hasEntered?.(pid.value)) ?? true);
     this.#entering = !entered;
