@@ -5,20 +5,12 @@ import { readRecord, writeRecord, type ContainerEnd, type ContainerRecord } from
 import type { Command, Launcher } from './launcher.ts';
 import { LogPump } from './log-pump.ts';
 import { identifyProcess, isRunning, signalProcess, type ProcessIdentity } from './process-identity.ts';
+import { KILLED_CODE, START_FAILED_CODE, UNKNOWN_CODE } from './exit-codes.ts';
 import { readNumber, readPid, readShim } from './process-files.ts';
 import { RuntimeError } from './runtime-error.ts';
 import type { ContainerState } from './runtime-service.ts';
 import { spawnShim } from './spawn-shim.ts';
 import { startErrorMessage } from './start-messages.ts';
-
-/** Exit code of a container that never ran. */
-const START_FAILED_CODE = 128;
-
-/** Exit code when nobody saw how a container ended. */
-const UNKNOWN_CODE = 255;
-
-/** Exit code after SIGKILL. */
-const KILLED_CODE = 137;
 
 /** How often to look although nothing was reported: notifications can be lost; and while a process takes its last step inside. */
 const LOOK_MS = 500;
