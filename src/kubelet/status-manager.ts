@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { messageOf } from '../base/coded-error.ts';
 import type { Clock } from '../base/clock.ts';
-import { isApiError } from '../kube/client/kube-api-error.ts';
+import { isApiError, KubeApiError } from '../kube/client/kube-api-error.ts';
 import type { KubeClient, ResourceType } from '../kube/client/kube-client.ts';
 import type { Pod, PodCondition, PodStatus } from '../kube/pod.ts';
 import type { Logger } from '../observe/logger.ts';
@@ -143,6 +143,18 @@ export class StatusManager {
     }
   }
 
+  /** A node may not touch a Pod that is not bound to it yet, which one of the same name that came later may be. */
+  async #isReplaced(name: { namespace: string; name: string }, uid: string): Promise<boolean> {
+    try {
+      const found = await this.#client?.get<Pod>(PODS, name, this.#signal);
+      return found !== undefined && found.metadata.uid !== uid;
+    } catch (error) {
+      if (isApiError(error, 'NotFound')) return true;
+      if (error instanceof KubeApiError) return false;
+      throw error;
+    }
+  }
+
   async #write(entry: Entry, pod: Pod, status: PodStatus): Promise<boolean> {
     const uid = this.#apiUid(pod);
     if (this.#client === undefined || uid === undefined) return true;
@@ -154,7 +166,12 @@ export class StatusManager {
       return true;
     } catch (error) {
       const code = error instanceof Error && 'code' in error ? error.code : undefined;
-      if (code === 'NotFound' || code === 'Conflict' || isOtherUid(error)) {
+      const isGone =
+        code === 'NotFound' ||
+        code === 'Conflict' ||
+        isOtherUid(error) ||
+        (code === 'Forbidden' && (await this.#isReplaced(name, uid)));
+      if (isGone) {
         // Gone, or replaced by another Pod of the same name: nobody is left to tell.
         entry.waiting.length = 1;
         return true;
