@@ -149,7 +149,8 @@ export class StatusManager {
       const found = await this.#client?.get<Pod>(PODS, name, this.#signal);
       return found !== undefined && found.metadata.uid !== uid;
     } catch (error) {
-      if (isApiError(error, 'NotFound')) return true;
+      // A node may read the Pods bound to it and no others.
+      if (isApiError(error, 'NotFound', 'Forbidden')) return true;
       if (error instanceof KubeApiError) return false;
       throw error;
     }
