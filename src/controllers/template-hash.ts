@@ -12,7 +12,8 @@ const ALPHABET = 'bcdfghjklmnpqrstvwxz2456789';
  */
 export function templateHash(template: unknown, collisions = 0): string {
   const digest = createHash('sha256').update(canonical(template)).update(String(collisions)).digest();
-  return [...String(digest.readUInt32BE(0))]
+  return String(digest.readUInt32BE(0))
+    .split('')
     .map((digit) => ALPHABET[digit.charCodeAt(0) % ALPHABET.length])
     .join('');
 }
