@@ -6,6 +6,8 @@ import type { Upgrade } from './pod-sessions.ts';
 
 /** Longer than clients keep idle connections (Go: 90 s), so that none sends a request into a connection being closed. */
 const KEEP_ALIVE_MS = 120_000;
+/** Node's own limit of 16 KiB is less than a long selector takes; an address may fill half of this. */
+const MAX_HEADER_BYTES = 128 * 1024;
 
 /** PEM. `clientCa` signs the certificates of clients. */
 export interface ServingCertificate {
@@ -27,7 +29,7 @@ export class HttpListener {
     tls?: ServingCertificate,
   ) {
     // A whole request may take its time: bodies have a limit of their own, and watches have no body at all.
-    const options = { keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: 0 };
+    const options = { keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: 0, maxHeaderSize: MAX_HEADER_BYTES };
     this.#server =
       tls === undefined
         ? http.createServer(options, (request, response) => handle(request, response))
