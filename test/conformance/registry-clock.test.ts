@@ -46,11 +46,11 @@ for (const [name, leap] of [
 
     test('locks nobody out for longer than before', async (t) => {
       const { served, clock } = await guarded(t);
-      for (let i = 0; i < 6; i++) await served.send('GET', '/v2/', { basic: 'alice:wrong' });
+      for (let i = 0; i < 6; i++) await served.send('GET', '/v2/', { basic: `alice:wrong-${i}` });
       assert.equal((await served.send('GET', '/v2/', { basic: BASIC })).status, 429);
       clock.set(clock.now() + leap);
       assert.equal((await served.send('GET', '/v2/', { basic: BASIC })).status, 200);
-      for (let i = 0; i < 6; i++) await served.send('GET', '/v2/', { basic: 'bob:wrong' });
+      for (let i = 0; i < 6; i++) await served.send('GET', '/v2/', { basic: `bob:wrong-${i}` });
       assert.equal((await served.send('GET', '/v2/', { basic: 'bob:wrong' })).status, 429);
     });
 

@@ -124,8 +124,10 @@ describe('two processes on one registry', () => {
     assert.equal(again.status, 200);
     await here.registry.admin.setPassword('alice', 'another-horse');
     assert.equal((await fetch(`${there}/token`, { method: 'POST', body: form })).status, 401);
-    const wrong = { authorization: `Basic ${Buffer.from('alice:wrong').toString('base64')}` };
-    for (let i = 0; i < 5; i++) await (await fetch(`${there}/v2/`, { headers: wrong })).arrayBuffer();
+    for (let i = 0; i < 5; i++) {
+      const wrong = { authorization: `Basic ${Buffer.from(`alice:wrong-${i}`).toString('base64')}` };
+      await (await fetch(`${there}/v2/`, { headers: wrong })).arrayBuffer();
+    }
     assert.equal((await here.send('GET', '/v2/', { basic: 'alice:wrong' })).status, 429);
   });
 
