@@ -113,12 +113,16 @@ function podsByNode(
   return placed;
 }
 
-/** Prefers what the Pod prefers, then a node that has its images, then the emptiest, then the first by name. */
+/**
+ * Prefers what the Pod prefers, then a node with the fewest of its own siblings (as clusters spread Pods by default), then the
+ * emptiest, then one that has its images, then the one with the least asked of it, then the first by name.
+ */
 function choose(
   pod: Pod,
   fitting: readonly Node[],
   placed: ReadonlyMap<string, readonly Pod[]>,
 ): string | undefined {
+  const owner = controllerUid(pod);
   const images = new Set(pod.spec.containers.map((container) => container.image ?? ''));
   const scored = fitting.map((node) => {
     const present = placed.get(node.metadata.name) ?? [];
@@ -129,6 +133,7 @@ function choose(
       name: node.metadata.name,
       prefers: preference(pod.spec, node),
       local,
+      siblings: owner === undefined ? 0 : present.filter((other) => controllerUid(other) === owner).length,
       count: present.length,
       cpu,
     };
@@ -136,12 +141,17 @@ function choose(
   scored.sort(
     (a, b) =>
       b.prefers - a.prefers ||
+      a.siblings - b.siblings ||
       a.count - b.count ||
       b.local - a.local ||
       a.cpu - b.cpu ||
       (a.name < b.name ? -1 : 1),
   );
   return scored[0]?.name;
+}
+
+function controllerUid(pod: Pod): string | undefined {
+  return pod.metadata.ownerReferences?.find(({ controller }) => controller === true)?.uid;
 }
 
 async function bind(context: ControllerContext, pod: Pod, node: string, signal: AbortSignal): Promise<void> {
