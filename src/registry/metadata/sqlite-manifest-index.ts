@@ -39,8 +39,8 @@ export class SqliteManifestIndex implements ManifestIndex {
   async findManifest(repository: string, key: ManifestKey): Promise<ManifestRecord | undefined> {
     const row =
       'tag' in key
-        ? this.#db.get(BY_TAG, repository, key.tag)
-        : this.#db.get(BY_DIGEST, repository, key.digest);
+        ? this.#db.getAgain(BY_TAG, repository, key.tag)
+        : this.#db.getAgain(BY_DIGEST, repository, key.digest);
     return row && manifestRecordOf(row);
   }
 
