@@ -11,6 +11,18 @@ import { compareQuantities, quantityValue } from '../quantity.ts';
 import { validateImmutable, validateLabelSelector } from './metadata.ts';
 import { qualifiedNameFaults } from './name-rules.ts';
 
+/** Amounts that are numbers of objects. */
+const COUNTED: ReadonlySet<string> = new Set([
+  'pods',
+  'resourcequotas',
+  'services',
+  'replicationcontrollers',
+  'secrets',
+  'persistentvolumeclaims',
+  'configmaps',
+  'services.nodeports',
+  'services.loadbalancers',
+]);
 /** Amounts that a quota may bound without naming a kind. */
 const QUOTA_RESOURCES: ReadonlySet<string> = new Set([
   'cpu',
@@ -23,26 +35,7 @@ const QUOTA_RESOURCES: ReadonlySet<string> = new Set([
   'limits.cpu',
   'limits.memory',
   'limits.ephemeral-storage',
-  'pods',
-  'resourcequotas',
-  'services',
-  'replicationcontrollers',
-  'secrets',
-  'persistentvolumeclaims',
-  'configmaps',
-  'services.nodeports',
-  'services.loadbalancers',
-]);
-const COUNTED: ReadonlySet<string> = new Set([
-  'pods',
-  'resourcequotas',
-  'services',
-  'replicationcontrollers',
-  'secrets',
-  'persistentvolumeclaims',
-  'configmaps',
-  'services.nodeports',
-  'services.loadbalancers',
+  ...COUNTED,
 ]);
 const SCOPES = [
   'BestEffort',
