@@ -7,7 +7,7 @@ rmSync(new URL('dist', root), { recursive: true, force: true });
 const tsc = spawnSync('tsc', ['-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' });
 if (tsc.status !== 0) process.exit(tsc.status ?? 1);
 
-const DATA_FILE = /\.(json|json\.gz|proto|sql)$/;
+const DATA_FILE = /\.(json|json\.gz|proto|sql|wasm)$/;
 cpSync(new URL('src', root), new URL('dist', root), {
   recursive: true,
   filter: (source) =>

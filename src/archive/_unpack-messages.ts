@@ -1,3 +1,4 @@
+import type { MessagePort } from 'node:worker_threads';
 import type { UnpackedLayer } from './apply-options.ts';
 import type { SettleRequest } from './settle-layer.ts';
 import type { UnpackJob, UnpackResult } from './unpack-job.ts';
@@ -22,7 +23,11 @@ export type ToWorker =
   | { readonly kind: 'start'; readonly id: number; readonly task: WorkerTask }
   | { readonly kind: 'chunk'; readonly id: number; readonly chunk: Uint8Array<ArrayBuffer> }
   | { readonly kind: 'end'; readonly id: number }
-  | { readonly kind: 'abort'; readonly id: number };
+  | { readonly kind: 'abort'; readonly id: number }
+  /** A thread at the other end of the port inflates for the job. */
+  | { readonly kind: 'partner'; readonly id: number; readonly port: MessagePort }
+  /** Inflate for the thread at the other end of the port as long as there is nothing else to do. */
+  | { readonly kind: 'serve'; readonly port: MessagePort };
 
 /** What a worker tells the pool. */
 export type ToPool =

@@ -1,5 +1,7 @@
 import { inflate } from './_inflate.ts';
 import { ArchiveError } from './archive-error.ts';
+import { inflateGzip } from './gzip/inflate-gzip.ts';
+import type { InflatePartner } from './gzip/inflate-partner.ts';
 
 export type Compression = 'none' | 'gzip' | 'zstd';
 
@@ -18,6 +20,13 @@ export interface DecompressOptions {
   readonly expansionFreeBytes?: number;
 }
 
+export interface DecompressHelp {
+  /** Whether the caller checks a digest of what comes out: the checksums of gzip then need no second look. */
+  readonly digestKnown?: boolean;
+  /** Another thread to inflate in, asked for again and again: it may come and go. */
+  readonly partner?: () => InflatePartner | undefined;
+}
+
 /**
  * Undoes gzip (also of several members) and zstd (also of several or skippable frames); other bytes pass as they are.
  * What it is shows in its first bytes, not in the media type: builders get that wrong, and runtimes never looked.
@@ -29,6 +38,7 @@ export async function* decompress(
   source: AsyncIterable<Uint8Array>,
   signal: AbortSignal,
   options: DecompressOptions = {},
+  help: DecompressHelp = {},
 ): AsyncGenerator<Buffer> {
   const ratio = options.maxExpansionRatio ?? MAX_EXPANSION_RATIO;
   const free = options.expansionFreeBytes ?? EXPANSION_FREE_BYTES;
@@ -43,7 +53,7 @@ export async function* decompress(
   }
   const { magic, all } = await peek(counted(), MAGIC_BYTES);
   const compression = compressionOf(magic);
-  for await (const chunk of compression === 'none' ? buffers(all) : inflate(all, compression)) {
+  for await (const chunk of inflated(all, compression, help)) {
     given += chunk.length;
     if (compression !== 'none' && given > free && given > taken * ratio) {
       throw new ArchiveError(
@@ -53,6 +63,17 @@ export async function* decompress(
     }
     yield chunk;
   }
+}
+
+function inflated(
+  source: AsyncIterable<Uint8Array>,
+  compression: Compression,
+  { digestKnown, partner = () => undefined }: DecompressHelp,
+): AsyncIterable<Buffer> {
+  if (compression === 'none') return buffers(source);
+  return compression === 'gzip' && digestKnown === true
+    ? inflateGzip(source, partner)
+    : inflate(source, compression);
 }
 
 /** Tells the compression from the first bytes. @throws ArchiveError `UNSUPPORTED` */

@@ -3,7 +3,7 @@ import { isSystemError, messageOf } from '../base/coded-error.ts';
 import { algorithmOf, Digester, type Digest } from '../oci/digest.ts';
 import type { ApplyOptions, ApplyReport } from './apply-options.ts';
 import { ArchiveError } from './archive-error.ts';
-import { decompress, type DecompressOptions } from './decompress.ts';
+import { decompress, type DecompressHelp, type DecompressOptions } from './decompress.ts';
 import { LayerApplier } from './layer-applier.ts';
 import { TarParser } from './tar-parser.ts';
 
@@ -45,12 +45,14 @@ export interface UnpackResult {
  * Digests, inflates and applies a layer in one pass, in the calling thread.
  *
  * @param stream the bytes of a `stream` source; ignored for a file
+ * @param partner tells of another thread that may inflate meanwhile
  * @throws ArchiveError; the target is then in an unknown state and has to be removed
  */
 export async function runUnpackJob(
   job: UnpackJob,
   stream: AsyncIterable<Uint8Array>,
   signal: AbortSignal,
+  partner?: DecompressHelp['partner'],
 ): Promise<UnpackResult> {
   const compressed = new Digester(job.digest === undefined ? 'sha256' : algorithmOf(job.digest));
   const uncompressed = new Digester(job.diffId === undefined ? 'sha256' : algorithmOf(job.diffId));
@@ -67,7 +69,8 @@ export async function runUnpackJob(
     }
   }
   try {
-    for await (const chunk of decompress(taken(), signal, job.limits)) {
+    const help = { digestKnown: job.diffId !== undefined, ...(partner === undefined ? {} : { partner }) };
+    for await (const chunk of decompress(taken(), signal, job.limits, help)) {
       uncompressed.update(chunk);
       diffSize += chunk.length;
       parser.push(chunk);

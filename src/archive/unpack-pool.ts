@@ -1,4 +1,4 @@
-import type { Worker } from 'node:worker_threads';
+import { MessageChannel, type MessagePort, type Worker } from 'node:worker_threads';
 import type { TaskResult, ToPool, ToWorker, WorkerTask } from './_unpack-messages.ts';
 import type { UnpackedLayer } from './apply-options.ts';
 import { ArchiveError, type ArchiveErrorCode } from './archive-error.ts';
@@ -15,6 +15,8 @@ const WINDOW_BYTES = 4 * 1024 * 1024;
  * waits for its turn on a busy machine should find much to do when it comes.
  */
 const MESSAGE_BYTES = 1024 * 1024;
+/** Layers from this size on are inflated by a second thread where one has nothing to do; smaller ones are over before it knows. */
+const HELPED_BYTES = 4 * 1024 * 1024;
 
 /** Takes the compressed bytes of one layer and unpacks it as they come. */
 export interface UnpackSink {
@@ -94,12 +96,34 @@ export class UnpackPool {
     const idle = this.#workers.toSorted((a, b) => a.load - b.load)[0];
     if (idle !== undefined && (idle.load === 0 || this.#workers.length >= this.#limit))
       return idle.start(task);
-    const worker = new PoolWorker(() => {
-      const place = this.#workers.indexOf(worker);
-      if (place >= 0) this.#workers.splice(place, 1);
-    });
+    return this.#addWorker().start(task);
+  }
+
+  #addWorker(): PoolWorker {
+    const worker = new PoolWorker(
+      () => {
+        const place = this.#workers.indexOf(worker);
+        if (place >= 0) this.#workers.splice(place, 1);
+      },
+      () => this.#help(),
+    );
     this.#workers.push(worker);
-    return worker.start(task);
+    return worker;
+  }
+
+  /** Has threads without work inflate for those that have a large layer. */
+  #help(): void {
+    if (this.#closed) return;
+    for (let busy = this.#wanting(); busy !== undefined; busy = this.#wanting()) {
+      const free = this.#workers.filter(({ load }) => load === 0).toSorted((a, b) => a.serves - b.serves)[0];
+      const helper = free ?? (this.#workers.length < this.#limit ? this.#addWorker() : undefined);
+      if (helper === undefined) return;
+      busy.engage(helper);
+    }
+  }
+
+  #wanting(): PoolWorker | undefined {
+    return this.#workers.find((worker) => worker.wantsHelp);
   }
 }
 
@@ -121,6 +145,10 @@ interface Pending {
   unused: number;
   /** Memory that came back from the worker; never more than a window of it. */
   readonly free: ArrayBuffer[];
+  /** Bytes still to be sent before the help of a second thread is worth its while; none are with a file. */
+  beforeHelp: number;
+  /** The thread that inflates for it. */
+  helper: PoolWorker | undefined;
   wake: () => void;
 }
 
@@ -128,16 +156,24 @@ class PoolWorker {
   readonly #worker: Worker;
   readonly #pending = new Map<number, Pending>();
   readonly #onGone: () => void;
+  readonly #onChange: () => void;
   #idle: NodeJS.Timeout | undefined;
+  /** Tasks of other threads for which this one inflates. */
+  readonly #served = new Set<Pending>();
   #lastId = 0;
 
-  /** @param onGone told once, before the thread ends by itself or when it ended otherwise: no task may be given to it any more */
-  constructor(onGone: () => void) {
+  /**
+   * @param onGone told once, before the thread ends by itself or when it ended otherwise: no task may be given to it any more
+   * @param onChange told when a task may want help, and when this thread may give it
+   */
+  constructor(onGone: () => void, onChange: () => void) {
     this.#onGone = onGone;
+    this.#onChange = onChange;
     this.#worker = takeThread();
     this.#worker.on('message', (message: ToPool) => this.#take(message));
     this.#worker.on('error', (error) => this.#failAll(error));
     this.#worker.on('exit', () => {
+      this.#leave();
       this.#failAll(new Error('the thread ended'));
       this.#onGone();
     });
@@ -147,26 +183,74 @@ class PoolWorker {
     return this.#pending.size;
   }
 
+  /** Count of other threads' tasks for which it inflates. */
+  get serves(): number {
+    return this.#served.size;
+  }
+
+  /** Whether a second thread would make one of its tasks quicker. */
+  get wantsHelp(): boolean {
+    return this.#wanting !== undefined;
+  }
+
+  get #wanting(): [id: number, pending: Pending] | undefined {
+    return [...this.#pending].find(([, { beforeHelp, helper }]) => beforeHelp <= 0 && helper === undefined);
+  }
+
+  /** Has another thread inflate for a task that wants help. */
+  engage(helper: PoolWorker): void {
+    const [id, pending] = this.#wanting ?? [];
+    if (id === undefined || pending === undefined) return;
+    const { port1, port2 } = new MessageChannel();
+    pending.helper = helper;
+    this.#post({ kind: 'partner', id, port: port1 }, [port1]);
+    helper.#serve(pending, port2);
+  }
+
+  #serve(pending: Pending, port: MessagePort): void {
+    this.#served.add(pending);
+    clearTimeout(this.#idle);
+    this.#post({ kind: 'serve', port }, [port]);
+  }
+
+  /** Ends the help for a task that is over. */
+  #endService(pending: Pending): void {
+    this.#served.delete(pending);
+    if (this.#pending.size === 0 && this.#served.size === 0) this.#rest();
+  }
+
+  /** Lets other threads' tasks do without this one, which has work of its own or is gone. */
+  #leave(): void {
+    for (const pending of this.#served) pending.helper = undefined;
+    this.#served.clear();
+  }
+
   start<K extends WorkerTask['kind']>(task: Extract<WorkerTask, { kind: K }>): Running<TaskResult[K]> {
     const id = ++this.#lastId;
     const { promise: outcome, resolve, reject } = Promise.withResolvers<TaskResult[K]>();
+    this.#leave();
     const pending: Pending = {
       // The worker answers a task with the result of its kind.
       resolve: (result) => resolve(result as TaskResult[K]),
       reject,
       unused: 0,
       free: [],
+      beforeHelp: beforeHelp(task),
+      helper: undefined,
       wake: () => {},
     };
     this.#pending.set(id, pending);
     clearTimeout(this.#idle);
     this.#worker.ref();
     this.#post({ kind: 'start', id, task });
+    if (pending.beforeHelp <= 0) this.#onChange();
     return {
       outcome,
       send: (chunk) => {
         if (!this.#pending.has(id)) return;
         pending.unused += chunk.length;
+        pending.beforeHelp -= chunk.length;
+        if (pending.beforeHelp <= 0 && pending.helper === undefined) this.#onChange();
         this.#post({ kind: 'chunk', id, chunk }, [chunk.buffer]);
       },
       memory: () => pending.free.pop() ?? new ArrayBuffer(MESSAGE_BYTES),
@@ -185,7 +269,7 @@ class PoolWorker {
     await this.#worker.terminate();
   }
 
-  #post(message: ToWorker, transfer: ArrayBuffer[] = []): void {
+  #post(message: ToWorker, transfer: (ArrayBuffer | MessagePort)[] = []): void {
     this.#worker.postMessage(message, transfer);
   }
 
@@ -213,14 +297,27 @@ class PoolWorker {
   #settle(id: number, pending: Pending): void {
     this.#pending.delete(id);
     pending.wake();
-    // An idle pool does not keep the process alive.
-    if (this.#pending.size > 0) return;
+    const { helper } = pending;
+    if (helper !== undefined) helper.#endService(pending);
+    if (this.#pending.size === 0) this.#rest();
+    this.#onChange();
+  }
+
+  /** An idle thread does not keep the process alive, and ends after a while. */
+  #rest(): void {
     this.#worker.unref();
+    clearTimeout(this.#idle);
     this.#idle = setTimeout(() => {
       this.#onGone();
       void this.stop();
     }, IDLE_MS).unref();
   }
+}
+
+/** How much of a task's bytes has to be sent before it wants help. */
+function beforeHelp(task: WorkerTask): number {
+  if (task.kind !== 'unpack' || (task.job.size ?? 0) < HELPED_BYTES) return Infinity;
+  return task.job.source.kind === 'file' ? 0 : HELPED_BYTES / 2;
 }
 
 class ChunkedSink implements UnpackSink {

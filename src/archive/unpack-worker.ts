@@ -1,9 +1,10 @@
-import { parentPort } from 'node:worker_threads';
+import { parentPort, type MessagePort } from 'node:worker_threads';
 import { CodedError, messageOf } from '../base/coded-error.ts';
 import { bytePath } from './_byte-path.ts';
 import { removeTree } from './_tree.ts';
 import type { ToPool, ToWorker, WorkerTask } from './_unpack-messages.ts';
 import type { UnpackedLayer } from './apply-options.ts';
+import { InflatePartner, serveInflate } from './gzip/inflate-partner.ts';
 import { mergeLayers } from './merge-layers.ts';
 import { settleLayer } from './settle-layer.ts';
 import { runUnpackJob, type UnpackResult } from './unpack-job.ts';
@@ -17,6 +18,7 @@ interface Running {
   readonly abort: AbortController;
   readonly chunks: Uint8Array<ArrayBuffer>[];
   ended: boolean;
+  partner: InflatePartner | undefined;
   wake: () => void;
 }
 
@@ -31,7 +33,16 @@ port.on('message', (message: ToWorker) => {
     void start(message);
     return;
   }
+  if (message.kind === 'serve') {
+    serveInflate(message.port, () => running.size > 0);
+    return;
+  }
   const job = running.get(message.id);
+  if (message.kind === 'partner') {
+    if (job === undefined) message.port.close();
+    else engage(job, message.port);
+    return;
+  }
   if (job === undefined) return;
   if (message.kind === 'chunk') job.chunks.push(message.chunk);
   else if (message.kind === 'end') job.ended = true;
@@ -40,7 +51,13 @@ port.on('message', (message: ToWorker) => {
 });
 
 async function start({ id, task }: Extract<ToWorker, { kind: 'start' }>): Promise<void> {
-  const entry: Running = { abort: new AbortController(), chunks: [], ended: false, wake: () => {} };
+  const entry: Running = {
+    abort: new AbortController(),
+    chunks: [],
+    ended: false,
+    partner: undefined,
+    wake: () => {},
+  };
   running.set(id, entry);
   try {
     post({ kind: 'done', id, result: await run(task, id, entry) });
@@ -53,6 +70,7 @@ async function start({ id, task }: Extract<ToWorker, { kind: 'start' }>): Promis
     });
   } finally {
     running.delete(id);
+    entry.partner?.close();
   }
 }
 
@@ -61,11 +79,20 @@ function run(
   id: number,
   entry: Running,
 ): Promise<UnpackResult> | UnpackedLayer | undefined {
-  if (task.kind === 'unpack') return runUnpackJob(task.job, chunksOf(id, entry), entry.abort.signal);
+  if (task.kind === 'unpack') {
+    const partner = (): InflatePartner | undefined =>
+      entry.partner?.gone === true ? undefined : entry.partner;
+    return runUnpackJob(task.job, chunksOf(id, entry), entry.abort.signal, partner);
+  }
   if (task.kind === 'settle') return settleLayer(task.request);
   if (task.kind === 'merge') mergeLayers(task.layers, task.target);
   else removeTree(bytePath(task.path));
   return undefined;
+}
+
+function engage(job: Running, port: MessagePort): void {
+  job.partner?.close();
+  job.partner = new InflatePartner(port);
 }
 
 async function* chunksOf(id: number, job: Running): AsyncGenerator<Uint8Array> {
