@@ -220,15 +220,23 @@ function paxTime(pax: PaxRecords, key: string): number | undefined {
 function checkChecksum(block: Buffer): void {
   const [offset, length] = FIELD.checksum;
   const expected = readNumber(block, offset, length);
-  let unsigned = 0x20 * length;
-  let signed = unsigned;
-  for (let at = 0; at < block.length; at++) {
-    if (at === offset) at += length;
-    const byte = block[at] ?? 0;
-    unsigned += byte;
-    signed += byte < 0x80 ? byte : byte - 0x100;
+  const field = block.subarray(offset, offset + length);
+  if (expected === unsignedSum(block) - unsignedSum(field) + 0x20 * length) return;
+  if (expected === signedSum(block) - signedSum(field) + 0x20 * length) return;
+  throw new ArchiveError('BAD_ARCHIVE', 'Cannot read tar: header checksum is wrong');
+}
+
+/** Four bytes at a time, most of which are zero in a header: byte by byte took a tenth of making small files. */
+function unsignedSum(bytes: Buffer): number {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  let sum = 0;
+  for (let at = 0; at < bytes.length; at += 4) {
+    const word = view.getUint32(at);
+    if (word !== 0) sum += (word >>> 24) + ((word >>> 16) & 0xff) + ((word >>> 8) & 0xff) + (word & 0xff);
   }
-  if (expected !== unsigned && expected !== signed) {
-    throw new ArchiveError('BAD_ARCHIVE', 'Cannot read tar: header checksum is wrong');
-  }
+  return sum;
+}
+
+function signedSum(bytes: Buffer): number {
+  return bytes.reduce((sum, byte) => sum + (byte < 0x80 ? byte : byte - 0x100), 0);
 }
