@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { globSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -160,3 +160,27 @@ test('more jobs than threads all end', async (t) => {
   for (const index of [0, 6])
     assert.ok(readFileSync(join(directory, `root-${index}`, 'd/large')).equals(content));
 });
+
+test('a thread without work helps with a large layer, and with none that is small', async (t) => {
+  const { pool, directory, job } = setUp(t);
+  const before = workerThreads();
+  const small = gzipSync(tarOf({ path: 'small', content: 'small' }));
+  const file = (name: string, bytes: Buffer): UnpackJob['source'] => {
+    const path = join(directory, name);
+    writeFileSync(path, bytes);
+    return { kind: 'file', path };
+  };
+  const { digest: _, diffId: __, size: ___, ...plain } = job;
+  await pool.unpack({ ...plain, size: small.length, source: file('small', small) }, never);
+  assert.equal(workerThreads() - before, 1);
+  await pool.unpack({ ...job, source: file('large', layer) }, never);
+  assert.equal(workerThreads() - before, 2);
+  assert.ok(readFileSync(join(job.target, 'd/large')).equals(content));
+});
+
+/** Threads of this process that run workers. */
+function workerThreads(): number {
+  return globSync('/proc/self/task/*/comm').filter(
+    (path) => readFileSync(path, 'utf8').trim() === 'WorkerThread',
+  ).length;
+}

@@ -1,5 +1,5 @@
 import type { UnpackResult } from '../archive/unpack-job.ts';
-import type { UnpackSink } from '../archive/unpack-pool.ts';
+import type { UnpackSink } from '../archive/unpack-sink.ts';
 import type { ExternalIngest } from '../content/file-store.ts';
 import type { Digest } from '../oci/digest.ts';
 
