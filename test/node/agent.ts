@@ -7,6 +7,7 @@ import { parseEvictionThresholds } from '../../src/kubelet/images/eviction-thres
 import { NodeImageManager } from '../../src/kubelet/images/image-manager.ts';
 import { PulledImages } from '../../src/kubelet/images/pulled-images.ts';
 import { DEFAULT_IMAGE_SETTINGS } from '../../src/kubelet/images/settings.ts';
+import { keptObjects } from '../../src/kubelet/kept-objects.ts';
 import { apiObjects } from '../../src/kubelet/object-source.ts';
 import { podCandidates, PodPullSecrets } from '../../src/kubelet/pull-secrets-of-pod.ts';
 import { startKubelet, type Kubelet } from '../../src/kubelet/start-kubelet.ts';
@@ -59,7 +60,7 @@ export async function startAgent(options: TestAgentOptions, signal: AbortSignal)
     signal,
   );
   const recorder = createEventRecorder({ client, component: 'kubelet', host: name, clock });
-  const objects = apiObjects(client);
+  const objects = keptObjects(apiObjects(client), signal);
   const pullSecrets = new PodPullSecrets({ objects, recorder });
   const settings = { ...DEFAULT_IMAGE_SETTINGS, registryPullQps: 0 };
   const records = await PulledImages.open({
