@@ -214,6 +214,7 @@ export async function startNode(options: NodeOptions, signal: AbortSignal): Prom
           policy: imageGcPolicy(settings),
           afterSpacePass: (present, startedAt) => records.prune(present, startedAt),
           reclaim: () => engine.reclaim(),
+          removingMany: (removals) => stores.images.removingMany(removals),
         },
         metrics,
         ...(engine.usage === undefined ? {} : { containerUsage: engine.usage }),

@@ -78,6 +78,7 @@ export function createNodeUpkeep(context: NodeUpkeepContext): NodeUpkeep {
     node: context.node,
     ...(imageGc?.afterSpacePass === undefined ? {} : { afterSpacePass: imageGc.afterSpacePass }),
     ...(imageGc?.reclaim === undefined ? {} : { reclaim: imageGc.reclaim }),
+    ...(imageGc?.removingMany === undefined ? {} : { removingMany: imageGc.removingMany }),
     onRemoved: (_image, reason) => metrics?.imageCollected(reason),
     log: (message) => logger.warn({}, message),
   });
