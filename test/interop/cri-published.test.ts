@@ -91,9 +91,12 @@ describe('CRI as Kubernetes publishes it', { skip }, () => {
       assert.ok(Number(size) > 2000);
       assert.deepEqual(info, [{ key: 'info', value: JSON.stringify({ described: id }) }]);
       assert.deepEqual(await images('ListImages', { filter: spec }), { images: [found] });
-      const [filesystem] = (await images('ImageFsInfo'))['image_filesystems'] as Answer[];
-      assert.match(String((filesystem?.['fs_id'] as Answer)['mountpoint']), /^\//);
-      assert.ok(Number((filesystem?.['used_bytes'] as Answer)['value']) > 0);
+      const [filesystem] = (await images('ImageFsInfo'))['image_filesystems'] as {
+        fs_id: Answer;
+        used_bytes: Answer;
+      }[];
+      assert.match(String(filesystem?.fs_id['mountpoint']), /^\//);
+      assert.ok(Number(filesystem?.used_bytes['value']) > 0);
       assert.deepEqual(await images('RemoveImage', spec), {});
       assert.deepEqual(await images('RemoveImage', spec), {});
       assert.deepEqual(await images('ListImages'), {});
