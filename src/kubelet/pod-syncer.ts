@@ -29,8 +29,8 @@ export interface Eviction {
   readonly reason: string;
   readonly message: string;
   readonly graceSeconds: number;
-  /** The Pod is ended for the node's sake and through no fault of its own. */
-  readonly disrupts?: true;
+  /** Says that the Pod is ended for the node's sake and through no fault of its own. */
+  readonly disruption?: string;
 }
 
 export interface PodSyncerOptions {
@@ -117,9 +117,9 @@ export class PodSyncer {
     const pod = this.#withKnownStatus(given);
     const others = (pod.status?.conditions ?? []).filter(({ type }) => type !== 'DisruptionTarget');
     const now = formatTime(this.#options.clock.now());
-    const conditions = eviction.disrupts
-      ? { conditions: [disruptionCondition(pod, message, now), ...others] }
-      : {};
+    const { disruption } = eviction;
+    const conditions =
+      disruption === undefined ? {} : { conditions: [disruptionCondition(pod, disruption, now), ...others] };
     const status: PodStatus = { ...pod.status, ...conditions, phase: 'Failed', reason, message };
     await this.terminate({ ...pod, status }, graceSeconds, signal);
   }
