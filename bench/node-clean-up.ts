@@ -27,6 +27,7 @@ export async function cleanUpRows(): Promise<Row[]> {
       imageService: stores.imageService,
       policy: { highThresholdPercent: 50, lowThresholdPercent: 50, minAge: 0, maxAge: 0 },
       imagesInUse: () => Promise.resolve(new Set()),
+      removingMany: (removals) => stores.images.removingMany(removals),
       space: () => Promise.resolve({ capacity, available }),
       clock,
       recorder: { event: () => undefined },
@@ -56,7 +57,9 @@ export async function cleanUpRows(): Promise<Row[]> {
       {
         what: `a pass that removes ${MANY - left} of ${MANY} images`,
         measured: `${(removing / 1000).toFixed(2)} s`,
-        note: 'each removal is a transaction of its own and writes the list of names anew',
+        target: '< 1 s',
+        met: removing < 1000,
+        note: 'each removal is a transaction of its own; the list of names is written once after them',
       },
     ];
   } finally {

@@ -17,7 +17,8 @@ import { intOrPercent } from './int-or-percent.ts';
 import { PodControl } from './pod-control.ts';
 import { isAvailable, isFinished, isReady, untilAvailable } from './pod-state.ts';
 import { CONTROLLER_REVISIONS, DAEMON_SETS, NODES, PODS } from './resource-types.ts';
-import { untolerated, type Node } from './scheduling-fit.ts';
+import { untolerated } from '../kube/scheduling/taints.ts';
+import type { Node } from './scheduling-fit.ts';
 import { withoutZeros } from './workloads.ts';
 
 interface DaemonSet extends KubeObject {

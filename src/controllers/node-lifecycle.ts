@@ -6,7 +6,8 @@ import { formatTime, parseTime } from '../kube/time.ts';
 import { queueKey, splitKey, unless, type ControllerContext } from './controller-context.ts';
 import { isFinished } from './pod-state.ts';
 import { LEASES, NODES, PODS } from './resource-types.ts';
-import type { Node, Taint } from './scheduling-fit.ts';
+import type { Taint } from '../kube/scheduling/taints.ts';
+import type { Node } from './scheduling-fit.ts';
 
 interface Lease extends KubeObject {
   spec?: { renewTime?: string };

@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import type { Pod, PodSpec } from '../kube/pod.ts';
 import { preference } from '../kube/scheduling/node-selection.ts';
 import { podRequests } from '../kube/scheduling/pod-requests.ts';
-import { fitPod, unschedulableMessage, type Node, type Taint } from './scheduling-fit.ts';
+import type { Taint } from '../kube/scheduling/taints.ts';
+import { fitPod, unschedulableMessage, type Node } from './scheduling-fit.ts';
 
 const node = (name: string, labels: Record<string, string> = {}, taints: Taint[] = [], cpu = '2'): Node => ({
   apiVersion: 'v1',

@@ -1,16 +1,11 @@
 import type { KubeObject } from '../kube/object.ts';
-import type { Pod, Toleration } from '../kube/pod.ts';
+import type { Pod } from '../kube/pod.ts';
 import { quantityValue } from '../kube/quantity.ts';
 import { matchesNodeSelection } from '../kube/scheduling/node-selection.ts';
 import { addTo, hostPorts, podRequests } from '../kube/scheduling/pod-requests.ts';
+import { tolerates, untolerated, type Taint } from '../kube/scheduling/taints.ts';
 
 /* Which node fits a Pod, and why another does not, in the words of kube-scheduler. Pure: no clock, no network. */
-
-export interface Taint {
-  key: string;
-  value?: string;
-  effect: string;
-}
 
 export interface Node extends KubeObject {
   spec?: { taints?: Taint[]; unschedulable?: boolean };
@@ -48,25 +43,6 @@ export function fitPod(pod: Pod, node: Node, present: readonly Pod[]): Fit {
 
 const refuse = (reason: string): Fit => ({ fits: false, reasons: [reason] });
 const UNSCHEDULABLE: Taint = { key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' };
-
-/** Returns the first taint that keeps the Pod away. `PreferNoSchedule` only makes a node less welcome. */
-export function untolerated(
-  tolerations: readonly Toleration[] | undefined,
-  taints: readonly Taint[],
-  effects: readonly string[] = ['NoSchedule', 'NoExecute'],
-): Taint | undefined {
-  return taints.find((taint) => effects.includes(taint.effect) && !tolerates(tolerations, taint));
-}
-
-function tolerates(tolerations: readonly Toleration[] | undefined, taint: Taint): boolean {
-  return (tolerations ?? []).some((toleration) => {
-    if ((toleration.effect ?? '') !== '' && toleration.effect !== taint.effect) return false;
-    if ((toleration.key ?? '') !== '' && toleration.key !== taint.key) return false;
-    const operator = toleration.operator ?? 'Equal';
-    if (operator === 'Exists') return true;
-    return (toleration.key ?? '') !== '' && (toleration.value ?? '') === (taint.value ?? '');
-  });
-}
 
 function insufficient(pod: Pod, node: Node, present: readonly Pod[]): string[] {
   const allocatable = node.status?.allocatable ?? node.status?.capacity ?? {};

@@ -13,6 +13,7 @@ import { instrumentedImageService } from '../kubelet/images/instrumented-image-s
 import { NodeMetrics } from '../kubelet/images/node-metrics.ts';
 import { PulledImages } from '../kubelet/images/pulled-images.ts';
 import { DEFAULT_IMAGE_SETTINGS, type ImageSettings } from '../kubelet/images/settings.ts';
+import { keptObjects } from '../kubelet/kept-objects.ts';
 import { logEvents } from '../kubelet/log-events.ts';
 import { apiObjects, NO_OBJECTS } from '../kubelet/object-source.ts';
 import { podCandidates, PodPullSecrets } from '../kubelet/pull-secrets-of-pod.ts';
@@ -154,7 +155,7 @@ export async function startNode(options: NodeOptions, signal: AbortSignal): Prom
         ? logEvents(logger)
         : createEventRecorder({ client, component: 'kubelet', host: name, clock, logger });
     closers.push(() => recorder.close());
-    const objects = client === undefined ? NO_OBJECTS : apiObjects(client);
+    const objects = client === undefined ? NO_OBJECTS : keptObjects(apiObjects(client), alive);
     const pullSecrets = new PodPullSecrets({ objects, recorder });
     const records = await PulledImages.open({
       root,
@@ -213,6 +214,7 @@ export async function startNode(options: NodeOptions, signal: AbortSignal): Prom
           policy: imageGcPolicy(settings),
           afterSpacePass: (present, startedAt) => records.prune(present, startedAt),
           reclaim: () => engine.reclaim(),
+          removingMany: (removals) => stores.images.removingMany(removals),
         },
         metrics,
         ...(engine.usage === undefined ? {} : { containerUsage: engine.usage }),

@@ -221,6 +221,52 @@ test('records of a newer version, and files that are no records, are refused', a
   }
 });
 
+test('a pass that removes many writes the layout once, after them; what is put meanwhile is listed at once, and a crash leaves no name behind', async (t) => {
+  const directory = await directoryOf(t);
+  await openFileStore(directory);
+  const path = join(directory, 'images.db');
+  const store = await openImageStore(path, { layout: directory });
+  const names = ['a', 'b', 'c', 'd'].map((name) => `docker.io/library/${name}:1`);
+  const put = async (name: string): Promise<void> => {
+    await store.put(image(name), [{ name, target: image(name).manifest }]);
+  };
+  for (const name of names.slice(0, 3)) await put(name);
+  const [a, b, c, d] = names as [string, string, string, string];
+  await store.removingMany(async () => {
+    await store.removeImage(image(a).id);
+    await store.removeName(b);
+    assert.deepEqual(await listedIn(directory), [a, b, c], 'nothing is written for each');
+    assert.deepEqual(
+      (await store.names()).map(({ name }) => name),
+      [c],
+    );
+    // Whoever opens the records now, as after a crash, finds the layout behind and mends it.
+    const after = await openImageStore(path, { layout: directory });
+    assert.deepEqual(await listedIn(directory), [c]);
+    after.close();
+    await put(d);
+    assert.deepEqual(await listedIn(directory), [c, d]);
+    await store.removeName(c);
+  });
+  assert.deepEqual(await listedIn(directory), [d]);
+  await assert.rejects(
+    store.removingMany(async () => {
+      await store.removeName(d);
+      throw new Error('cut short');
+    }),
+    /cut short/,
+  );
+  assert.deepEqual(await listedIn(directory), []);
+  store.close();
+});
+
+async function listedIn(directory: string): Promise<string[]> {
+  const index = JSON.parse(await readFile(join(directory, 'index.json'), 'utf8')) as {
+    manifests: { annotations: Record<string, string> }[];
+  };
+  return index.manifests.map(({ annotations }) => annotations['org.opencontainers.image.ref.name'] ?? '');
+}
+
 test('the layout lists the names, so that skopeo reads an image by its name', async (t) => {
   const directory = await directoryOf(t);
   const content = await openFileStore(directory);
@@ -236,15 +282,9 @@ test('the layout lists the names, so that skopeo reads an image by its name', as
     store.put(record, [{ name: tag, target: built.manifest }]),
     store.tag(built.config.digest, 'other/name:2').catch(() => store.tag(tag, 'other/name:2')),
   ]);
-  const index = async (): Promise<string[]> =>
-    (
-      JSON.parse(await readFile(join(directory, 'index.json'), 'utf8')) as {
-        manifests: { annotations: Record<string, string> }[];
-      }
-    ).manifests.map(({ annotations }) => annotations['org.opencontainers.image.ref.name'] ?? '');
-  assert.deepEqual(await index(), [tag, 'other/name:2']);
+  assert.deepEqual(await listedIn(directory), [tag, 'other/name:2']);
   await store.removeName('other/name:2');
-  assert.deepEqual(await index(), [tag]);
+  assert.deepEqual(await listedIn(directory), [tag]);
   store.close();
   const inspected = spawnSync('skopeo', ['inspect', `oci:${directory}:${tag}`], { encoding: 'utf8' });
   if (inspected.error !== undefined) return t.skip('skopeo is missing');

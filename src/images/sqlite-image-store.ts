@@ -24,6 +24,12 @@ export interface ImageStoreOptions {
 export interface SqliteImageStore extends ImageStore {
   /** All names, sorted. */
   names(): Promise<NameRecord[]>;
+  /**
+   * Lets the layout's `index.json` lag behind removals that `work` makes, and writes it once after them: it lists every name there is, so one
+   * for each of many removals takes longer than they do. The records themselves are never behind, and an index that is, after a crash, is
+   * written anew when they are opened.
+   */
+  removingMany<T>(work: () => Promise<T>): Promise<T>;
   /** Begins a collection; several may run. {@link Collection.end} it whatever happens. */
   startCollection(): Collection;
   close(): void;
@@ -63,6 +69,10 @@ class SqliteStore implements SqliteImageStore {
   readonly #collections = new Collections();
   /** What `list` said last: nodes ask every few seconds, and it changes seldom. */
   #listed: { readonly version: string; readonly images: readonly ImageWithNames[] } | undefined;
+
+  /** Passes under way that remove many, and whether one has left the layout behind. */
+  #passes = 0;
+  #layoutLags = false;
 
   constructor(db: DatabaseSync, options: ImageStoreOptions) {
     this.#db = db;
@@ -143,14 +153,27 @@ class SqliteStore implements SqliteImageStore {
       );
       return true;
     });
-    if (removed) await this.syncLayout();
+    if (removed) await this.#syncAfterRemoval();
     return removed;
   }
 
   async removeImage(id: Digest): Promise<boolean> {
     const removed = this.#run('DELETE FROM images WHERE id = ?', id) > 0;
-    if (removed) await this.syncLayout();
+    if (removed) await this.#syncAfterRemoval();
     return removed;
+  }
+
+  async removingMany<T>(work: () => Promise<T>): Promise<T> {
+    this.#passes++;
+    try {
+      return await work();
+    } finally {
+      this.#passes--;
+      if (this.#passes === 0 && this.#layoutLags) {
+        this.#layoutLags = false;
+        await this.syncLayout();
+      }
+    }
   }
 
   async pin(id: Digest, reason: string | undefined): Promise<void> {
@@ -225,6 +248,11 @@ class SqliteStore implements SqliteImageStore {
 
   async syncLayout(): Promise<void> {
     await this.#layout?.update(() => this.#names());
+  }
+
+  async #syncAfterRemoval(): Promise<void> {
+    if (this.#passes > 0) this.#layoutLags = true;
+    else await this.syncLayout();
   }
 
   #names(): NameRecord[] {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Pod, PodSpec } from '../kube/pod.ts';
-import { refusalOf, type AdmittingNode } from './admit-pod.ts';
+import { refusalsOf, type AdmittingNode } from './admit-pod.ts';
 import { CONFIG_SOURCE } from './static-pods/static-pod-marks.ts';
 
 const NODE: AdmittingNode = {
@@ -45,7 +45,12 @@ const CASES: readonly (readonly [string, Pod, readonly Pod[], string | undefined
     full,
     "OutOfpods: Node didn't have enough resource: pods, requested: 1, used: 3, capacity: 3",
   ],
-  ['the node’s own Pods come before', pod('p', {}, { [CONFIG_SOURCE]: 'file' }), full, undefined],
+  [
+    'the node is full for its own Pods too: room is made elsewhere',
+    pod('p', {}, { [CONFIG_SOURCE]: 'file' }),
+    full,
+    "OutOfpods: Node didn't have enough resource: pods, requested: 1, used: 3, capacity: 3",
+  ],
   [
     'more processor than there is, in thousandths',
     pod('p', asking({ cpu: '3' })),
@@ -107,7 +112,44 @@ const CASES: readonly (readonly [string, Pod, readonly Pod[], string | undefined
 
 for (const [name, subject, present, expected] of CASES) {
   test(`a Pod that was bound here is judged: ${name}`, () => {
-    const refusal = refusalOf(subject, present, NODE);
+    const [refusal] = refusalsOf(subject, present, NODE);
     assert.equal(refusal === undefined ? undefined : `${refusal.reason}: ${refusal.message}`, expected);
   });
 }
+
+const TAINTED: AdmittingNode = {
+  ...NODE,
+  spec: {
+    taints: [
+      { key: 'maintenance', effect: 'NoExecute' },
+      { key: 'gpu', effect: 'NoSchedule' },
+    ],
+  },
+};
+
+for (const [name, subject, expected] of [
+  ['none', pod('p'), ["Predicate TaintToleration failed: node(s) had taints that the pod didn't tolerate"]],
+  ['for it', pod('p', { tolerations: [{ key: 'maintenance', operator: 'Exists' }] }), []],
+  ['none, and is a Pod of the node’s own', pod('p', {}, { [CONFIG_SOURCE]: 'file' }), []],
+] as const) {
+  test(`a taint that ends Pods keeps them out as well, one that only keeps the scheduler away does not: toleration ${name}`, () => {
+    assert.deepEqual(
+      refusalsOf(subject, [], TAINTED).map(({ message }) => message),
+      expected,
+    );
+  });
+}
+
+test('all that is against a Pod is told in order, with what is lacking', () => {
+  const subject = pod('p', { ...asking({ cpu: '3', memory: '2Gi' }), nodeSelector: { disk: 'ssd' } });
+  assert.deepEqual(
+    refusalsOf(subject, full, TAINTED).map(({ reason, lacks }) => [reason, lacks?.amount]),
+    [
+      ['OutOfpods', 1],
+      ['OutOfcpu', 1000],
+      ['OutOfmemory', 2 ** 30],
+      ['NodeAffinity', undefined],
+      ['TaintToleration', undefined],
+    ],
+  );
+});

@@ -3,10 +3,12 @@ import type { Pod } from '../kube/pod.ts';
 import { quantityValue } from '../kube/quantity.ts';
 import { matchesNodeSelection } from '../kube/scheduling/node-selection.ts';
 import { addTo, hostPorts, podRequests } from '../kube/scheduling/pod-requests.ts';
+import { untolerated, type Taint } from '../kube/scheduling/taints.ts';
 import { isStaticPod } from './static-pods/static-pod-marks.ts';
 
 /** What a node offers. */
 export interface AdmittingNode extends KubeObject {
+  readonly spec?: { readonly taints?: readonly Taint[] };
   readonly status: { readonly allocatable: Readonly<Record<string, string>> };
 }
 
@@ -14,25 +16,33 @@ export interface AdmittingNode extends KubeObject {
 export interface PodRefusal {
   readonly reason: string;
   readonly message: string;
+  /** What it asks for beyond what is free: room can be made for a critical Pod. */
+  readonly lacks?: { readonly resource: string; readonly amount: number };
 }
 
 const OS_LABEL = 'kubernetes.io/os';
 const MILLI = 1000;
 
 /**
- * Judges a Pod that was bound to this node as the kubelet does, which trusts no scheduler: system, resources, node selection,
- * ports. Undefined lets it in.
+ * Judges a Pod that was bound to this node as the kubelet does, which trusts no scheduler: resources, node selection, ports, taints. Returns
+ * all that is against it, in the kubelet's order: the first is what the Pod is told.
  *
  * @param present Pods that run here or shall, without those that have ended
  * @see Kubernetes, pkg/kubelet/lifecycle/predicate.go
  */
-export function refusalOf(pod: Pod, present: readonly Pod[], node: AdmittingNode): PodRefusal | undefined {
-  return (
-    refusalOfSystem(pod, node) ??
-    // The node's own Pods come before those that the API sends.
-    (isStaticPod(pod) ? undefined : refusalOfResources(pod, present, node)) ??
-    refusalOfPlace(pod, present, node)
-  );
+export function refusalsOf(pod: Pod, present: readonly Pod[], node: AdmittingNode): PodRefusal[] {
+  const system = refusalOfSystem(pod, node);
+  if (system !== undefined) return [system];
+  return [...lackingResources(pod, present, node), ...refusalsOfPlace(pod, present, node)];
+}
+
+/** What a Pod takes of a resource, in the units in which the kubelet counts it: thousandths of a CPU, else bytes or pieces. */
+export function amountOf(pod: Pod, resource: string): number {
+  return resource === 'pods' ? 1 : inUnits(resource, podRequests(pod).get(resource) ?? 0);
+}
+
+function inUnits(resource: string, value: number): number {
+  return Math.round(value * (resource === 'cpu' ? MILLI : 1));
 }
 
 function refusalOfSystem(pod: Pod, node: AdmittingNode): PodRefusal | undefined {
@@ -52,41 +62,49 @@ function refusalOfSystem(pod: Pod, node: AdmittingNode): PodRefusal | undefined 
   };
 }
 
-function refusalOfResources(pod: Pod, present: readonly Pod[], node: AdmittingNode): PodRefusal | undefined {
+function lackingResources(pod: Pod, present: readonly Pod[], node: AdmittingNode): PodRefusal[] {
   const { allocatable } = node.status;
+  const lacking: PodRefusal[] = [];
+  const judge = (resource: string, requested: number, used: number, capacity: number): void => {
+    if (requested + used > capacity) lacking.push(insufficient(resource, requested, used, capacity));
+  };
   const capacity = allocatable['pods'];
-  if (capacity !== undefined && present.length + 1 > quantityValue(capacity)) {
-    return insufficient('pods', 1, present.length, quantityValue(capacity));
-  }
+  if (capacity !== undefined) judge('pods', 1, present.length, quantityValue(capacity));
   const used = new Map<string, number>();
   for (const other of present) addTo(used, podRequests(other));
   for (const [name, wanted] of podRequests(pod)) {
     // What no node of this kind has is the scheduler's business.
     if (wanted === 0 || !Object.hasOwn(allocatable, name)) continue;
-    const scale = name === 'cpu' ? MILLI : 1;
-    const units = (value: number): number => Math.round(value * scale);
-    const taken = units(used.get(name) ?? 0);
-    const offered = units(quantityValue(allocatable[name] ?? '0'));
-    if (units(wanted) + taken > offered) return insufficient(name, units(wanted), taken, offered);
+    const offered = quantityValue(allocatable[name] ?? '0');
+    judge(name, inUnits(name, wanted), inUnits(name, used.get(name) ?? 0), inUnits(name, offered));
   }
-  return undefined;
+  return lacking;
 }
 
 function insufficient(resource: string, requested: number, used: number, capacity: number): PodRefusal {
   return {
     reason: `OutOf${resource}`,
     message: `Node didn't have enough resource: ${resource}, requested: ${requested}, used: ${used}, capacity: ${capacity}`,
+    lacks: { resource, amount: requested + used - capacity },
   };
 }
 
-function refusalOfPlace(pod: Pod, present: readonly Pod[], node: AdmittingNode): PodRefusal | undefined {
+function refusalsOfPlace(pod: Pod, present: readonly Pod[], node: AdmittingNode): PodRefusal[] {
+  const refusals: PodRefusal[] = [];
   if (!matchesNodeSelection(pod.spec, node))
-    return predicate('NodeAffinity', "node(s) didn't match Pod's node affinity/selector");
+    refusals.push(predicate(NODE_AFFINITY, "node(s) didn't match Pod's node affinity/selector"));
   const ports = hostPorts(pod);
   if (present.some((other) => hostPorts(other).some((port) => ports.includes(port))))
-    return predicate('NodePorts', "node(s) didn't have free ports for the requested pod ports");
-  return undefined;
+    refusals.push(predicate('NodePorts', "node(s) didn't have free ports for the requested pod ports"));
+  // A node's own Pods run whatever keeps others away.
+  if (isStaticPod(pod)) return refusals;
+  if (untolerated(pod.spec.tolerations, node.spec?.taints ?? [], ['NoExecute']) !== undefined)
+    refusals.push(predicate('TaintToleration', "node(s) had taints that the pod didn't tolerate"));
+  return refusals;
 }
+
+/** Reason of a Pod whose node selection the node does not meet. */
+export const NODE_AFFINITY = 'NodeAffinity';
 
 function predicate(name: string, why: string): PodRefusal {
   return { reason: name, message: `Predicate ${name} failed: ${why}` };

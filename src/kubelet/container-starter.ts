@@ -77,6 +77,8 @@ export class ContainerStarter {
     const lastEnded = previous.find(({ state }) => state === 'exited');
     const pause = this.#pause(pod, container, kind, lastEnded);
     if (pause !== undefined) return pause;
+    const unavailable = this.#missingVolume(context, container, kind);
+    if (unavailable !== undefined) return unavailable;
     const failure = await this.#startNow(context, container, kind, previous, signal);
     if (failure !== undefined) this.#options.metrics?.containerNotStarted(kind, failure.reason);
     return failure;
@@ -96,6 +98,8 @@ export class ContainerStarter {
     const say = (reason: string, message: string): void =>
       this.#options.recorder.event(podEventObject(pod, fieldPath), 'Normal', reason, message);
 
+    const imageMounts = (container.volumeMounts ?? []).filter(({ name }) => context.imageVolumes.has(name));
+    this.#options.metrics?.imageVolumesRequested(new Set(imageMounts.map(({ name }) => name)).size);
     const image = container.image ?? '';
     const pullPolicy = container.imagePullPolicy ?? 'IfNotPresent';
     const ensured = await this.#options.imageManager.ensureImage(
@@ -105,13 +109,6 @@ export class ContainerStarter {
     if (!ensured.ok) {
       warn(`Error: ${ensured.reason}`);
       return { reason: ensured.reason, message: ensured.message };
-    }
-    for (const mount of container.volumeMounts ?? []) {
-      const volume = context.imageVolumes.get(mount.name);
-      if (volume === undefined || !('failure' in volume)) continue;
-      this.#options.metrics?.imageVolumeMounted(false);
-      warn(`Error: ${volume.failure.reason}`);
-      return volume.failure;
     }
 
     const attempt = (previous[0]?.attempt ?? -1) + 1;
@@ -145,12 +142,11 @@ export class ContainerStarter {
       id = await this.#options.runtime.createContainer(context.sandboxId, config, signal);
     } catch (error) {
       signal.throwIfAborted();
+      for (const _ of imageMounts) this.#options.metrics?.imageVolumeMounted(false);
       warn(`Error: ${messageOf(error)}`);
       return { reason: 'CreateContainerError', message: messageOf(error) };
     }
-    for (const { name } of container.volumeMounts ?? []) {
-      if (context.imageVolumes.has(name)) this.#options.metrics?.imageVolumeMounted(true);
-    }
+    for (const _ of imageMounts) this.#options.metrics?.imageVolumeMounted(true);
     say('Created', 'Container created');
     try {
       await this.#options.runtime.startContainer(id, signal);
@@ -161,6 +157,19 @@ export class ContainerStarter {
     }
     say('Started', 'Container started');
     return await this.#postStart(context, container, fieldPath, id, signal);
+  }
+
+  /** Tells each mount of an image volume that cannot be had, before the container's own image is thought of (rule 3.38). */
+  #missingVolume(context: PodContext, container: Container, kind: ContainerKind): StartFailure | undefined {
+    const object = podEventObject(context.pod, containerFieldPath(kind, container.name));
+    let last: StartFailure | undefined;
+    for (const { name } of container.volumeMounts ?? []) {
+      const volume = context.imageVolumes.get(name);
+      if (volume === undefined || !('failure' in volume)) continue;
+      last = volume.failure;
+      this.#options.recorder.event(object, 'Warning', 'Failed', `Error: ${last.reason}`);
+    }
+    return last;
   }
 
   #pause(

@@ -48,6 +48,8 @@ export interface KubeletOptions {
     readonly afterSpacePass?: (present: ReadonlySet<string>, startedAt: number) => Promise<void>;
     /** Frees content and layers that removed images leave behind. */
     readonly reclaim?: (signal: AbortSignal) => Promise<void>;
+    /** Runs the removals of one pass (`ImageGcOptions`). */
+    readonly removingMany?: <T>(removals: () => Promise<T>) => Promise<T>;
   };
   /** What the agent's endpoint answers at `/metrics`, and where clean-up and eviction are counted (section 14). */
   readonly metrics?: NodeMetrics;

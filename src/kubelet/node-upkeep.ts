@@ -1,6 +1,5 @@
 import type { Clock } from '../base/clock.ts';
 import { messageOf } from '../base/coded-error.ts';
-import type { KubeObject } from '../kube/object.ts';
 import type { Pod } from '../kube/pod.ts';
 import type { Logger } from '../observe/logger.ts';
 import { imagesInUse } from './images-in-use.ts';
@@ -14,7 +13,7 @@ import type { EventObject } from './ensure-image.ts';
 import type { KubeletOptions } from './kubelet-options.ts';
 import type { MachineFacts } from './node/machine-facts.ts';
 import { DEFAULT_MAX_IMAGES, type NodeImage } from './node/node-images.ts';
-import { nodeLabels, nodeStatus, type NodeFacts } from './node/node-object.ts';
+import { nodeLabels, nodeStatus, type NodeFacts, type NodeObject } from './node/node-object.ts';
 import { NodePressure } from './node/node-pressure.ts';
 import { observeResources } from './node/observe-resources.ts';
 import { runtimeWatch } from './node/runtime-watch.ts';
@@ -59,8 +58,8 @@ export interface NodeUpkeep {
   readonly pressure: NodePressure;
   /** What the Node object says now. */
   facts(signal: AbortSignal): Promise<NodeFacts>;
-  /** The node as Pods are judged by. */
-  admitting(): AdmittingNode;
+  /** The node as Pods are judged by: labels and taints as the API has them, resources as they are. */
+  admitting(stored: NodeObject | undefined): AdmittingNode;
 }
 
 /** Puts together clean-up, eviction and what is told of the node. */
@@ -78,6 +77,7 @@ export function createNodeUpkeep(context: NodeUpkeepContext): NodeUpkeep {
     node: context.node,
     ...(imageGc?.afterSpacePass === undefined ? {} : { afterSpacePass: imageGc.afterSpacePass }),
     ...(imageGc?.reclaim === undefined ? {} : { reclaim: imageGc.reclaim }),
+    ...(imageGc?.removingMany === undefined ? {} : { removingMany: imageGc.removingMany }),
     onRemoved: (_image, reason) => metrics?.imageCollected(reason),
     log: (message) => logger.warn({}, message),
   });
@@ -99,7 +99,7 @@ export function createNodeUpkeep(context: NodeUpkeepContext): NodeUpkeep {
     evict: (pod: Pod, message, graceSeconds, evictionSignal) => {
       metrics?.podEvicted(evictionSignal);
       recorder.event(podEventObject(pod), 'Warning', 'Evicted', message);
-      workers().evict(podUid(pod), { reason: 'Evicted', message, graceSeconds, disrupts: true });
+      workers().evict(podUid(pod), { reason: 'Evicted', message, graceSeconds, disruption: message });
     },
     recorder,
     node: context.node,
@@ -140,14 +140,13 @@ export function createNodeUpkeep(context: NodeUpkeepContext): NodeUpkeep {
       const listed = await images(signal);
       return { ...factsWith(listed), ...(notReady === undefined ? {} : { notReady }) };
     },
-    admitting: () => {
-      const node: KubeObject = {
-        apiVersion: 'v1',
-        kind: 'Node',
-        metadata: { name: nodeName, labels: nodeLabels(base) },
-      };
-      return { ...node, status: { allocatable: nodeStatus(factsWith([]), undefined).allocatable ?? {} } };
-    },
+    admitting: (stored) => ({
+      apiVersion: 'v1',
+      kind: 'Node',
+      metadata: { name: nodeName, labels: { ...stored?.metadata.labels, ...nodeLabels(base) } },
+      spec: { taints: stored?.spec?.taints ?? [] },
+      status: { allocatable: nodeStatus(factsWith([]), undefined).allocatable ?? {} },
+    }),
   };
 }
 

@@ -36,7 +36,7 @@ export interface PodMachineryContext {
   readonly clock: Clock;
   readonly logger: Logger;
   /** Says why a Pod that is new here may not run. */
-  readonly refuse: (pod: Pod) => Eviction | undefined;
+  readonly admit: (pod: Pod, signal: AbortSignal) => Promise<Eviction | undefined>;
   /** UID by which the API knows a Pod; undefined while it knows none. */
   readonly apiUid: (pod: Pod) => string | undefined;
   /** Told when a Pod is gone from here. */
@@ -105,7 +105,7 @@ export function createPodMachinery(context: PodMachineryContext, signal: AbortSi
     clock,
     logger,
     random: options.random ?? Math.random,
-    refuse: context.refuse,
+    admit: context.admit,
     left: context.gone,
   });
   return { workers, statuses, probes };

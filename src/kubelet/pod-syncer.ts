@@ -19,7 +19,6 @@ import type { ProbeManager } from './probes/probe-manager.ts';
 import type { PodPullSecrets } from './pull-secrets-of-pod.ts';
 import type { ReasonCache } from './reason-cache.ts';
 import { latest, readRuntimePod, runningContainers, type RuntimePod } from './runtime-pod.ts';
-import type { StartMetrics } from './start-metrics.ts';
 import type { StatusManager } from './status-manager.ts';
 import type { TerminationMessages } from './termination-message.ts';
 import type { MountedVolume, VolumeManager } from './volumes/volume-manager.ts';
@@ -30,8 +29,8 @@ export interface Eviction {
   readonly reason: string;
   readonly message: string;
   readonly graceSeconds: number;
-  /** The Pod is ended for the node's sake and through no fault of its own. */
-  readonly disrupts?: true;
+  /** Says that the Pod is ended for the node's sake and through no fault of its own. */
+  readonly disruption?: string;
 }
 
 export interface PodSyncerOptions {
@@ -50,7 +49,6 @@ export interface PodSyncerOptions {
   readonly paths: PodPaths;
   readonly address: string;
   readonly clock: Clock;
-  readonly metrics?: StartMetrics;
 }
 
 /** Brings one Pod from what runs to what is specified, one step further each time. Calls for one Pod never overlap. */
@@ -119,9 +117,9 @@ export class PodSyncer {
     const pod = this.#withKnownStatus(given);
     const others = (pod.status?.conditions ?? []).filter(({ type }) => type !== 'DisruptionTarget');
     const now = formatTime(this.#options.clock.now());
-    const conditions = eviction.disrupts
-      ? { conditions: [disruptionCondition(pod, message, now), ...others] }
-      : {};
+    const { disruption } = eviction;
+    const conditions =
+      disruption === undefined ? {} : { conditions: [disruptionCondition(pod, disruption, now), ...others] };
     const status: PodStatus = { ...pod.status, ...conditions, phase: 'Failed', reason, message };
     await this.terminate({ ...pod, status }, graceSeconds, signal);
   }
@@ -237,11 +235,13 @@ export class PodSyncer {
       return false;
     };
     for (const container of startEphemeral) await startOne(container, 'ephemeral');
+    let initialized = true;
     for (const container of startInit) {
-      // The next may start only when this one is done, or has started: the plan of the next sync says so.
-      if (!(await startOne(container, 'init')) && start.length === 0) break;
+      // A sidecar that does not start holds up nobody who may start already; nothing may start after another.
+      initialized = (await startOne(container, 'init')) || isSidecar(container);
+      if (!initialized) break;
     }
-    for (const container of start) await startOne(container, 'app');
+    if (initialized) for (const container of start) await startOne(container, 'app');
     if (failures.some(({ retryAt }) => retryAt !== undefined)) {
       // Nothing happens until the pause is over: without this the status would not say so until then.
       const now = await readRuntimePod(this.#options.runtime, podUid(pod), signal);
@@ -255,7 +255,6 @@ export class PodSyncer {
     const result = new Map<string, { imageRef: string } | { failure: StartFailure }>();
     for (const volume of pod.spec.volumes ?? []) {
       if (volume.image === undefined) continue;
-      this.#options.metrics?.imageVolumeRequested();
       const ensured = await this.#options.imageManager.ensureImage(
         {
           pod,

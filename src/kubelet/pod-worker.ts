@@ -43,15 +43,19 @@ export class PodWorker {
   #woken = false;
   #interrupt = new AbortController();
   #sleep = new AbortController();
+  readonly #ended = Promise.withResolvers<void>();
   readonly #done: Promise<void>;
 
-  /** @param refused ends the Pod before it begins */
-  constructor(pod: Pod, options: PodWorkerOptions, refused?: Eviction) {
+  /** @param admission says whether the Pod may begin, or why it is ended before; undefined for one that has begun already */
+  constructor(
+    pod: Pod,
+    options: PodWorkerOptions,
+    admission: ((signal: AbortSignal) => Promise<Eviction | undefined>) | undefined,
+  ) {
     this.uid = podUid(pod);
     this.#pod = pod;
-    this.#eviction = refused;
     this.#options = options;
-    this.#done = this.#run();
+    this.#done = this.#work(admission?.(this.#stop.signal));
   }
 
   get pod(): Pod {
@@ -93,6 +97,11 @@ export class PodWorker {
     this.wake();
   }
 
+  /** Resolves once nothing of the Pod runs any more. */
+  get ended(): Promise<void> {
+    return this.#ended.promise;
+  }
+
   /** Makes it look again soon. */
   wake(): void {
     this.#woken = true;
@@ -105,6 +114,17 @@ export class PodWorker {
     this.#interrupt.abort();
     this.#sleep.abort();
     await this.#done;
+  }
+
+  async #work(admission: Promise<Eviction | undefined> | undefined): Promise<void> {
+    try {
+      const refused = await admission;
+      this.#eviction ??= refused;
+    } catch (error) {
+      if (this.#stop.signal.aborted) return;
+      throw error;
+    }
+    await this.#run();
   }
 
   async #run(): Promise<void> {
@@ -127,7 +147,10 @@ export class PodWorker {
       }
       if (!this.#removed) await this.#rest(pause);
     }
-    if (this.#removed) this.#options.gone(this.uid);
+    if (this.#removed) {
+      this.#ended.resolve();
+      this.#options.gone(this.uid);
+    }
   }
 
   /** Does one thing and returns how long to rest at most. */
@@ -141,22 +164,27 @@ export class PodWorker {
     }
     if (this.#pod.metadata.deletionTimestamp !== undefined) {
       await syncer.terminate(this.#pod, undefined, signal);
-      this.#state = 'ended';
+      this.#end();
       await this.#deleteFromApi();
       return BACKOFF_MS;
     }
     if (this.#state === 'ended') return RESYNC_MS;
     if (this.#eviction !== undefined) {
       await syncer.evict(this.#pod, this.#eviction, signal);
-      this.#state = 'ended';
+      this.#end();
       return RESYNC_MS;
     }
     const outcome = await syncer.sync(this.#pod, signal);
     if (outcome.kind === 'ended') {
       await syncer.terminate(this.#pod, undefined, signal);
-      this.#state = 'ended';
+      this.#end();
     }
     return this.#pauseAfter(outcome);
+  }
+
+  #end(): void {
+    this.#state = 'ended';
+    this.#ended.resolve();
   }
 
   #pauseAfter(outcome: SyncOutcome): number {

@@ -1,13 +1,14 @@
 import type { Informer } from '../kube/client/kube-client.ts';
 import type { Pod } from '../kube/pod.ts';
 import type { RuntimeService } from '../runtime/runtime-service.ts';
+import { untilAborted } from './images/image-request.ts';
 import { podNamespace, podUid } from './pod-reference.ts';
 import type { Eviction } from './pod-syncer.ts';
 import { PodWorker, type PodWorkerOptions } from './pod-worker.ts';
 
 export interface PodWorkersOptions extends Omit<PodWorkerOptions, 'gone'> {
   /** Says why a Pod that is new here may not run; undefined lets it. */
-  readonly refuse: (pod: Pod) => Eviction | undefined;
+  readonly admit: (pod: Pod, signal: AbortSignal) => Promise<Eviction | undefined>;
   /** Told when a Pod and everything of it is gone from here. */
   readonly left?: (uid: string) => void;
 }
@@ -57,6 +58,15 @@ export class PodWorkers {
     this.#workers.get(uid)?.evict(eviction);
   }
 
+  /**
+   * Returns once nothing of a Pod runs any more.
+   *
+   * @throws the signal's reason
+   */
+  async ended(uid: string, signal: AbortSignal): Promise<void> {
+    await untilAborted(this.#workers.get(uid)?.ended ?? Promise.resolve(), signal);
+  }
+
   /** Returns the Pods that are worked on. */
   pods(): Pod[] {
     return [...this.#workers.values()].map((worker) => worker.pod);
@@ -80,7 +90,7 @@ export class PodWorkers {
   add(pod: Pod): void {
     if (this.#stopped) return;
     // One that has begun before is not new, although this agent may be.
-    const refused = pod.status?.startTime === undefined ? this.#options.refuse(pod) : undefined;
+    const isNew = pod.status?.startTime === undefined;
     const worker = new PodWorker(
       pod,
       {
@@ -90,7 +100,7 @@ export class PodWorkers {
           this.#options.left?.(uid);
         },
       },
-      refused,
+      isNew ? (signal) => this.#options.admit(pod, signal) : undefined,
     );
     this.#workers.set(worker.uid, worker);
   }

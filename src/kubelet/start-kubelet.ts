@@ -6,7 +6,6 @@ import { createInformer } from '../kube/client/informer.ts';
 import type { KubeClient } from '../kube/client/kube-client.ts';
 import type { Pod } from '../kube/pod.ts';
 import { silentLogger, type Logger } from '../observe/logger.ts';
-import { refusalOf } from './admit-pod.ts';
 import type { EventObject } from './ensure-image.ts';
 import { imageUsers } from './image-users.ts';
 import type { ImageGcForecast } from './images/gc-forecast.ts';
@@ -19,8 +18,8 @@ import { createNodeUpkeep, quietly, type NodeUpkeep } from './node-upkeep.ts';
 import { removeOrphans } from './orphans.ts';
 import { createPodMachinery, type PodMachinery } from './pod-machinery.ts';
 import { PodPaths } from './pod-paths.ts';
-import { podEventObject, podUid } from './pod-reference.ts';
-import type { Eviction } from './pod-syncer.ts';
+import { podUid } from './pod-reference.ts';
+import { PodAdmission } from './pod-admission.ts';
 import { startKubeletServer } from './server/kubelet-server.ts';
 import { MirrorPods } from './static-pods/mirror-pods.ts';
 import { StaticPodFiles } from './static-pods/static-pod-files.ts';
@@ -64,6 +63,7 @@ class RunningKubelet implements Kubelet {
   readonly #upkeep: NodeUpkeep;
   readonly #node: NodeAgent | undefined;
   readonly #statics: StaticPods;
+  readonly #admission: PodAdmission;
   readonly #running: Promise<unknown>[] = [];
   #mirrors: MirrorPods | undefined;
   #server: { readonly port: number; close(): Promise<void> } | undefined;
@@ -100,7 +100,7 @@ class RunningKubelet implements Kubelet {
         address,
         clock,
         logger,
-        refuse: (pod) => this.#refuse(pod),
+        admit: (pod, now) => this.#admission.judge(pod, now),
         apiUid: (pod) => (isStaticPod(pod) ? this.#mirrors?.uidOf(podUid(pod)) : podUid(pod)),
         gone: (uid) => this.#statics.gone(uid),
       },
@@ -127,6 +127,18 @@ class RunningKubelet implements Kubelet {
       client === undefined
         ? undefined
         : new NodeAgent({ client, clock, logger, facts: factsNow, recorder, object });
+    this.#admission = new PodAdmission({
+      present: () => this.#present(),
+      pressure: (pod) => this.#upkeep.pressure.refusal(pod),
+      node: () => this.#upkeep.admitting(this.#node?.node),
+      freshNode: async (now) => this.#upkeep.admitting(await this.#node?.read(now)),
+      end: async (pod, eviction, now) => {
+        this.#machinery.workers.evict(podUid(pod), eviction);
+        await this.#machinery.workers.ended(podUid(pod), now);
+      },
+      recorder,
+      logger,
+    });
     recorder.event(object, 'Normal', 'Starting', 'Starting kubelet.');
   }
 
@@ -274,17 +286,13 @@ class RunningKubelet implements Kubelet {
     });
   }
 
-  #refuse(pod: Pod): Eviction | undefined {
+  /** Pods that run here or shall, without those that have ended. */
+  #present(): Pod[] {
     const { workers, statuses } = this.#machinery;
-    const present = workers.pods().filter((other) => {
-      const phase = statuses.get(podUid(other))?.phase;
-      return podUid(other) !== podUid(pod) && phase !== 'Succeeded' && phase !== 'Failed';
+    return workers.pods().filter((pod) => {
+      const phase = statuses.get(podUid(pod))?.phase;
+      return phase !== 'Succeeded' && phase !== 'Failed';
     });
-    const refusal = this.#upkeep.pressure.refusal(pod) ?? refusalOf(pod, present, this.#upkeep.admitting());
-    if (refusal === undefined) return undefined;
-    const { reason, message } = refusal;
-    this.#options.recorder.event(podEventObject(pod), 'Warning', reason, message);
-    return { reason, message: `Pod was rejected: ${message}`, graceSeconds: 0 };
   }
 }
 

@@ -4,6 +4,7 @@ import type { ContainerKind } from './pod-reference.ts';
 export interface StartMetrics {
   /** @param code the waiting reason */
   containerNotStarted(kind: ContainerKind, code: string): void;
-  imageVolumeRequested(): void;
+  /** Told when a container is to start that mounts so many image volumes, all of which are there. */
+  imageVolumesRequested(count: number): void;
   imageVolumeMounted(mounted: boolean): void;
 }

@@ -30,7 +30,7 @@ after(async () => {
   await rm(tiny, { recursive: true, force: true });
 });
 
-export async function refusal(only: LauncherName): Promise<string | false> {
+async function refusal(only: LauncherName): Promise<string | false> {
   const root = await mkdtemp(join(tmpdir(), 'drayage-launcher-'));
   try {
     await chooseLauncher({ root, only }, signal);
@@ -42,6 +42,14 @@ export async function refusal(only: LauncherName): Promise<string | false> {
     await rm(root, { recursive: true, force: true });
   }
 }
+
+/**
+ * The ways to run containers, and why one is not tried here. Known before the first test is named: a file whose tests have all been
+ * skipped while the next were not named yet counts as done, and the image would be gone.
+ */
+export const LAUNCHERS = await Promise.all(
+  (['runc', 'unshare'] as const).map(async (launcher) => ({ launcher, skip: await refusal(launcher) })),
+);
 
 export interface Setup {
   readonly root: string;

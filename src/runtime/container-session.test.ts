@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Readable } from 'node:stream';
-import { IMAGE, lineInLog, refusal, sh, signal, withRuntime, type Setup } from './_runtime-bench.ts';
+import { IMAGE, LAUNCHERS, lineInLog, sh, signal, withRuntime, type Setup } from './_runtime-bench.ts';
 import { RuntimeError } from './runtime-error.ts';
 
 const FOREVER = 'trap "exit 0" TERM; sleep 1000000 & wait';
@@ -33,8 +33,7 @@ async function running({ runtime, sandbox, container }: Setup, script = FOREVER,
   return id;
 }
 
-for (const launcher of ['runc', 'unshare'] as const) {
-  const skip = await refusal(launcher);
+for (const { launcher, skip } of LAUNCHERS) {
   describe(`sessions with containers run by ${launcher}`, { skip }, () => {
     test('a command has its own input, both outputs and an exit code', async () => {
       await withRuntime(launcher, IMAGE, async (setup) => {
@@ -80,6 +79,22 @@ for (const launcher of ['runc', 'unshare'] as const) {
         assert.ok(rest.includes('hello\r\n'), 'what is typed is shown');
         session.stdout.resume();
         assert.equal(await session.exit, 3);
+      });
+    });
+
+    test('what a command shows first on its terminal is shown as what comes later', async () => {
+      await withRuntime(launcher, IMAGE, async (setup) => {
+        const id = await running(setup);
+        const command = ['/bin/sh', '-c', 'echo one; echo two; sleep 0.1; echo three'];
+        const shown = async (): Promise<string> => {
+          const session = await setup.runtime.exec(id, { command, tty: true, stdin: false }, signal);
+          const text = await textOf(session.stdout);
+          assert.equal(await session.exit, 0);
+          return text;
+        };
+        // Together, so that the runtime is late for some of them.
+        for (const text of await Promise.all(Array.from({ length: 12 }, shown)))
+          assert.equal(text, 'one\r\ntwo\r\nthree\r\n');
       });
     });
 

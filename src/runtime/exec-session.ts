@@ -4,6 +4,7 @@ import { rm } from 'node:fs/promises';
 import type { ContainerSession } from './container-session.ts';
 import { startExec } from './exec-process.ts';
 import type { Command } from './launcher.ts';
+import { withLineEnds } from './line-ends.ts';
 import { inTerminal, resizeTerminal } from './terminal.ts';
 
 /** Runs a command inside a container for somebody who watches it. It is killed when the signal aborts. */
@@ -24,7 +25,7 @@ export async function execSession(
   exit.catch(() => undefined);
   return {
     stdin: options.stdin ? (child.stdin ?? undefined) : undefined,
-    stdout: child.stdout,
+    stdout: command.bringsTerminal === true ? withLineEnds(child.stdout) : child.stdout,
     stderr: options.tty ? undefined : child.stderr,
     resize: (columns, rows) => {
       if (options.tty) resizeTerminal(nameFile, columns, rows);

@@ -39,6 +39,8 @@ export interface Command {
   readonly pidFile?: string;
   /** File in which the program writes why it could not run the process, as JSON lines; absent: its output says it. */
   readonly failureLog?: string;
+  /** The process has a terminal that the program itself makes; the one that the program is run in only passes bytes on. */
+  readonly bringsTerminal?: true;
 }
 
 /** A container whose process runs. */

@@ -9,7 +9,7 @@ import {
   IMAGE,
   lineInLog,
   readLog,
-  refusal,
+  LAUNCHERS,
   sh,
   signal,
   tinyRoot,
@@ -30,8 +30,7 @@ async function hasMemoryController(): Promise<boolean> {
   return false;
 }
 
-for (const launcher of ['runc', 'unshare'] as const) {
-  const skip = await refusal(launcher);
+for (const { launcher, skip } of LAUNCHERS) {
   describe(`containers run by ${launcher}`, { skip }, () => {
     test('the image says what runs, and its output is in the log when it is reported as ended', async () => {
       await withRuntime(launcher, IMAGE, async ({ run }) => {

@@ -97,6 +97,7 @@ export class RuncLauncher implements Launcher {
       env: RUNTIME_ENV,
       pidFile,
       failureLog,
+      ...(terminal ? { bringsTerminal: true } : {}),
     };
   }
 

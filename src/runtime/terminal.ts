@@ -11,6 +11,9 @@ import { shellQuote } from './shell-quote.ts';
  * Runs a command in a terminal of its own. Node cannot make one: `script` of util-linux does, with the command's input and output
  * passed through. The terminal's path is written to `nameFile`, so that `resizeTerminal` finds it.
  *
+ * A command that makes a terminal itself has ours made transparent from the start: by its own hand it comes too late for what is shown or
+ * typed first, and leaves translation of lines on (`line-ends.ts`).
+ *
  * @throws RuntimeError `UNAVAILABLE` when the program is missing
  */
 export async function inTerminal(command: Command, nameFile: string): Promise<Command> {
@@ -19,6 +22,7 @@ export async function inTerminal(command: Command, nameFile: string): Promise<Co
     throw new RuntimeError('UNAVAILABLE', 'Cannot give a terminal: program "script" is not installed');
   }
   const line = [command.file, ...command.args].map(shellQuote).join(' ');
+  const prepare = command.bringsTerminal === true ? 'stty raw -echo -onlcr; ' : '';
   return {
     ...command,
     file: script,
@@ -30,7 +34,7 @@ export async function inTerminal(command: Command, nameFile: string): Promise<Co
       '--echo',
       'always',
       '--command',
-      `tty >${shellQuote(nameFile)}; exec ${line}`,
+      `tty >${shellQuote(nameFile)}; ${prepare}exec ${line}`,
       '/dev/null',
     ],
   };

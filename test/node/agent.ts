@@ -5,8 +5,10 @@ import type { KubeClient } from '../../src/kube/client/kube-client.ts';
 import { createEventRecorder } from '../../src/kubelet/event-recorder.ts';
 import { parseEvictionThresholds } from '../../src/kubelet/images/eviction-thresholds.ts';
 import { NodeImageManager } from '../../src/kubelet/images/image-manager.ts';
+import type { NodeMetrics } from '../../src/kubelet/images/node-metrics.ts';
 import { PulledImages } from '../../src/kubelet/images/pulled-images.ts';
 import { DEFAULT_IMAGE_SETTINGS } from '../../src/kubelet/images/settings.ts';
+import { keptObjects } from '../../src/kubelet/kept-objects.ts';
 import { apiObjects } from '../../src/kubelet/object-source.ts';
 import { podCandidates, PodPullSecrets } from '../../src/kubelet/pull-secrets-of-pod.ts';
 import { startKubelet, type Kubelet } from '../../src/kubelet/start-kubelet.ts';
@@ -34,6 +36,7 @@ export interface TestAgentOptions {
   readonly evictionTransitionPeriod?: number;
   readonly maxPods?: number;
   readonly staticPods?: string;
+  readonly metrics?: NodeMetrics;
 }
 
 export interface TestAgent {
@@ -59,7 +62,7 @@ export async function startAgent(options: TestAgentOptions, signal: AbortSignal)
     signal,
   );
   const recorder = createEventRecorder({ client, component: 'kubelet', host: name, clock });
-  const objects = apiObjects(client);
+  const objects = keptObjects(apiObjects(client), signal);
   const pullSecrets = new PodPullSecrets({ objects, recorder });
   const settings = { ...DEFAULT_IMAGE_SETTINGS, registryPullQps: 0 };
   const records = await PulledImages.open({
@@ -103,6 +106,7 @@ export async function startAgent(options: TestAgentOptions, signal: AbortSignal)
         : { evictionTransitionPeriod: options.evictionTransitionPeriod }),
       ...(options.maxPods === undefined ? {} : { maxPods: options.maxPods }),
       ...(options.staticPods === undefined ? {} : { staticPods: options.staticPods }),
+      ...(options.metrics === undefined ? {} : { metrics: options.metrics }),
       endpoint: { host: '127.0.0.1', port: 0, tls: options.tls },
     },
     signal,

@@ -15,6 +15,7 @@ import type { KubeObject } from '../../src/kube/object.ts';
 import type { Pod } from '../../src/kube/pod.ts';
 import { findKind } from '../../src/kube/resources.ts';
 import type { Kubelet } from '../../src/kubelet/start-kubelet.ts';
+import type { NodeMetrics } from '../../src/kubelet/images/node-metrics.ts';
 import { EVENTS } from '../../src/kubelet/event-recorder.ts';
 import { PODS } from '../../src/kubelet/status-manager.ts';
 import { silentLogger, type Logger } from '../../src/observe/logger.ts';
@@ -79,6 +80,7 @@ export interface NodeSystemOptions {
   readonly base?: string;
   readonly maxPods?: number;
   readonly staticPods?: string;
+  readonly metrics?: NodeMetrics;
 }
 
 /** Starts it, hands it to `use`, and takes everything away again. */
@@ -163,6 +165,7 @@ export async function withNodeSystem(
           : { evictionTransitionPeriod: options.evictionTransitionPeriod }),
         ...(options.maxPods === undefined ? {} : { maxPods: options.maxPods }),
         ...(options.staticPods === undefined ? {} : { staticPods: options.staticPods }),
+        ...(options.metrics === undefined ? {} : { metrics: options.metrics }),
       },
       signal,
     );

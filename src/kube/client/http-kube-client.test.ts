@@ -78,6 +78,50 @@ test('a server that is not there is a transport failure that may be tried again'
   await client.close();
 });
 
+test('many requests at once share few connections, and watches take none of them', async () => {
+  const waiting: ServerResponse[] = [];
+  let connections = 0;
+  const all = Promise.withResolvers<void>();
+  const server = createServer((request, response) => {
+    if (request.url?.includes('watch=true') === true) {
+      response.writeHead(200).flushHeaders();
+      return;
+    }
+    waiting.push(response);
+    if (waiting.length === 16) all.resolve();
+  });
+  server.on('connection', () => connections++);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const client = new HttpKubeClient({ server: `http://127.0.0.1:${port}` });
+  const end = new AbortController();
+  const watches = Array.from({ length: 20 }, () => client.watch(MAPS, {}, end.signal).next());
+  const reads = Array.from({ length: 200 }, (_, index) =>
+    client.get(MAPS, { namespace: 'default', name: `m${index}` }, signal),
+  );
+  await all.promise;
+  // One read after another is answered; the rest come on the same connections.
+  const answered = (async () => {
+    let count = 0;
+    while (count < reads.length) {
+      const response = waiting.shift();
+      if (response === undefined) await once(server, 'request');
+      else {
+        response.end('{"metadata":{"name":"x"}}');
+        count++;
+      }
+    }
+  })();
+  await Promise.all([...reads, answered]);
+  assert.ok(connections <= 20 + 16, `${connections} connections`);
+  end.abort(new Error('enough'));
+  for (const watch of watches) await assert.rejects(watch, /enough/);
+  await client.close();
+  server.closeAllConnections();
+  server.close();
+});
+
 test('a watch delivers events until it is aborted, and then throws the reason', async () => {
   const stop = new AbortController();
   const events: WatchEvent<ConfigMap>[] = [];

@@ -16,6 +16,13 @@ import { readLines } from './_read-lines.ts';
 
 /** A request that is not a watch has this long to be answered. */
 const REQUEST_MS = 60_000;
+/**
+ * Connections for requests that are not watches. Each begins with a TLS handshake, which costs both ends milliseconds of processor: hundreds of
+ * requests at once must wait for connections that are there, not all make one and run out of time together. Go's client has one for all.
+ */
+const MAX_CONNECTIONS = 16;
+/** Time for a connection, its handshake included, as Go's client gives it. */
+const CONNECT_MS = 30_000;
 /** How long the server is asked to keep a watch open before it closes it in good order. */
 const WATCH_SECONDS = 300;
 /**
@@ -42,7 +49,9 @@ export interface HttpKubeClientOptions extends ClientConfig {
 
 /** Talks to an API server over HTTPS. Close it when done: it holds connections open. */
 export class HttpKubeClient implements KubeClient {
-  readonly #agent: Agent;
+  readonly #requests: Agent;
+  /** Watches keep a connection each for as long as they last, so they must not take those of requests. */
+  readonly #watches: Agent;
   readonly #origin: string;
   readonly #prefix: string;
   readonly #headers: Readonly<Record<string, string>>;
@@ -58,17 +67,20 @@ export class HttpKubeClient implements KubeClient {
       'user-agent': options.userAgent ?? 'drayage',
       ...(options.token === undefined ? {} : { authorization: `Bearer ${options.token}` }),
     };
-    this.#agent = new Agent({
+    const agent = {
       headersTimeout: REQUEST_MS,
       bodyTimeout: 0,
       connect: {
+        timeout: CONNECT_MS,
         ...(options.ca === undefined ? {} : { ca: options.ca }),
         ...(options.cert === undefined ? {} : { cert: options.cert }),
         ...(options.key === undefined ? {} : { key: options.key }),
         ...(options.serverName === undefined ? {} : { servername: options.serverName }),
         rejectUnauthorized: options.insecure !== true,
       },
-    });
+    };
+    this.#requests = new Agent({ ...agent, connections: MAX_CONNECTIONS });
+    this.#watches = new Agent(agent);
   }
 
   async get<T extends KubeObject>(type: ResourceType, name: ObjectName, signal: AbortSignal): Promise<T> {
@@ -107,7 +119,7 @@ export class HttpKubeClient implements KubeClient {
     timer.unref();
     const both = AbortSignal.any([signal, silence.signal]);
     try {
-      const answer = await this.#send('GET', path, both);
+      const answer = await this.#send('GET', path, both, { agent: this.#watches });
       for await (const line of readLines(answer.body, () => timer.refresh())) {
         const event = JSON.parse(line) as WatchEvent<T> | { type: 'ERROR'; object: Status };
         if (event.type === 'ERROR') throw KubeApiError.fromStatus(event.object);
@@ -201,7 +213,7 @@ export class HttpKubeClient implements KubeClient {
 
   /** Closes every connection; requests under way fail. */
   async close(): Promise<void> {
-    await this.#agent.destroy();
+    await Promise.all([this.#requests.destroy(), this.#watches.destroy()]);
   }
 
   async #json(
@@ -213,7 +225,7 @@ export class HttpKubeClient implements KubeClient {
   ): Promise<unknown> {
     const limited = AbortSignal.any([signal, AbortSignal.timeout(REQUEST_MS)]);
     try {
-      const answer = await this.#send(method, path, limited, body, contentType);
+      const answer = await this.#send(method, path, limited, { body, contentType });
       return JSON.parse(await textOf(answer.body)) as unknown;
     } catch (error) {
       signal.throwIfAborted();
@@ -226,12 +238,15 @@ export class HttpKubeClient implements KubeClient {
     method: Dispatcher.HttpMethod,
     path: string,
     signal: AbortSignal,
-    body?: unknown,
-    contentType = 'application/json',
+    {
+      body,
+      contentType = 'application/json',
+      agent = this.#requests,
+    }: { body?: unknown; contentType?: string; agent?: Agent } = {},
   ): Promise<Dispatcher.ResponseData> {
     let answer: Dispatcher.ResponseData;
     try {
-      answer = await this.#agent.request({
+      answer = await agent.request({
         origin: this.#origin,
         path: `${this.#prefix}${path}`,
         method,

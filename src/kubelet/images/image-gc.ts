@@ -34,6 +34,8 @@ export interface ImageGcOptions {
   readonly node: EventObject;
   /** Told after a pass that freed space: references of all images that are left, and when the run began (rule 11.13). */
   readonly afterSpacePass?: (present: ReadonlySet<string>, startedAt: number) => Promise<void>;
+  /** Runs the removals of one pass, so that a store may do once after them what each alone would need. */
+  readonly removingMany?: <T>(removals: () => Promise<T>) => Promise<T>;
   readonly onRemoved?: (image: TrackedImage, reason: GcReason) => void;
   /** Frees what removed images leave behind, such as content and layers that nothing names any more; awaited after each pass that removed something. */
   readonly reclaim?: (signal: AbortSignal) => Promise<void>;
@@ -153,11 +155,13 @@ export class ImageGarbageCollector {
     if (policy.maxAge === 0 || startedAt - this.#startedAt <= policy.maxAge) return;
     const errors: string[] = [];
     let removed = 0;
-    for (const image of candidates.filter((candidate) => isOverage(candidate, policy, startedAt))) {
-      const error = await this.#remove(image, 'age', signal);
-      if (error !== undefined) errors.push(error);
-      else removed++;
-    }
+    await this.#removingMany(async () => {
+      for (const image of candidates.filter((candidate) => isOverage(candidate, policy, startedAt))) {
+        const error = await this.#remove(image, 'age', signal);
+        if (error !== undefined) errors.push(error);
+        else removed++;
+      }
+    });
     if (removed > 0) await this.#reclaim(signal, errors);
     if (errors.length > 0) {
       throw new ImageGcError(
@@ -174,15 +178,17 @@ export class ImageGarbageCollector {
     const gone = new Set<string>();
     const errors: string[] = [];
     let freed = 0;
-    for (const image of gcCandidates(images)) {
-      if (freed >= target) break;
-      if (whyKept(image, policy, startedAt) !== undefined) continue;
-      const error = await this.#remove(image, 'space', signal);
-      if (error === undefined) {
-        freed += image.size;
-        gone.add(image.id);
-      } else errors.push(error);
-    }
+    await this.#removingMany(async () => {
+      for (const image of gcCandidates(images)) {
+        if (freed >= target) break;
+        if (whyKept(image, policy, startedAt) !== undefined) continue;
+        const error = await this.#remove(image, 'space', signal);
+        if (error === undefined) {
+          freed += image.size;
+          gone.add(image.id);
+        } else errors.push(error);
+      }
+    });
     if (gone.size > 0) await this.#reclaim(signal, errors);
     if (errors.length > 0) {
       const wanted = Number.isFinite(target) ? target : Number.MAX_SAFE_INTEGER;
@@ -194,6 +200,10 @@ export class ImageGarbageCollector {
     const left = new Set(images.map(({ id }) => id).filter((id) => !gone.has(id)));
     await afterSpacePass?.(left, startedAt);
     return freed;
+  }
+
+  async #removingMany(removals: () => Promise<void>): Promise<void> {
+    await (this.#options.removingMany?.(removals) ?? removals());
   }
 
   /** Removes by ID: all names go with it (rule 11.18). Returns the error's text, if any. */

@@ -59,7 +59,7 @@ test('14 containers that do not start and image volumes have the kubelet’s nam
   const metrics = new NodeMetrics();
   metrics.containerNotStarted('app', 'ErrImagePull');
   metrics.containerNotStarted('init', 'ErrImagePull');
-  metrics.imageVolumeRequested();
+  metrics.imageVolumesRequested(1);
   metrics.imageVolumeMounted(true);
   metrics.imageVolumeMounted(false);
   const lines = (await metrics.text()).split('\n');

@@ -55,8 +55,8 @@ export class NodeMetrics implements MetricSink, StartMetrics {
     this.record(IMAGE_METRICS.startErrors, { container_type: CONTAINER_TYPES[kind], code }, 1);
   }
 
-  imageVolumeRequested(): void {
-    this.record(IMAGE_METRICS.volumesRequested, {}, 1);
+  imageVolumesRequested(count: number): void {
+    if (count > 0) this.record(IMAGE_METRICS.volumesRequested, {}, count);
   }
 
   imageVolumeMounted(mounted: boolean): void {

@@ -75,6 +75,13 @@ export class NodeAgent {
     return this.#node;
   }
 
+  /** Reads the Node anew. */
+  async read(signal: AbortSignal): Promise<NodeObject> {
+    const name = this.#options.object.name;
+    this.#node = await this.#options.client.get<NodeObject>(NODES, { name }, signal);
+    return this.#node;
+  }
+
   /** Registers the node, or takes over the Node object that is there, and returns once the API server has it. */
   async register(signal: AbortSignal): Promise<NodeObject> {
     return await this.#retry(signal, 'register node', async () => {
@@ -144,7 +151,7 @@ export class NodeAgent {
     const patch = { status };
     try {
       const name = { name: facts.name };
-      await this.#options.client.patch<NodeObject>(NODES, name, patch, 'strategic', signal, {
+      this.#node = await this.#options.client.patch<NodeObject>(NODES, name, patch, 'strategic', signal, {
         subresource: 'status',
       });
     } catch (error) {

@@ -1,5 +1,6 @@
 import { formatTime } from '../../kube/time.ts';
 import type { KubeObject } from '../../kube/object.ts';
+import type { Taint } from '../../kube/scheduling/taints.ts';
 import type { Platform } from '../../oci/platform.ts';
 import type { MachineFacts } from './machine-facts.ts';
 import type { NodeImage } from './node-images.ts';
@@ -34,7 +35,7 @@ export interface NodeStatus {
 }
 
 export interface NodeObject extends KubeObject {
-  spec?: { taints?: object[]; unschedulable?: boolean; [other: string]: unknown };
+  spec?: { taints?: Taint[]; unschedulable?: boolean; [other: string]: unknown };
   status?: NodeStatus;
 }
 

@@ -21,12 +21,9 @@ import {
   type NodePressure as Pressure,
 } from '../images/eviction-state.ts';
 import type { EvictionThreshold } from '../images/eviction-thresholds.ts';
-import { isStaticPod } from '../static-pods/static-pod-marks.ts';
+import { isCritical } from '../critical-pods.ts';
 import { containersMessage, rankForEviction, type EvictionUsage } from './eviction-rank.ts';
 import type { ResourceReport } from './observe-resources.ts';
-
-/** Priority from which on a Pod is critical: it is never evicted or refused. @see Kubernetes, scheduling.SystemCriticalPriority */
-const CRITICAL_PRIORITY = 2_000_000_000;
 
 export interface NodePressureOptions {
   readonly thresholds: readonly EvictionThreshold[];
@@ -173,8 +170,4 @@ function mayBeEvicted(pod: Pod): boolean {
     pod.status?.phase !== 'Succeeded' &&
     pod.status?.phase !== 'Failed'
   );
-}
-
-function isCritical(pod: Pod): boolean {
-  return isStaticPod(pod) || (pod.spec.priority ?? 0) >= CRITICAL_PRIORITY;
 }
