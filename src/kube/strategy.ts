@@ -196,7 +196,7 @@ function addKubernetesFinalizer(object: JsonObject): void {
   object['spec'] = spec;
 }
 
-/** What a client may leave out of an update without meaning to remove it. */
+/** What a client may leave out of an update without meaning to remove it, or change without effect. */
 function keepServerMetadata(object: KubeObject, old: KubeObject): void {
   const from = old.metadata;
   const to = object.metadata;
@@ -204,12 +204,11 @@ function keepServerMetadata(object: KubeObject, old: KubeObject): void {
     setOrDelete(to as unknown as JsonObject, key, from[key]);
   };
   keep('generation');
-  keep('deletionTimestamp');
-  keep('deletionGracePeriodSeconds');
+  if (from.deletionTimestamp !== undefined) keep('deletionTimestamp');
+  if (to.deletionGracePeriodSeconds === undefined) keep('deletionGracePeriodSeconds');
   if (to.uid === undefined) keep('uid');
-  if (to.creationTimestamp === undefined || to.creationTimestamp === null) keep('creationTimestamp');
+  if (from.creationTimestamp !== undefined) keep('creationTimestamp');
   if (to.namespace === undefined) keep('namespace');
-  if (to.generateName === undefined) keep('generateName');
 }
 
 function keepAllBut(object: JsonObject, old: JsonObject, part: string): void {
