@@ -8,7 +8,7 @@ import type { KubeObject } from '../kube/object.ts';
 import { patchObject, type PatchMediaType } from '../kube/patch/patch-object.ts';
 import { alreadyExists, invalid, notFound, plainError, unsupportedPatchType } from '../kube/status.ts';
 import { completeForCreate, finishUpdate, prepareForCreate, prepareForUpdate } from '../kube/strategy.ts';
-import { structOfResource } from '../kube/resources.ts';
+import { structOfResource, type ResourceInfo } from '../kube/resources.ts';
 import { formatTime } from '../kube/time.ts';
 import { validateCreate, validateUpdate, warningsOf } from '../kube/validate/validate-object.ts';
 import { decodeBody } from './decode-body.ts';
@@ -64,16 +64,9 @@ async function insertObject(
   if (!applied) ownFields(context, call, options, object);
   const admission = admissionOfWrite(call, options, 'CREATE', object);
   await context.admission.admit(admission, call.signal);
-  const admitted = admission.object ?? object;
+  const given = (admission.object ?? object).metadata.resourceVersion;
+  const admitted = preparedForCreate(context, resource, admission.object ?? object);
   const { metadata } = admitted;
-  const given = metadata.resourceVersion;
-  for (const field of ['deletionTimestamp', 'deletionGracePeriodSeconds', 'resourceVersion'] as const) {
-    delete metadata[field];
-  }
-  // Before the kind's own preparation: a Job puts its uid into its labels.
-  metadata.uid = newUid();
-  metadata.creationTimestamp = formatTime(context.clock.now());
-  prepareForCreate(admitted, resource);
   const base = metadata.generateName;
   const isGenerated = (metadata.name ?? '') === '' && base !== undefined && base !== '';
   for (let attempt = 1; ; attempt++) {
@@ -91,7 +84,7 @@ async function insertObject(
     try {
       if (options.dryRun) {
         if (context.store.get(key) !== undefined) throw alreadyExists(resource, metadata.name);
-        return { code: 201, value: inWireOrder(resource, admitted) };
+        return { code: 201, value: admitted };
       }
       const stored = context.store.create(key, asStored(resource, admitted));
       return { code: 201, value: asServed(resource, stored.object) };
@@ -100,6 +93,19 @@ async function insertObject(
       if (!isGenerated || attempt === NAME_TRIES) throw alreadyExists(resource, metadata.name);
     }
   }
+}
+
+/** Fills in what the server says of a new object, in the order in which texts and answers show it. */
+function preparedForCreate(context: ApiContext, resource: ResourceInfo, object: KubeObject): KubeObject {
+  const { metadata } = object;
+  for (const field of ['deletionTimestamp', 'deletionGracePeriodSeconds', 'resourceVersion'] as const) {
+    delete metadata[field];
+  }
+  // Before the kind's own preparation: a Job puts its uid into its labels.
+  metadata.uid = newUid();
+  metadata.creationTimestamp = formatTime(context.clock.now());
+  prepareForCreate(object, resource);
+  return inWireOrder(resource, object);
 }
 
 /** Answers `update`, of the object or of one of its subresources. */
@@ -217,10 +223,11 @@ async function replaceObject(
   if (!applied) ownFields(context, call, options, object, old);
   const admission = admissionOfWrite(call, options, 'UPDATE', object, old);
   await context.admission.admit(admission, call.signal);
-  const admitted = admission.object ?? object;
+  const unordered = admission.object ?? object;
   // Admission may have written where this request may not.
-  prepareForUpdate(admitted, old, resource, subresource);
-  finishUpdate(admitted, old, resource);
+  prepareForUpdate(unordered, old, resource, subresource);
+  finishUpdate(unordered, old, resource);
+  const admitted = inWireOrder(resource, unordered);
   const errors = validateUpdate(admitted, old, resource, subresource);
   if (errors.length > 0) throw invalid(resource, request.name, errors);
   const warnings = warningsOf(admitted, resource, old);
@@ -228,7 +235,7 @@ async function replaceObject(
   call.warnings.push(...warnings);
   admitted.metadata.resourceVersion = String(stored.revision);
   if (isSame(old, admitted)) return { code: 200, value: old };
-  if (options.dryRun) return { code: 200, value: inWireOrder(resource, admitted) };
+  if (options.dryRun) return { code: 200, value: admitted };
   const { key } = stored;
   const next = asStored(resource, admitted);
   // An object under deletion goes for good with the write that takes away its last finalizer.
