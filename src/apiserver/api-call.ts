@@ -4,7 +4,7 @@ import { managerOf } from '../kube/apply/managed-fields.ts';
 import type { DefaultOptions } from '../kube/default/set-defaults.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { findResource, formatApiVersion, structOfResource, type ResourceInfo } from '../kube/resources.ts';
-import { inFieldOrder, withOrderedMetadata } from '../kube/schema/field-order.ts';
+import { inFieldOrder, inKeyOrder } from '../kube/schema/field-order.ts';
 import { badRequest, conflict, notFound } from '../kube/status.ts';
 import { formatTime } from '../kube/time.ts';
 import type { AdmissionChain } from './admission-chain.ts';
@@ -75,7 +75,7 @@ export function asStored(resource: ResourceInfo, object: KubeObject): KubeObject
   const { storedAs, custom } = resource;
   const { resourceVersion = '' } = object.metadata;
   const placed = { ...object, metadata: { ...object.metadata, resourceVersion } };
-  if (custom !== undefined) return withOrderedMetadata(inVersion(placed, custom.storedVersion));
+  if (custom !== undefined) return inKeyOrder(inVersion(placed, custom.storedVersion));
   if (storedAs === undefined) return inWireOrder(resource, placed);
   return convertEvent(placed, formatApiVersion(storedAs.group, storedAs.version));
 }
@@ -83,7 +83,7 @@ export function asStored(resource: ResourceInfo, object: KubeObject): KubeObject
 /** Returns an object with its fields in the order in which the API declares them. */
 export function inWireOrder(resource: ResourceInfo, object: KubeObject): KubeObject {
   const struct = resource.custom === undefined ? structOfResource(resource) : undefined;
-  return struct === undefined ? withOrderedMetadata(object) : inFieldOrder(object, struct);
+  return struct === undefined ? inKeyOrder(object) : inFieldOrder(object, struct);
 }
 
 /** @throws StatusError 404 */
@@ -113,23 +113,31 @@ export function fieldManager(context: ApiContext, call: ApiCall, named: string):
 
 /** Sees to it that name and namespace of a body fit the path, and fills in the namespace. */
 export function fitToPath(call: ApiCall, object: KubeObject): void {
-  const { namespace, name } = call.request;
-  const { metadata } = object;
-  if (call.resource.namespaced) {
-    if (metadata.namespace === undefined || metadata.namespace === '') metadata.namespace = namespace;
-    else if (metadata.namespace !== namespace) {
-      throw badRequest(
-        'the namespace of the provided object does not match the namespace sent on the request',
-      );
-    }
-  } else delete metadata.namespace;
-  if (name === '') return;
-  if (metadata.name === undefined || metadata.name === '') metadata.name = name;
-  else if (metadata.name !== name) {
-    throw badRequest(
-      `the name of the object (${metadata.name}) does not match the name on the URL (${name})`,
-    );
+  fitNamespace(call, object);
+  if (call.request.name !== '') checkName(call.request.name, object);
+}
+
+/** Sees to it that a body is for the namespace of the path. */
+export function fitNamespace(call: ApiCall, { metadata }: KubeObject): void {
+  const { namespace } = call.request;
+  if (!call.resource.namespaced) {
+    delete metadata.namespace;
+    return;
   }
+  if (metadata.namespace === undefined || metadata.namespace === '') metadata.namespace = namespace;
+  else if (metadata.namespace !== namespace) {
+    throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
+  }
+}
+
+function checkName(wanted: string, { metadata }: KubeObject): void {
+  const given: string | undefined = metadata.name;
+  if (given === wanted) return;
+  throw badRequest(
+    given === undefined || given === ''
+      ? `the name of the object (${wanted} based on URL) was undeterminable: name must be provided`
+      : `the name of the object (${given}) does not match the name on the URL (${wanted})`,
+  );
 }
 
 /** Turns a failure of storage into the answer that the API gives; other failures pass. */

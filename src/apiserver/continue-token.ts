@@ -24,8 +24,9 @@ export function encodeContinue(token: ContinueToken, within: string | undefined)
 export function decodeContinue(text: string, within: string | undefined): ContinueToken {
   const invalid = (why: string): Error =>
     badRequest(`invalid continue token: continue key is not valid: ${why}`);
-  if (text.length > MAX_TOKEN || !/^[\w-]*={0,2}$/.test(text)) {
-    throw invalid(`illegal base64 data at input byte ${Math.max(0, text.search(/[^\w-]/))}`);
+  const fault = faultOf(text);
+  if (text.length > MAX_TOKEN || fault !== undefined) {
+    throw invalid(`illegal base64 data at input byte ${fault ?? MAX_TOKEN}`);
   }
   const json = Buffer.from(text, 'base64url').toString();
   let value: unknown;
@@ -56,4 +57,11 @@ export function decodeContinue(text: string, within: string | undefined): Contin
   const slash = bare.indexOf('/');
   const namespace = within ?? (slash > 0 ? bare.slice(0, slash) : '');
   return { revision, after: { namespace, name: slash < 0 ? bare : bare.slice(slash + 1) } };
+}
+
+/** Returns where text stops being unpadded base64 for URLs: a foreign byte, or one that is left alone. */
+function faultOf(text: string): number | undefined {
+  const foreign = text.search(/[^\w-]/);
+  if (foreign >= 0) return Buffer.byteLength(text.slice(0, foreign));
+  return text.length % 4 === 1 ? text.length - 1 : undefined;
 }

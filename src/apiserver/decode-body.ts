@@ -18,10 +18,14 @@ export function decodeBody<T>(
     readonly version: string;
     readonly kind: string;
     readonly custom?: CustomKind;
+    readonly isOptions?: true;
   },
   fieldValidation: FieldValidation,
 ): Decoded<T> {
-  const custom = expect.custom === undefined ? {} : { custom: expect.custom };
+  const custom = {
+    ...(expect.custom === undefined ? {} : { custom: expect.custom }),
+    ...(expect.isOptions === undefined ? {} : { isOptions: expect.isOptions }),
+  };
   switch (body.mediaType) {
     case '':
     case 'application/json':

@@ -84,12 +84,8 @@ export async function deleteCollection(context: ApiContext, call: ApiCall): Prom
 async function readOptions(call: ApiCall): Promise<DeleteRequestOptions> {
   const body = await call.body();
   if (body.bytes.length === 0) return deleteOptions(call.request.query, undefined);
-  const { object, warnings } = decodeBody<DeleteOptionsBody>(
-    body,
-    { group: '', version: 'v1', kind: 'DeleteOptions' },
-    'Warn',
-  );
-  call.warnings.push(...warnings);
+  const kind = { group: '', version: 'v1', kind: 'DeleteOptions', isOptions: true } as const;
+  const { object } = decodeBody<DeleteOptionsBody>(body, kind, 'Ignore');
   return deleteOptions(call.request.query, object);
 }
 

@@ -182,13 +182,8 @@ export class ObjectStore {
     previous: { revision: number; body: string } | undefined,
   ): Stored {
     const revision = this.#revision + 1;
-    const { kind, apiVersion, metadata, ...rest } = object;
-    const written: KubeObject = {
-      kind,
-      apiVersion,
-      metadata: { ...metadata, resourceVersion: String(revision) },
-      ...rest,
-    };
+    const metadata = { ...object.metadata, resourceVersion: String(revision) };
+    const written: KubeObject = { ...object, metadata };
     const body = JSON.stringify(written);
     const batch = this.#begin();
     this.#db.prepare('SAVEPOINT write').run();

@@ -27,7 +27,10 @@ export interface ListMetadata {
 export interface ObjectList {
   readonly metadata: ListMetadata;
   readonly items: readonly KubeObject[];
-  /** JSON of the items without kind and apiVersion, where it can be had without looking into them. */
+  /**
+   * JSON of the items, where it can be had without looking into them; without kind and apiVersion, which only custom
+   * objects have in lists.
+   */
   readonly texts?: readonly string[] | undefined;
 }
 
@@ -49,7 +52,13 @@ class StoredList implements ObjectList {
 
   get texts(): readonly string[] | undefined {
     if (this.#resource.storedAs !== undefined) return undefined;
-    const { kind, apiVersion } = this.#resource;
+    const { kind, apiVersion, custom } = this.#resource;
+    if (custom !== undefined) {
+      const begin = `{"apiVersion":${JSON.stringify(apiVersion)},`;
+      return this.#rows.every((row) => row.body.startsWith(begin))
+        ? this.#rows.map((row) => row.body)
+        : undefined;
+    }
     const head = `{"kind":${JSON.stringify(kind)},"apiVersion":${JSON.stringify(apiVersion)},`;
     if (!this.#rows.every((row) => row.body.startsWith(head))) return undefined;
     return this.#rows.map((row) => `{${row.body.slice(head.length)}`);

@@ -1,5 +1,6 @@
 import type { KubeObject } from '../kube/object.ts';
 import type { ResourceInfo } from '../kube/resources.ts';
+import { inKeyOrder, withOrderedMetadata } from '../kube/schema/field-order.ts';
 import { toPartialMetadata, toPartialMetadataList, toTable } from '../kube/table/table.ts';
 import type { Representation } from './negotiation.ts';
 import type { ObjectList } from './read-objects.ts';
@@ -24,13 +25,14 @@ export function representObject(object: KubeObject, options: RepresentOptions): 
     case 'Table': {
       const { resourceVersion } = object.metadata;
       const metadata = resourceVersion === undefined ? {} : { resourceVersion };
-      return versioned(toTable(resource, [object], tableOptions(options, metadata)), representation);
+      const rows = shownByMetadata([object], options);
+      return versioned(toTable(resource, rows, tableOptions(options, metadata)), representation);
     }
     case 'PartialObjectMetadata':
     case 'PartialObjectMetadataList':
-      return versioned(toPartialMetadata(object), representation);
+      return versioned(toPartialMetadata(withOrderedMetadata(object)), representation);
     case undefined:
-      return inWireOrder(object);
+      return resource.custom === undefined ? inWireOrder(object) : object;
     default:
       return representation.as satisfies never;
   }
@@ -41,11 +43,18 @@ export function representList(list: ObjectList, options: RepresentOptions): obje
   const { representation, resource } = options;
   switch (representation.as) {
     case 'Table':
-      return versioned(toTable(resource, list.items, tableOptions(options, list.metadata)), representation);
+      return versioned(
+        toTable(resource, shownByMetadata(list.items, options), tableOptions(options, list.metadata)),
+        representation,
+      );
     case 'PartialObjectMetadata':
     case 'PartialObjectMetadataList':
-      return versioned(toPartialMetadataList(list.items, list.metadata), representation);
+      return versioned(
+        toPartialMetadataList(list.items.map(withOrderedMetadata), list.metadata),
+        representation,
+      );
     case undefined: {
+      if (resource.custom !== undefined) return { ...customListHead(list, resource), items: list.items };
       const items = list.items.map(({ kind: _kind, apiVersion: _version, ...rest }) => rest);
       return {
         kind: `${resource.kind}List`,
@@ -57,6 +66,25 @@ export function representList(list: ObjectList, options: RepresentOptions): obje
     default:
       return representation.as satisfies never;
   }
+}
+
+/** What stands around the items of a list of custom objects, which is no struct: its keys are sorted, none is left out. */
+export function customListHead(
+  { metadata }: ObjectList,
+  { apiVersion, kind }: ResourceInfo,
+): { apiVersion: string; items: readonly KubeObject[]; kind: string; metadata: object } {
+  return {
+    apiVersion,
+    items: [],
+    kind: `${kind}List`,
+    metadata: inKeyOrder({ continue: '', ...metadata }),
+  };
+}
+
+/** Rows show metadata in the order of its struct; custom objects are stored with sorted keys. */
+function shownByMetadata(items: readonly KubeObject[], options: RepresentOptions): readonly KubeObject[] {
+  const isWhole = options.resource.custom === undefined || options.includeObject === 'Object';
+  return isWhole ? items : items.map(withOrderedMetadata);
 }
 
 function tableOptions(

@@ -16,7 +16,8 @@ import { MEDIA_TYPES, negotiate, type Representation } from './negotiation.ts';
 import { answerPath } from './path-handlers.ts';
 import type { KubeletProxy } from './pod-log.ts';
 import { isSession, type PodSessions, type Upgrade } from './pod-sessions.ts';
-import { representList, representObject, type RepresentOptions } from './representation.ts';
+import type { ObjectList } from './read-objects.ts';
+import { customListHead, representList, representObject, type RepresentOptions } from './representation.ts';
 import { readBody } from './request-body.ts';
 import { routeCall } from './resource-router.ts';
 import type { RouterContext } from './router-context.ts';
@@ -217,9 +218,7 @@ async function answerCall(
     const isPlain = representation.as === undefined && representation.encoding === 'json';
     const texts = isPlain ? routed.list.texts : undefined;
     if (texts !== undefined) {
-      const { kind, apiVersion } = call.resource;
-      const head = JSON.stringify({ kind: `${kind}List`, apiVersion, metadata: routed.list.metadata });
-      await responder.json(`${head.slice(0, -1)},"items":[${texts.join(',')}]}\n`);
+      await responder.json(listText(routed.list, call.resource, texts));
       return;
     }
     await responder.object(200, representList(routed.list, options(call.resource)), representation);
@@ -231,6 +230,19 @@ async function answerCall(
     ? representObject(value as Parameters<typeof representObject>[0], options(call.resource))
     : value;
   await responder.object(code, body, representation);
+}
+
+/** Puts a list together from the texts of its items. */
+function listText(list: ObjectList, resource: ResourceInfo, texts: readonly string[]): string {
+  const { kind, apiVersion } = resource;
+  if (resource.custom !== undefined) {
+    const { items: _items, ...rest } = customListHead(list, resource);
+    const head = JSON.stringify({ apiVersion: rest.apiVersion }).slice(0, -1);
+    const tail = JSON.stringify({ kind: rest.kind, metadata: rest.metadata }).slice(1);
+    return `${head},"items":[${texts.join(',')}],${tail}\n`;
+  }
+  const head = JSON.stringify({ kind: `${kind}List`, apiVersion, metadata: list.metadata });
+  return `${head.slice(0, -1)},"items":[${texts.join(',')}]}\n`;
 }
 
 /** A watch of one object by path is a watch of its collection with the name pinned. */

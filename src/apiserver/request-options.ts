@@ -1,5 +1,12 @@
 import type { FieldValidation } from '../kube/decode/decode-object.ts';
-import type { FieldError } from '../kube/field-error.ts';
+import {
+  forbiddenField,
+  invalidValue,
+  notSupported,
+  required,
+  tooLong,
+  type FieldError,
+} from '../kube/field-error.ts';
 import { badRequest, invalid, StatusError } from '../kube/status.ts';
 import { goQuote } from '../base/go-quote.ts';
 import { isTrue } from './api-request.ts';
@@ -30,12 +37,6 @@ export interface ListRequestOptions {
 
 const FIELD_MANAGER_MAX = 128;
 
-const forbidden = (field: string, why: string): FieldError => ({
-  type: 'FieldValueForbidden',
-  field,
-  message: `Forbidden: ${why}`,
-});
-
 function check(kind: string, errors: FieldError[]): void {
   if (errors.length > 0) throw invalid({ group: 'meta.k8s.io', kind }, '', errors);
 }
@@ -49,42 +50,39 @@ export function writeOptions(
   const errors: FieldError[] = [];
   const force = query.get('force');
   if (kind === 'PatchOptions' && !apply && force !== null) {
-    errors.push(forbidden('force', 'may not be specified for non-apply patch'));
+    errors.push(forbiddenField('force', 'may not be specified for non-apply patch'));
   }
   const fieldManager = query.get('fieldManager') ?? '';
   if (apply && fieldManager === '') {
-    errors.push({
-      type: 'FieldValueRequired',
-      field: 'fieldManager',
-      message: 'Required value: is required for apply patch',
-    });
+    errors.push(required('fieldManager', 'is required for apply patch'));
   }
   if (Buffer.byteLength(fieldManager) > FIELD_MANAGER_MAX) {
-    errors.push({
-      type: 'FieldValueTooLong',
-      field: 'fieldManager',
-      message: `Too long: may not be more than ${FIELD_MANAGER_MAX} bytes`,
-    });
+    errors.push(tooLong('fieldManager', FIELD_MANAGER_MAX));
   }
-  if (/[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/u.test(fieldManager)) {
-    errors.push({
-      type: 'FieldValueInvalid',
-      field: 'fieldManager',
-      message: `Invalid value: ${goQuote(fieldManager)}: should only contain printable characters`,
-    });
-  }
+  errors.push(...unprintable(fieldManager));
   const dryRun = dryRunOf(query.getAll('dryRun'), errors);
   const validation = query.get('fieldValidation') ?? '';
   if (validation !== '' && !isFieldValidation(validation)) {
-    errors.push({
-      type: 'FieldValueNotSupported',
-      field: 'fieldValidation',
-      message: `Unsupported value: ${goQuote(validation)}: supported values: "", "Ignore", "Strict", "Warn"`,
-    });
+    errors.push(notSupported('fieldValidation', validation, ['', 'Ignore', 'Strict', 'Warn']));
   }
   check(kind, errors);
   const fieldValidation: FieldValidation = isFieldValidation(validation) ? validation : 'Warn';
   return { dryRun, fieldValidation, fieldManager, force: isTrue(force) };
+}
+
+/** Names each character that does not print, with its place in bytes. */
+function unprintable(fieldManager: string): FieldError[] {
+  const errors: FieldError[] = [];
+  let place = 0;
+  for (const char of fieldManager) {
+    if (/[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/u.test(char)) {
+      const code = (char.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0');
+      const why = `invalid character U+${code} (at position ${place})`;
+      errors.push(invalidValue('fieldManager', fieldManager, why));
+    }
+    place += Buffer.byteLength(char);
+  }
+  return errors;
 }
 
 function isFieldValidation(value: string): value is FieldValidation {
@@ -94,11 +92,7 @@ function isFieldValidation(value: string): value is FieldValidation {
 function dryRunOf(values: readonly string[], errors: FieldError[]): boolean {
   if (values.length === 0) return false;
   if (values.some((value) => value !== 'All')) {
-    errors.push({
-      type: 'FieldValueNotSupported',
-      field: 'dryRun',
-      message: `Unsupported value: ${JSON.stringify(values)}: supported values: "All"`,
-    });
+    errors.push(notSupported('dryRun', values, ['All']));
   }
   return true;
 }
@@ -132,18 +126,12 @@ export function deleteOptions(
   const policy = body?.propagationPolicy ?? query.get('propagationPolicy') ?? undefined;
   const orphan = body?.orphanDependents ?? booleanOf(query.get('orphanDependents'));
   if (policy !== undefined && orphan !== undefined) {
-    errors.push({
-      type: 'FieldValueInvalid',
-      field: 'propagationPolicy',
-      message: `Invalid value: ${goQuote(policy)}: orphanDependents and deletionPropagation cannot be both set`,
-    });
+    const why = 'orphanDependents and deletionPropagation cannot be both set';
+    errors.push(invalidValue('propagationPolicy', policy, why));
   }
   if (policy !== undefined && policy !== 'Foreground' && policy !== 'Background' && policy !== 'Orphan') {
-    errors.push({
-      type: 'FieldValueNotSupported',
-      field: 'propagationPolicy',
-      message: `Unsupported value: ${goQuote(policy)}: supported values: "Foreground", "Background", "Orphan", "nil"`,
-    });
+    const policies = ['Foreground', 'Background', 'Orphan', 'nil'];
+    errors.push(notSupported('propagationPolicy', policy, policies));
   }
   const dryRun = dryRunOf(body?.dryRun ?? query.getAll('dryRun'), errors);
   check('DeleteOptions', errors);
@@ -196,46 +184,52 @@ function listErrors(
   token: string,
   initial: boolean | undefined,
 ): FieldError[] {
-  const field = 'resourceVersionMatch';
-  if (watch) {
-    if (initial === undefined) {
-      return match === ''
-        ? []
-        : [
-            forbidden(
-              field,
-              'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided',
-            ),
-          ];
+  return watch ? watchErrors(match, token, initial) : plainListErrors(version, match, token, initial);
+}
+
+const MATCH = 'resourceVersionMatch';
+const noMatchWithToken = (): FieldError =>
+  forbiddenField(MATCH, 'resourceVersionMatch is forbidden when continue is provided');
+
+function watchErrors(match: string, token: string, initial: boolean | undefined): FieldError[] {
+  const errors: FieldError[] = [];
+  const isNotOlder = match === 'NotOlderThan';
+  if (initial !== undefined && !isNotOlder) {
+    const why = 'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan';
+    errors.push(forbiddenField(MATCH, why));
+  }
+  if (match === '') return errors;
+  if (initial === undefined) {
+    const why = 'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided';
+    errors.push(forbiddenField(MATCH, why));
+  }
+  if (!isNotOlder) errors.push(notSupported(MATCH, match, ['NotOlderThan']));
+  if (token !== '') errors.push(noMatchWithToken());
+  return errors;
+}
+
+function plainListErrors(
+  version: string,
+  match: string,
+  token: string,
+  initial: boolean | undefined,
+): FieldError[] {
+  const errors: FieldError[] = [];
+  if (match !== '') {
+    if (version === '') {
+      const why = 'resourceVersionMatch is forbidden unless resourceVersion is provided';
+      errors.push(forbiddenField(MATCH, why));
     }
-    const errors: FieldError[] = [];
-    if (match !== 'NotOlderThan') {
-      errors.push(
-        forbidden(field, 'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan'),
-      );
+    if (token !== '') errors.push(noMatchWithToken());
+    if (match !== 'Exact' && match !== 'NotOlderThan') {
+      errors.push(notSupported(MATCH, match, ['Exact', 'NotOlderThan', '']));
     }
-    if (token !== '') errors.push(forbidden('continue', 'continue is forbidden for watch'));
-    return errors;
+    if (match === 'Exact' && version === '0') {
+      errors.push(forbiddenField(MATCH, 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'));
+    }
   }
   if (initial !== undefined) {
-    return [forbidden('sendInitialEvents', 'sendInitialEvents is forbidden for list')];
-  }
-  if (match === '') return [];
-  const errors: FieldError[] = [];
-  if (version === '') {
-    errors.push(forbidden(field, 'resourceVersionMatch is forbidden unless resourceVersion is provided'));
-  }
-  if (token !== '')
-    errors.push(forbidden(field, 'resourceVersionMatch is forbidden when continue is provided'));
-  if (match !== 'Exact' && match !== 'NotOlderThan') {
-    errors.push({
-      type: 'FieldValueNotSupported',
-      field,
-      message: `Unsupported value: ${goQuote(match)}: supported values: "Exact", "NotOlderThan"`,
-    });
-  }
-  if (match === 'Exact' && version === '0') {
-    errors.push(forbidden(field, 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'));
+    errors.push(forbiddenField('sendInitialEvents', 'sendInitialEvents is forbidden for list'));
   }
   return errors;
 }

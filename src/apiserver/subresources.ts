@@ -1,19 +1,22 @@
+import { notSupported, required, type FieldError } from '../kube/field-error.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { patchObject } from '../kube/patch/patch-object.ts';
 import type { Pod } from '../kube/pod.ts';
 import { findResource, type ResourceInfo } from '../kube/resources.ts';
 import { labelSelectorOf } from '../kube/selector/label-selector.ts';
 import {
+  badRequest,
   conflict,
   invalid,
   methodNotAllowed,
+  plainError,
   success,
   unknownResource,
   unsupportedPatchType,
 } from '../kube/status.ts';
 import { formatTime } from '../kube/time.ts';
 import { decodeBody } from './decode-body.ts';
-import { asServed, fitToPath, mustGet, type Answer, type ApiCall } from './api-call.ts';
+import { asServed, fitNamespace, fitToPath, mustGet, type Answer, type ApiCall } from './api-call.ts';
 import { evictPod } from './pod-eviction.ts';
 import { writeOptions, type WriteOptions } from './request-options.ts';
 import type { RouterContext } from './router-context.ts';
@@ -66,22 +69,12 @@ async function bindPod(context: RouterContext, call: ApiCall): Promise<Answer> {
     options.fieldValidation,
   );
   call.warnings.push(...warnings);
-  fitToPath(call, binding);
+  fitNamespace(call, binding);
+  if (call.request.name !== '' && call.request.name !== binding.metadata.name) {
+    throw badRequest('name in URL does not match name in Binding object');
+  }
   const { kind = '', name: node = '' } = binding.target ?? {};
-  if (kind !== '' && kind !== 'Node') {
-    throw invalid({ group: '', kind: 'Binding' }, binding.metadata.name, [
-      {
-        type: 'FieldValueNotSupported',
-        field: 'target.kind',
-        message: `Unsupported value: "${kind}": supported values: "Node", "<empty>"`,
-      },
-    ]);
-  }
-  if (node === '') {
-    throw invalid({ group: '', kind: 'Binding' }, binding.metadata.name, [
-      { type: 'FieldValueRequired', field: 'target.name', message: 'Required value' },
-    ]);
-  }
+  checkTarget(kind, node);
   const pods = findResource('', 'v1', 'pods') ?? call.resource;
   const { name } = binding.metadata;
   const request = { ...call.request, resource: 'pods', name, subresource: 'binding' };
@@ -94,6 +87,8 @@ async function bindPod(context: RouterContext, call: ApiCall): Promise<Answer> {
     }
     const bound = pod.spec.nodeName ?? '';
     if (bound !== '') throw refuse(`pod ${name} is already assigned to node "${bound}"`);
+    const { schedulingGates } = pod.spec as { schedulingGates?: readonly unknown[] };
+    if ((schedulingGates ?? []).length > 0) throw refuse(`pod ${name} has non-empty .spec.schedulingGates`);
     pod.spec.nodeName = node;
     setScheduled(pod, formatTime(context.clock.now()));
     const { annotations } = binding.metadata;
@@ -103,6 +98,15 @@ async function bindPod(context: RouterContext, call: ApiCall): Promise<Answer> {
   // What a binding sets is nobody's: managedFields stay as they are.
   await changeObject(context, podCall, options, assign, true);
   return { code: 201, value: success(201) };
+}
+
+/** @throws StatusError 500: upstream gives what is wrong with a target no reason */
+function checkTarget(kind: string, node: string): void {
+  const errors: FieldError[] = [];
+  if (kind !== '' && kind !== 'Node') errors.push(notSupported('target.kind', kind, ['Node', '<empty>']));
+  if (node === '') errors.push(required('target.name'));
+  const texts = errors.map(({ field, message }) => `${field}: ${message}`);
+  if (texts.length > 0) throw plainError(texts.length === 1 ? texts.join('') : `[${texts.join(', ')}]`);
 }
 
 function setScheduled(pod: Pod, now: string): void {
@@ -173,12 +177,11 @@ async function answerScale(context: RouterContext, call: ApiCall): Promise<Answe
     }
     const object = current as Scalable;
     const { resourceVersion } = scale.metadata;
-    const { resourceVersion: _own, ...metadata } = object.metadata;
     const paths = resource.custom?.scale;
     if (paths !== undefined) setAt(object, paths.specReplicasPath, replicas);
     return {
       ...object,
-      metadata: resourceVersion === undefined ? metadata : { ...metadata, resourceVersion },
+      metadata: { ...object.metadata, ...(resourceVersion === undefined ? {} : { resourceVersion }) },
       spec: paths === undefined ? { ...object.spec, replicas } : object.spec,
     } as KubeObject;
   });

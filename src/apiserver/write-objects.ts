@@ -6,16 +6,9 @@ import { setDefaults } from '../kube/default/set-defaults.ts';
 import { generateName, newUid } from '../kube/names.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { patchObject, type PatchMediaType } from '../kube/patch/patch-object.ts';
-import {
-  alreadyExists,
-  conflict,
-  invalid,
-  notFound,
-  plainError,
-  unsupportedPatchType,
-} from '../kube/status.ts';
+import { alreadyExists, invalid, notFound, plainError, unsupportedPatchType } from '../kube/status.ts';
 import { completeForCreate, finishUpdate, prepareForCreate, prepareForUpdate } from '../kube/strategy.ts';
-import { structOfResource } from '../kube/resources.ts';
+import { structOfResource, type ResourceInfo } from '../kube/resources.ts';
 import { formatTime } from '../kube/time.ts';
 import { validateCreate, validateUpdate, warningsOf } from '../kube/validate/validate-object.ts';
 import { decodeBody } from './decode-body.ts';
@@ -24,6 +17,7 @@ import {
   asServed,
   asStored,
   fieldManager,
+  fitNamespace,
   fitToPath,
   inWireOrder,
   keyOf,
@@ -36,6 +30,7 @@ import {
 import { isReadyToGo } from './delete-objects.ts';
 import { StoreError, type Stored } from './stored-object.ts';
 import { writeOptions, type WriteOptions } from './request-options.ts';
+import { checkNoUid, checkRevision, checkUid, wipeServerMetadata } from './write-preconditions.ts';
 
 /** Times a write that named no resourceVersion is tried again when another came between. */
 const CONFLICT_TRIES = 8;
@@ -48,7 +43,8 @@ export async function createObject(context: ApiContext, call: ApiCall): Promise<
   const body = await call.body();
   const decoded = decodeBody<KubeObject>(body, call.resource, options.fieldValidation);
   call.warnings.push(...decoded.warnings);
-  fitToPath(call, decoded.object);
+  wipeServerMetadata(decoded.object);
+  fitNamespace(call, decoded.object);
   call.warnings.push(...withoutDoubledOwners(decoded.object));
   return insertObject(context, call, decoded.object, options);
 }
@@ -68,16 +64,9 @@ async function insertObject(
   if (!applied) ownFields(context, call, options, object);
   const admission = admissionOfWrite(call, options, 'CREATE', object);
   await context.admission.admit(admission, call.signal);
-  const admitted = admission.object ?? object;
+  const given = (admission.object ?? object).metadata.resourceVersion;
+  const admitted = preparedForCreate(context, resource, admission.object ?? object);
   const { metadata } = admitted;
-  const given = metadata.resourceVersion;
-  for (const field of ['deletionTimestamp', 'deletionGracePeriodSeconds', 'resourceVersion'] as const) {
-    delete metadata[field];
-  }
-  // Before the kind's own preparation: a Job puts its uid into its labels.
-  metadata.uid = newUid();
-  metadata.creationTimestamp = formatTime(context.clock.now());
-  prepareForCreate(admitted, resource);
   const base = metadata.generateName;
   const isGenerated = (metadata.name ?? '') === '' && base !== undefined && base !== '';
   for (let attempt = 1; ; attempt++) {
@@ -87,7 +76,7 @@ async function insertObject(
       if (errors.length > 0) throw invalid(resource, metadata.name ?? '', errors);
       call.warnings.push(...warningsOf(admitted, resource));
       await context.admission.validate({ ...admission, object: admitted, name: metadata.name }, call.signal);
-      if (given !== undefined && given !== '' && given !== '0') {
+      if (given !== undefined && /^\d*[1-9]\d*$/.test(given)) {
         throw plainError('resourceVersion should not be set on objects to be created');
       }
     }
@@ -95,7 +84,7 @@ async function insertObject(
     try {
       if (options.dryRun) {
         if (context.store.get(key) !== undefined) throw alreadyExists(resource, metadata.name);
-        return { code: 201, value: inWireOrder(resource, admitted) };
+        return { code: 201, value: admitted };
       }
       const stored = context.store.create(key, asStored(resource, admitted));
       return { code: 201, value: asServed(resource, stored.object) };
@@ -106,6 +95,19 @@ async function insertObject(
   }
 }
 
+/** Fills in what the server says of a new object, in the order in which texts and answers show it. */
+function preparedForCreate(context: ApiContext, resource: ResourceInfo, object: KubeObject): KubeObject {
+  const { metadata } = object;
+  for (const field of ['deletionTimestamp', 'deletionGracePeriodSeconds', 'resourceVersion'] as const) {
+    delete metadata[field];
+  }
+  // Before the kind's own preparation: a Job puts its uid into its labels.
+  metadata.uid = newUid();
+  metadata.creationTimestamp = formatTime(context.clock.now());
+  prepareForCreate(object, resource);
+  return inWireOrder(resource, object);
+}
+
 /** Answers `update`, of the object or of one of its subresources. */
 export async function updateObject(context: ApiContext, call: ApiCall): Promise<Answer> {
   const options = writeOptions(call.request.query, 'UpdateOptions');
@@ -114,6 +116,7 @@ export async function updateObject(context: ApiContext, call: ApiCall): Promise<
   call.warnings.push(...decoded.warnings);
   fitToPath(call, decoded.object);
   call.warnings.push(...withoutDoubledOwners(decoded.object));
+  checkUid(context, call, decoded.object.metadata.uid);
   return changeObject(context, call, options, () => structuredClone(decoded.object));
 }
 
@@ -155,7 +158,12 @@ export async function patchStored(context: ApiContext, call: ApiCall): Promise<A
   if (context.store.get(key) !== undefined)
     answer = await changeObject(context, call, options, applyTo, true);
   else if (call.request.subresource !== '') throw notFound(resource, call.request.name);
-  else answer = await insertObject(context, call, applyTo(undefined), options, true);
+  else {
+    const object = applyTo(undefined);
+    checkNoUid(call, object.metadata.uid);
+    wipeServerMetadata(object);
+    answer = await insertObject(context, call, object, options, true);
+  }
   call.warnings.push(...warnings);
   return answer;
 }
@@ -189,9 +197,7 @@ export async function changeObject(
     const stored = mustGet(context, call);
     const old = asServed(call.resource, stored.object);
     const object = change(structuredClone(old));
-    const wanted = object.metadata.resourceVersion;
-    const isPinned = wanted !== undefined && wanted !== '' && wanted !== String(stored.revision);
-    if (isPinned) throw conflict(call.resource, call.request.name);
+    checkRevision(call, object.metadata.resourceVersion ?? '', stored.revision);
     try {
       return await replaceObject(context, call, options, stored, old, object, applied);
     } catch (error) {
@@ -213,15 +219,15 @@ async function replaceObject(
   const { resource, request } = call;
   const subresource = request.subresource === '' ? undefined : request.subresource;
   setDefaults(object, context.defaults);
-  fillUnset(object, old);
   prepareForUpdate(object, old, resource, subresource);
   if (!applied) ownFields(context, call, options, object, old);
   const admission = admissionOfWrite(call, options, 'UPDATE', object, old);
   await context.admission.admit(admission, call.signal);
-  const admitted = admission.object ?? object;
+  const unordered = admission.object ?? object;
   // Admission may have written where this request may not.
-  prepareForUpdate(admitted, old, resource, subresource);
-  finishUpdate(admitted, old, resource);
+  prepareForUpdate(unordered, old, resource, subresource);
+  finishUpdate(unordered, old, resource);
+  const admitted = inWireOrder(resource, unordered);
   const errors = validateUpdate(admitted, old, resource, subresource);
   if (errors.length > 0) throw invalid(resource, request.name, errors);
   const warnings = warningsOf(admitted, resource, old);
@@ -229,7 +235,7 @@ async function replaceObject(
   call.warnings.push(...warnings);
   admitted.metadata.resourceVersion = String(stored.revision);
   if (isSame(old, admitted)) return { code: 200, value: old };
-  if (options.dryRun) return { code: 200, value: inWireOrder(resource, admitted) };
+  if (options.dryRun) return { code: 200, value: admitted };
   const { key } = stored;
   const next = asStored(resource, admitted);
   // An object under deletion goes for good with the write that takes away its last finalizer.
@@ -269,24 +275,6 @@ function ownFields(
   const entries = updateManagedFields(old, object, by, structOfResource(call.resource));
   if (entries.length > 0) object.metadata.managedFields = entries;
   else delete object.metadata.managedFields;
-}
-
-/** A client may leave out what only the server sets; what it gives is checked by validation. */
-function fillUnset(object: KubeObject, old: KubeObject): void {
-  const { metadata } = object;
-  const before = old.metadata;
-  if (metadata.uid === undefined && before.uid !== undefined) metadata.uid = before.uid;
-  if (metadata.creationTimestamp == null && before.creationTimestamp !== undefined) {
-    metadata.creationTimestamp = before.creationTimestamp;
-  }
-  if (metadata.generation === undefined && before.generation !== undefined)
-    metadata.generation = before.generation;
-  if (metadata.deletionTimestamp === undefined && before.deletionTimestamp !== undefined) {
-    metadata.deletionTimestamp = before.deletionTimestamp;
-  }
-  if (metadata.deletionGracePeriodSeconds === undefined && before.deletionGracePeriodSeconds !== undefined) {
-    metadata.deletionGracePeriodSeconds = before.deletionGracePeriodSeconds;
-  }
 }
 
 /** Tells whether a write would change nothing but the times in managedFields; such a write is not made. */

@@ -36,6 +36,11 @@ export function invalidValue(field: string, value: unknown, detail: string): Fie
   };
 }
 
+/** Says what is wrong with a value without showing it. */
+export function withoutValue(field: string, detail: string): FieldError {
+  return { type: 'FieldValueInvalid', field, message: `Invalid value${after(detail)}` };
+}
+
 /** Says that a value is not one of a closed set; the set is printed in the given order. */
 export function notSupported(field: string, value: unknown, supported: readonly string[]): FieldError {
   const list = supported.length === 0 ? '' : `: supported values: ${supported.map(goQuote).join(', ')}`;

@@ -72,6 +72,9 @@ export function prepareForCreate(object: KubeObject, resource: ResourceInfo): vo
     case 'CustomResourceDefinition':
       prepareDefinition(json);
       break;
+    case 'StatefulSet':
+      dropMaxUnavailable(json);
+      break;
     case 'Job':
       generateJobSelector(json, object.metadata.uid ?? '');
       break;
@@ -104,6 +107,7 @@ export function prepareForUpdate(
   keepServerMetadata(object, old);
   if (subresource === 'status') {
     keepAllBut(json, before, 'status');
+    if (resource.kind === 'Deployment') keepLabels(object, old);
   } else if (hasStatus(resource) && subresource !== 'binding') {
     // A binding is the server's own change: it sets the condition PodScheduled with the node's name.
     setOrDelete(json, 'status', before['status']);
@@ -114,6 +118,7 @@ export function prepareForUpdate(
     return;
   }
   if (resource.kind === 'Pod') preparePod(json, before, subresource);
+  if (resource.kind === 'StatefulSet') dropMaxUnavailable(json, before);
   if (resource.kind === 'Namespace' && subresource !== 'finalize' && subresource !== 'status') {
     setOrDelete(json, 'spec', before['spec']);
   }
@@ -196,7 +201,7 @@ function addKubernetesFinalizer(object: JsonObject): void {
   object['spec'] = spec;
 }
 
-/** What a client may leave out of an update without meaning to remove it. */
+/** What a client may leave out of an update without meaning to remove it, or change without effect. */
 function keepServerMetadata(object: KubeObject, old: KubeObject): void {
   const from = old.metadata;
   const to = object.metadata;
@@ -204,12 +209,11 @@ function keepServerMetadata(object: KubeObject, old: KubeObject): void {
     setOrDelete(to as unknown as JsonObject, key, from[key]);
   };
   keep('generation');
-  keep('deletionTimestamp');
-  keep('deletionGracePeriodSeconds');
+  if (from.deletionTimestamp !== undefined) keep('deletionTimestamp');
+  if (to.deletionGracePeriodSeconds === undefined) keep('deletionGracePeriodSeconds');
   if (to.uid === undefined) keep('uid');
-  if (to.creationTimestamp === undefined || to.creationTimestamp === null) keep('creationTimestamp');
+  if (from.creationTimestamp !== undefined) keep('creationTimestamp');
   if (to.namespace === undefined) keep('namespace');
-  if (to.generateName === undefined) keep('generateName');
 }
 
 function keepAllBut(object: JsonObject, old: JsonObject, part: string): void {
@@ -223,6 +227,18 @@ function keepAllBut(object: JsonObject, old: JsonObject, part: string): void {
   if (metadata !== undefined) {
     setOrDelete(metadata, 'ownerReferences', objectAt(old, 'metadata')?.['ownerReferences']);
   }
+}
+
+/** With a Deployment's status come no labels. */
+function keepLabels(object: KubeObject, old: KubeObject): void {
+  setOrDelete(object.metadata as unknown as JsonObject, 'labels', old.metadata.labels);
+}
+
+/** A share of a StatefulSet's Pods that may be away at once is not part of the API unless it was kept from before. */
+function dropMaxUnavailable(object: JsonObject, old?: JsonObject): void {
+  const rollingOf = (set: JsonObject | undefined): JsonObject | undefined =>
+    objectAt(objectAt(objectAt(set, 'spec'), 'updateStrategy'), 'rollingUpdate');
+  if (rollingOf(old)?.['maxUnavailable'] === undefined) delete rollingOf(object)?.['maxUnavailable'];
 }
 
 function preparePod(object: JsonObject, old: JsonObject, subresource: string | undefined): void {
@@ -282,15 +298,18 @@ function generateJobSelector(object: JsonObject, uid: string): void {
   if (spec['manualSelector'] === true) return;
   const metadata = objectAt(template, 'metadata') ?? {};
   template['metadata'] = metadata;
+  // What the author put there stays, and validation refuses it.
   const labels: JsonObject = {
-    ...objectAt(metadata, 'labels'),
     'batch.kubernetes.io/controller-uid': uid,
     'batch.kubernetes.io/job-name': name,
     'controller-uid': uid,
     'job-name': name,
+    ...objectAt(metadata, 'labels'),
   };
   metadata['labels'] = labels;
-  spec['selector'] ??= { matchLabels: { 'batch.kubernetes.io/controller-uid': uid } };
+  const selector = objectAt(spec, 'selector') ?? {};
+  const matchLabels = { 'batch.kubernetes.io/controller-uid': uid, ...objectAt(selector, 'matchLabels') };
+  spec['selector'] = { ...selector, matchLabels };
   inheritLabels(object, labels);
 }
 

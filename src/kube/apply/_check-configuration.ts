@@ -28,8 +28,9 @@ function checkStruct(value: unknown, struct: StructSchema, path: Path, faults: s
   for (const [key, child] of Object.entries(value)) {
     const at = [...path, `f:${key}`];
     const field = struct.fields.get(key);
-    if (field === undefined) faults.push(`${formatFieldPath(at)}: field not declared in schema`);
-    else if (child !== null) checkField(child, field, at, faults);
+    if (field === undefined) {
+      if (struct.rest === undefined) faults.push(`${formatFieldPath(at)}: field not declared in schema`);
+    } else if (child !== null) checkField(child, field, at, faults);
   }
 }
 

@@ -1,6 +1,6 @@
 import { isObject } from '../json/own-property.ts';
 import { FieldSet, type Path } from './field-set.ts';
-import { itemElements, itemShape, shapeOfChild, type Shape } from './_shape.ts';
+import { isMapKey, itemElements, itemShape, shapeOfChild, type Shape } from './_shape.ts';
 
 /** Returns the paths that a configuration claims: each leaf, each item of a list, each key of a map. */
 export function fieldSetOf(value: unknown, shape: Shape): FieldSet {
@@ -17,6 +17,7 @@ function visit(value: unknown, shape: Shape, path: Path, set: FieldSet): void {
     case 'struct':
     case 'map':
       if (isObject(value)) visitKeys(value, shape, path, set);
+      else set.add(path);
       return;
     case 'keyed':
     case 'set': {
@@ -38,6 +39,6 @@ function visitKeys(value: Readonly<Record<string, unknown>>, shape: Shape, path:
     const at = [...path, `f:${key}`];
     visit(child, childShape, at, set);
     const isEmpty = child === null || (isObject(child) && Object.keys(child).length === 0);
-    if (isEmpty || shape.is === 'map') set.add(at);
+    if (isEmpty || isMapKey(shape, key)) set.add(at);
   }
 }

@@ -21,6 +21,10 @@ export type Shape =
 
 const LEAF: Shape = { is: 'leaf' };
 
+/** Anything: objects are owned key by key, whatever else as one thing. */
+const DEDUCED: { readonly is: 'map'; values: Shape } = { is: 'map', values: LEAF };
+DEDUCED.values = DEDUCED;
+
 /** Returns the shape of a whole kind. */
 export function shapeOfStruct(struct: StructSchema): Shape {
   return struct.atomic ? LEAF : { is: 'struct', struct };
@@ -47,8 +51,9 @@ function shapeOfType(type: TypeSchema): Shape {
     case 'map':
       return { is: 'map', values: shapeOfType(type.values) };
     case 'list':
-    case 'scalar':
       return LEAF;
+    case 'scalar':
+      return type.deduced ? DEDUCED : LEAF;
   }
 }
 
@@ -57,7 +62,13 @@ export function shapeOfChild(shape: Shape, key: string): Shape | undefined {
   if (shape.is === 'map') return shape.values;
   if (shape.is !== 'struct') return undefined;
   const field = shape.struct.fields.get(key);
-  return field === undefined ? undefined : shapeOfField(field);
+  if (field !== undefined) return shapeOfField(field);
+  return shape.struct.rest === undefined ? undefined : shapeOfType(shape.struct.rest);
+}
+
+/** Tells whether a key is one of a map's, not a field: such keys are owned beside what is below them. */
+export function isMapKey(shape: Shape, key: string): boolean {
+  return shape.is === 'map' || (shape.is === 'struct' && !shape.struct.fields.has(key));
 }
 
 /** Tells whether a field is a list or map that is printed even when there is none. */

@@ -7,10 +7,10 @@ import {
 } from '../schema/schema.ts';
 import { valuesOf, type StructuralSchema } from './structural-schema.ts';
 
-/**
- * Turns the schema of a custom kind into the struct that field ownership works with. Whatever keeps unknown fields
- * is owned as a whole.
- */
+/** What keeps unknown fields. */
+const DEDUCED: TypeSchema = { is: 'scalar', scalar: 'raw', nullable: true, deduced: true };
+
+/** Turns the schema of a custom kind into the struct that field ownership works with. */
 export function structOfSchema(kind: string, version: string, schema: StructuralSchema): StructSchema {
   const properties = { ...schema.properties };
   for (const own of ['apiVersion', 'kind', 'metadata']) delete properties[own];
@@ -43,6 +43,7 @@ function structFrom(name: string, version: string, schema: StructuralSchema): St
     required: schema.required ?? [],
     kinds: [],
     fields: new Map(fields),
+    ...(keepsUnknown(schema) ? { rest: DEDUCED } : {}),
   };
 }
 
@@ -67,13 +68,17 @@ function fieldFrom(
   };
 }
 
+function keepsUnknown(schema: StructuralSchema): boolean {
+  return schema['x-kubernetes-preserve-unknown-fields'] === true;
+}
+
 function isListType(value: string | undefined): value is ListType {
   return value === 'atomic' || value === 'set' || value === 'map';
 }
 
 function typeFrom(name: string, schema: StructuralSchema, version: string): TypeSchema {
   const raw: TypeSchema = { is: 'scalar', scalar: 'raw', nullable: true };
-  if (schema['x-kubernetes-preserve-unknown-fields'] === true) return raw;
+  if (keepsUnknown(schema) && schema.properties === undefined) return DEDUCED;
   switch (schema.type ?? '') {
     case 'object': {
       const values = valuesOf(schema);

@@ -7,8 +7,8 @@ import { JsonError, parseJson } from '../json/parse-json.ts';
 import type { KubeObject } from '../object.ts';
 import { formatApiVersion, parseApiVersion } from '../resources.ts';
 import { QuantityError } from '../quantity.ts';
-import { findKindStruct } from '../schema/schema.ts';
-import { badRequest, type StatusError } from '../status.ts';
+import { findKindStruct, type StructSchema } from '../schema/schema.ts';
+import { badRequest, plainError, type StatusError } from '../status.ts';
 import { Base64Error } from './base64.ts';
 import { ConvertError } from './convert-error.ts';
 import { convertStruct } from './convert-value.ts';
@@ -36,6 +36,11 @@ export interface ConvertOptions {
   readonly fieldValidation: FieldValidation;
   /** The schema to go by when the expected kind is not built in. */
   readonly custom?: CustomKind;
+  /**
+   * The body holds options: any group and version of the kind are good, and what is wrong is told in the decoder's
+   * own words as a failure without a reason.
+   */
+  readonly isOptions?: true;
 }
 
 export interface DecodeOptions extends ConvertOptions {
@@ -49,7 +54,7 @@ const SUMMARY_BYTES = 30;
  * Decodes one body into the expected kind: syntax, apiVersion and kind, field names and types, base64 of secrets.
  * Unknown fields are dropped; quantities, times and base64 are canonical; fields appear as the API prints them.
  *
- * @throws StatusError 400 with the API's texts
+ * @throws StatusError 400 with the API's texts; 500 for options
  */
 export function decodeObject<T = KubeObject>(body: Uint8Array, options: DecodeOptions): Decoded<T> {
   const { value, duplicates, strictPrefix } = parseBody(body, options);
@@ -104,6 +109,7 @@ function goJsonKind(value: unknown): string {
 }
 
 function unrecognized(why: string, options: ConvertOptions, body: Uint8Array, cause?: unknown): StatusError {
+  if (options.isOptions) return plainError(why, { cause });
   return badRequest(
     `the object provided is unrecognized (must be of type ${options.expect.kind}): ${why} (${summarize(body)})`,
     { cause },
@@ -119,26 +125,27 @@ function summarize(body: Uint8Array): string {
 
 function convert<T>(
   value: unknown,
-  { expect, fieldValidation, custom }: ConvertOptions,
+  { expect, fieldValidation, custom, isOptions }: ConvertOptions,
   duplicates: readonly string[],
   strictPrefix: string,
 ): Decoded<T> {
   if (!isObject(value)) throw badRequest(`expected an object of type ${expect.kind}`);
-  const actual = kindOf(value, expect);
+  const given = kindOf(value, expect);
+  if (isOptions && given.kind !== expect.kind) throw plainError(notRegistered(given, OPTIONS_SCHEME));
+  const actual = isOptions ? expect : given;
   const cannot = (why: string, cause?: unknown): StatusError =>
-    badRequest(
-      `${actual.kind} in version ${goQuote(actual.version)} cannot be handled as a ${expect.kind}: ${why}`,
-      { cause },
-    );
+    isOptions
+      ? plainError(why, { cause })
+      : badRequest(
+          `${actual.kind} in version ${goQuote(actual.version)} cannot be handled as a ${expect.kind}: ${why}`,
+          { cause },
+        );
   if (custom !== undefined) {
     return convertToCustom<T>(value, { expect, actual, custom, fieldValidation }, duplicates, strictPrefix);
   }
   const struct = findKindStruct(actual.group, actual.version, actual.kind);
   if (struct === undefined || (struct.kinds.length === 0 && actual.kind !== expect.kind)) {
-    throw cannot(
-      `no kind ${goQuote(actual.kind)} is registered for version ` +
-        `${goQuote(formatApiVersion(actual.group, actual.version))} in scheme "pkg/api/legacyscheme/scheme.go:30"`,
-    );
+    throw cannot(notRegistered(actual));
   }
   const unknown: string[] = [];
   let object: Record<string, unknown>;
@@ -157,10 +164,7 @@ function convert<T>(
     throw cannot(`strict decoding error: ${prefix}${findings.join(', ')}`);
   }
   if (actual.kind !== expect.kind || actual.group !== expect.group) {
-    const from = struct.goType;
-    throw cannot(
-      `converting (${from}) to (${internalPackage(expect.group)}.${expect.kind}): unknown conversion`,
-    );
+    throw cannot(unknownConversion(struct, expect));
   }
   const { apiVersion: _apiVersion, kind: _kind, ...rest } = object;
   const typed = {
@@ -169,6 +173,17 @@ function convert<T>(
     ...rest,
   };
   return { object: typed as T, warnings: fieldValidation === 'Warn' ? findings : [] };
+}
+
+const API_SCHEME = 'pkg/api/legacyscheme/scheme.go:30';
+const OPTIONS_SCHEME = 'k8s.io/apimachinery/pkg/apis/meta/internalversion/scheme/register.go:30';
+
+/** Says that a kind is not known in a version, with the place that upstream's text names. */
+export function notRegistered({ group, version, kind }: GroupVersionKind, scheme = API_SCHEME): string {
+  return (
+    `no kind ${goQuote(kind)} is registered for version ${goQuote(formatApiVersion(group, version))} ` +
+    `in scheme ${goQuote(scheme)}`
+  );
 }
 
 /** An object of a custom kind must say what it is; it is decoded by the schema of its definition. */
@@ -221,6 +236,11 @@ function kindOf(value: Readonly<Record<string, unknown>>, expect: GroupVersionKi
   const kind = typeof value['kind'] === 'string' && value['kind'] !== '' ? value['kind'] : expect.kind;
   if (apiVersion === '') return { group: expect.group, version: expect.version, kind };
   return { ...parseApiVersion(apiVersion), kind };
+}
+
+/** Says that an object of one kind cannot stand for one of another. */
+export function unknownConversion(from: StructSchema, to: { group: string; kind: string }): string {
+  return `converting (${from.goType}) to (${internalPackage(to.group)}.${to.kind}): unknown conversion`;
 }
 
 /** The name of the package that holds a group's internal types, as conversion errors print it. */

@@ -14,7 +14,6 @@ interface Operation {
   readonly path: string;
   readonly from: string | undefined;
   readonly value: unknown;
-  readonly hasValue: boolean;
 }
 
 /**
@@ -41,6 +40,7 @@ export function applyJsonPatch(document: unknown, patch: readonly unknown[]): un
   return root[''];
 }
 
+/** An operation without a value has null for one. */
 function readOperation(entry: unknown): Operation {
   if (!isObject(entry)) throw misfit('operation is not an object');
   const { op, path, from } = entry;
@@ -49,20 +49,17 @@ function readOperation(entry: unknown): Operation {
     op,
     path,
     from: typeof from === 'string' ? from : undefined,
-    value: Object.hasOwn(entry, 'value') ? entry['value'] : undefined,
-    hasValue: Object.hasOwn(entry, 'value'),
+    value: Object.hasOwn(entry, 'value') ? entry['value'] : null,
   };
 }
 
 function run(root: Record<string, unknown>, operation: Operation): void {
-  const { op, path, from, value, hasValue } = operation;
+  const { op, path, from, value } = operation;
   switch (op) {
     case 'add':
-      if (!hasValue) throw misfit('add lacks a value');
       add(root, path, structuredClone(value));
       return;
     case 'replace':
-      if (!hasValue) throw misfit('replace lacks a value');
       replace(root, path, structuredClone(value));
       return;
     case 'remove':
@@ -81,7 +78,7 @@ function run(root: Record<string, unknown>, operation: Operation): void {
       add(root, path, structuredClone(find(root, from)));
       return;
     case 'test':
-      if (!isDeepStrictEqual(findOptional(root, path), hasValue ? value : null)) throw misfit('test failed');
+      if (!isDeepStrictEqual(findOptional(root, path), value)) throw misfit('test failed');
       return;
     default:
       throw misfit(`unknown operation ${op}`);

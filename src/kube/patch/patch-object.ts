@@ -3,17 +3,23 @@ import { goQuote } from '../../base/go-quote.ts';
 import { convertStruct } from '../decode/convert-value.ts';
 import { Base64Error } from '../decode/base64.ts';
 import { ConvertError } from '../decode/convert-error.ts';
-import type { Decoded, FieldValidation } from '../decode/decode-object.ts';
+import {
+  notRegistered,
+  unknownConversion,
+  type Decoded,
+  type FieldValidation,
+} from '../decode/decode-object.ts';
 import { invalidValue } from '../field-error.ts';
-import { stringAt } from '../json/json-object.ts';
+import { objectAt, stringAt } from '../json/json-object.ts';
 import { isObject } from '../json/own-property.ts';
-import { JsonError, parseJson } from '../json/parse-json.ts';
 import type { KubeObject } from '../object.ts';
 import { QuantityError } from '../quantity.ts';
 import { convertCustom } from '../custom/convert-custom.ts';
-import { structOfResource, type ResourceInfo } from '../resources.ts';
-import { badRequest, invalid, plainError, requestEntityTooLarge, unprocessable } from '../status.ts';
-import { goPrint } from './_go-print.ts';
+import { formatApiVersion, parseApiVersion, structOfResource, type ResourceInfo } from '../resources.ts';
+import { findKindStruct } from '../schema/schema.ts';
+import { invalid, plainError, requestEntityTooLarge, unprocessable } from '../status.ts';
+import { printPatched } from './_print-patched.ts';
+import { readPatch } from './_read-patch.ts';
 import { applyJsonPatch } from './json-patch.ts';
 import { applyMergePatch } from './merge-patch.ts';
 import { PatchError } from './patch-error.ts';
@@ -40,30 +46,9 @@ export function patchObject<T extends KubeObject>(
   body: Uint8Array,
   options: PatchOptions,
 ): Decoded<T> {
-  const { patch, duplicates } = parsePatch(body, options.mediaType);
+  const { patch, findings } = readPatch(body, options.mediaType);
   const patched = run(current, patch, options);
-  return restore<T>(patched, patch, duplicates, options);
-}
-
-function parsePatch(
-  body: Uint8Array,
-  mediaType: PatchMediaType,
-): { patch: unknown; duplicates: readonly string[] } {
-  const prefix = mediaType === 'application/strategic-merge-patch+json' ? '' : 'error decoding patch: ';
-  const duplicates: string[] = [];
-  let patch: unknown;
-  try {
-    patch = parseJson(Buffer.from(body).toString('utf8'), {
-      onDuplicate: (path) => duplicates.push(`duplicate field ${goQuote(path)}`),
-    });
-  } catch (error) {
-    if (error instanceof JsonError) throw badRequest(`${prefix}${error.message}`, { cause: error });
-    throw error;
-  }
-  const wantsList = mediaType === 'application/json-patch+json';
-  if (wantsList ? Array.isArray(patch) : isObject(patch)) return { patch, duplicates };
-  const into = wantsList ? '[]handlers.jsonPatchOp' : 'map[string]interface {}';
-  throw badRequest(`${prefix}json: cannot unmarshal ${jsonKind(patch)} into Go value of type ${into}`);
+  return restore<T>(patched, patch, findings, options);
 }
 
 function run(current: KubeObject, patch: unknown, { mediaType, resource }: PatchOptions): unknown {
@@ -92,17 +77,18 @@ function run(current: KubeObject, patch: unknown, { mediaType, resource }: Patch
 function restore<T extends KubeObject>(
   patched: unknown,
   patch: unknown,
-  duplicates: readonly string[],
+  inPatch: readonly string[],
   { mediaType, resource, fieldValidation }: PatchOptions,
 ): Decoded<T> {
   const strategic = mediaType === 'application/strategic-merge-patch+json';
   const misfit = (why: string): Error =>
     invalid({ group: '', kind: '' }, '', [
-      invalidValue('patch', strategic ? goPrint(patch) : JSON.stringify(sortTop(patched)), why),
+      invalidValue('patch', printPatched(patched, patch, mediaType), why),
     ]);
   const { custom } = resource;
   const struct = structOfResource(resource);
   if (struct === undefined) return { object: patched as T, warnings: [] };
+  if (custom === undefined && !strategic) checkKind(patched, resource, misfit);
   const unknown: string[] = [];
   const inCustom: string[] = [];
   let object: Record<string, unknown>;
@@ -113,6 +99,7 @@ function restore<T extends KubeObject>(
       const converted = convertCustom(isObject(patched) ? patched : {}, custom);
       object = { ...converted.object };
       inCustom.push(...converted.findings);
+      checkCustomKind(object, resource);
     }
   } catch (error) {
     if (error instanceof ConvertError || error instanceof QuantityError || error instanceof Base64Error) {
@@ -120,27 +107,35 @@ function restore<T extends KubeObject>(
     }
     throw error;
   }
-  const findings = [...duplicates, ...unknown.map((path) => `unknown field ${goQuote(path)}`), ...inCustom];
+  const findings = [...inPatch, ...unknown.map((path) => `unknown field ${goQuote(path)}`), ...inCustom];
   if (findings.length > 0 && fieldValidation === 'Strict') {
     throw misfit(`strict decoding error: ${findings.join(', ')}`);
   }
-  if (object['kind'] !== resource.kind || object['apiVersion'] !== resource.apiVersion) {
-    throw badRequest(
-      `${stringAt(object, 'kind')} in version ${goQuote(stringAt(object, 'apiVersion'))} cannot be handled as a ${resource.kind}: ` +
-        'the kind of an object may not be patched',
-    );
-  }
-  return { object: object as unknown as T, warnings: fieldValidation === 'Warn' ? findings : [] };
+  // What a strategic patch says of the kind has no effect; other patches were held to it above.
+  const typed = { ...object, kind: resource.kind, apiVersion: resource.apiVersion };
+  return { object: typed as unknown as T, warnings: fieldValidation === 'Warn' ? findings : [] };
 }
 
-/** The API shows a patched object with its top keys sorted, as its patch library leaves them. */
-function sortTop(value: unknown): unknown {
-  if (!isObject(value)) return value;
-  return Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)));
+/** A patch cannot make an object one of another kind; taking the kind away leaves it what it is. */
+function checkKind(patched: unknown, resource: ResourceInfo, misfit: (why: string) => Error): void {
+  const { kind, apiVersion } = isObject(patched) ? patched : {};
+  const actual = {
+    kind: typeof kind === 'string' && kind !== '' ? kind : resource.kind,
+    ...(typeof apiVersion === 'string' && apiVersion !== '' ? parseApiVersion(apiVersion) : resource),
+  };
+  if (formatApiVersion(actual.group, actual.version) === resource.apiVersion && actual.kind === resource.kind)
+    return;
+  const { kind: given, group, version } = actual;
+  const struct = findKindStruct(group, version, given);
+  if (struct === undefined) throw misfit(notRegistered({ group, version, kind: given }));
+  if (given === resource.kind && group === resource.group) return;
+  throw misfit(unknownConversion(struct, resource));
 }
 
-function jsonKind(value: unknown): string {
-  if (Array.isArray(value)) return 'array';
-  if (value === null) return 'null';
-  return typeof value === 'boolean' ? 'bool' : typeof value;
+function checkCustomKind(object: Record<string, unknown>, resource: ResourceInfo): void {
+  const errors = (['apiVersion', 'kind'] as const)
+    .filter((field) => object[field] !== resource[field])
+    .map((field) => invalidValue(field, object[field] ?? '', `must be ${resource[field]}`));
+  const name = stringAt(objectAt(object, 'metadata'), 'name');
+  if (errors.length > 0) throw invalid(resource, name, errors);
 }

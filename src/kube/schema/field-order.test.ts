@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { inFieldOrder, withOrderedMetadata } from './field-order.ts';
+import { inFieldOrder, inKeyOrder, withOrderedMetadata } from './field-order.ts';
 import { findStruct, structOf } from './schema.ts';
 
 const keys = (value: object): string => Object.keys(value).join(' ');
@@ -23,9 +23,24 @@ test('fields come in the order of their struct, in lists too', () => {
   assert.equal(keys(pod.spec.containers[0] ?? {}), 'name image tty');
 });
 
-test('what is in order stays the same object, and maps keep their keys', () => {
-  const map = { kind: 'ConfigMap', metadata: { name: 'c' }, data: { z: '1', a: '2' } };
+test('what is in order stays the same object', () => {
+  const map = { kind: 'ConfigMap', metadata: { name: 'c' }, data: { a: '2', z: '1' } };
   assert.equal(inFieldOrder(map, structOf('core.v1.ConfigMap')), map);
+});
+
+test('the keys of maps are sorted', () => {
+  const map = { metadata: { labels: { z: '1', a: '2' } }, data: { b: '1', a: '2' } };
+  const sorted = inFieldOrder(map, structOf('core.v1.ConfigMap'));
+  assert.equal(keys(sorted.data), 'a b');
+  assert.equal(keys(sorted.metadata.labels), 'a z');
+});
+
+test('everything in an object of a kind without structs is sorted, lists keep their order', () => {
+  const object = { kind: 'Foo', spec: { z: [{ y: 1, x: 2 }, 0], a: {} }, apiVersion: 'e.com/v1' };
+  assert.equal(
+    JSON.stringify(inKeyOrder(object)),
+    '{"apiVersion":"e.com/v1","kind":"Foo","spec":{"a":{},"z":[{"x":2,"y":1},0]}}',
+  );
 });
 
 test('fields that a struct does not have come last', () => {

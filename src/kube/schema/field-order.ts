@@ -4,7 +4,8 @@ import { findStruct, structIn, type StructSchema, type TypeSchema } from './sche
 
 /*
  * Clients that print what they got, and error texts that quote a value, show fields in the order in which the API's
- * structs declare them. `field-order.json` has that order for each struct where it is not the alphabet's.
+ * structs declare them. `field-order.json` has that order for each struct where it is not the alphabet's. The keys of
+ * maps, and everything in an object of a kind without structs, come in the alphabet's order.
  */
 let orders: Readonly<Record<string, string>> | undefined;
 const ranks = new Map<string, ReadonlyMap<string, number>>();
@@ -35,7 +36,18 @@ export function inFieldOrder<T extends object>(value: T, struct: StructSchema): 
   return orderStruct(value as Record<string, unknown>, struct) as T;
 }
 
-/** Returns an object whose kind has no declared struct with its metadata in order. */
+/** Returns a value with the keys of all its objects sorted: how an object of a kind without structs is printed. */
+export function inKeyOrder<T extends object>(value: T): T {
+  return sortKeys(value) as T;
+}
+
+function sortKeys(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sortKeys);
+  if (!isObject(value)) return value;
+  return sortedEntries(value, sortKeys);
+}
+
+/** Returns an object's metadata in the order of its struct, for where a custom object is shown by it alone. */
 export function withOrderedMetadata<T extends { metadata: object }>(object: T): T {
   const struct = findStruct('meta.v1.ObjectMeta');
   if (struct === undefined) return object;
@@ -72,7 +84,7 @@ function orderValue(value: unknown, type: TypeSchema): unknown {
     case 'list':
       return Array.isArray(value) ? orderItems(value, type.items) : value;
     case 'map':
-      return type.values.is !== 'scalar' && isObject(value) ? orderEntries(value, type.values) : value;
+      return isObject(value) ? orderEntries(value, type.values) : value;
     default:
       return type satisfies never;
   }
@@ -85,5 +97,20 @@ function orderItems(items: readonly unknown[], type: TypeSchema): readonly unkno
 }
 
 function orderEntries(value: Record<string, unknown>, type: TypeSchema): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, orderValue(entry, type)]));
+  if (type.is === 'scalar' && isSorted(Object.keys(value))) return value;
+  return sortedEntries(value, (entry) => orderValue(entry, type));
+}
+
+function sortedEntries(
+  value: Record<string, unknown>,
+  order: (entry: unknown) => unknown,
+): Record<string, unknown> {
+  const keys = Object.keys(value);
+  if (!isSorted(keys)) keys.sort();
+  // Made from entries: a key called `__proto__` stays a key.
+  return Object.fromEntries(keys.map((key) => [key, order(value[key])]));
+}
+
+function isSorted(keys: readonly string[]): boolean {
+  return keys.every((key, index) => index === 0 || (keys[index - 1] ?? '') < key);
 }

@@ -50,7 +50,13 @@ export type Scalar =
 
 /** What a field holds. */
 export type TypeSchema =
-  | { readonly is: 'scalar'; readonly scalar: Scalar; readonly nullable: boolean }
+  | {
+      readonly is: 'scalar';
+      readonly scalar: Scalar;
+      readonly nullable: boolean;
+      /** Of a `raw` in a custom kind: its objects are owned key by key. */
+      readonly deduced?: true;
+    }
   | { readonly is: 'list'; readonly items: TypeSchema }
   | { readonly is: 'map'; readonly values: TypeSchema }
   /** `struct` itself where the files do not know it: in the schema of a custom kind. */
@@ -87,6 +93,8 @@ export interface StructSchema {
   readonly required: readonly string[];
   readonly kinds: readonly { readonly group: string; readonly version: string; readonly kind: string }[];
   readonly fields: ReadonlyMap<string, FieldSchema>;
+  /** The type of fields that are not declared, where a custom kind keeps those. */
+  readonly rest?: TypeSchema;
 }
 
 /** The groups that have a schema file, by the API group they describe. */

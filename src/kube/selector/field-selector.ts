@@ -66,6 +66,7 @@ const FIELDS: ReadonlyMap<string, readonly string[]> = new Map([
 export function parseFieldSelector(text: string, resource: ResourceInfo): FieldSelector {
   const requirements = splitTerms(text)
     .filter((term) => term !== '')
+    .toSorted()
     .map((term) => parseTerm(term, text));
   for (const { field } of requirements) checkSupported(field, resource);
   return {
@@ -146,14 +147,14 @@ function parseTerm(term: string, whole: string): FieldRequirement {
       return {
         field: term.slice(0, index),
         operator: operator === '!=' ? '!=' : '=',
-        value: unescape(term.slice(index + operator.length), whole),
+        value: unescape(term.slice(index + operator.length)),
       };
     }
   }
   throw new SelectorError('BAD_SELECTOR', `invalid selector: '${whole}'; can't understand '${term}'`);
 }
 
-function unescape(value: string, whole: string): string {
+function unescape(value: string): string {
   if (!/[\\,=]/.test(value)) return value;
   let plain = '';
   for (let index = 0; index < value.length; index += 1) {
@@ -171,7 +172,7 @@ function unescape(value: string, whole: string): string {
     } else if (char === ',' || char === '=') {
       throw new SelectorError(
         'BAD_SELECTOR',
-        `invalid field selector: unescaped character in selector: ${char} in ${whole}`,
+        `invalid field selector: unescaped character in value: ${char.codePointAt(0)}`,
       );
     } else plain += char;
   }

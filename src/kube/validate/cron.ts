@@ -16,11 +16,12 @@ const DESCRIPTORS = ['@yearly', '@annually', '@monthly', '@weekly', '@daily', '@
 
 /** Says what is wrong with a cron schedule of five fields or a descriptor such as `@daily`; `undefined` when nothing is. */
 export function cronFault(schedule: string): string | undefined {
-  if (schedule.includes('TZ=')) return 'cannot use TZ or CRON_TZ in schedule, use timeZone field instead';
+  if (schedule.includes('TZ')) return 'cannot use TZ or CRON_TZ in schedule, use timeZone field instead';
   if (schedule.startsWith('@')) {
-    if (DESCRIPTORS.includes(schedule) || /^@every (\d+(\.\d+)?(ns|us|ms|s|m|h))+$/.test(schedule))
-      return undefined;
-    return `unrecognized descriptor: ${schedule}`;
+    if (DESCRIPTORS.includes(schedule)) return undefined;
+    if (!schedule.startsWith('@every ')) return `unrecognized descriptor: ${schedule}`;
+    const fault = durationFault(schedule.slice('@every '.length));
+    return fault === undefined ? undefined : `failed to parse duration ${schedule}: ${fault}`;
   }
   const fields = schedule.trim().split(/\s+/);
   if (fields.length !== FIELDS.length || schedule.trim() === '') {
@@ -34,6 +35,24 @@ export function cronFault(schedule: string): string | undefined {
     }
   }
   return undefined;
+}
+
+/** Says what Go finds wrong with a duration. */
+function durationFault(text: string): string | undefined {
+  const plain = text.replace(/^[+-]/, '');
+  if (plain === '0' || /^(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+$/u.test(plain)) return undefined;
+  const [, rest = ''] = /^(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))*(.*)$/su.exec(plain) ?? [];
+  const [number = '', unit = ''] = /^(?:\d+\.?\d*|\.\d+)([^\d.]*)/u.exec(rest) ?? [];
+  if (number === '') return `time: invalid duration ${JSON.stringify(text)}`;
+  if (unit === '') return `time: missing unit in duration ${JSON.stringify(text)}`;
+  return `time: unknown unit ${JSON.stringify(unit)} in duration ${JSON.stringify(text)}`;
+}
+
+/** Says why Go cannot make a number of a text. */
+function integerFault(text: string): string | undefined {
+  const why = /^\d+$/.test(text) ? 'value out of range' : 'invalid syntax';
+  if (why === 'value out of range' && BigInt(text) < 2n ** 63n) return undefined;
+  return `failed to parse int from ${text}: strconv.Atoi: parsing ${JSON.stringify(text)}: ${why}`;
 }
 
 function partFault(part: string, index: number): string | undefined {
@@ -54,12 +73,11 @@ function partFault(part: string, index: number): string | undefined {
     [low, start],
     [high ?? low, end],
   ] as const) {
-    if (Number.isNaN(value))
-      return `failed to parse int from ${text}: strconv.Atoi: parsing ${JSON.stringify(text)}: invalid syntax`;
+    const fault = Number.isSafeInteger(value) ? undefined : integerFault(text);
+    if (fault !== undefined) return fault;
   }
-  if (step !== undefined && !/^\d+$/.test(step)) {
-    return `failed to parse int from ${step}: strconv.Atoi: parsing ${JSON.stringify(step)}: invalid syntax`;
-  }
+  const stepFault = step === undefined ? undefined : integerFault(step);
+  if (stepFault !== undefined) return stepFault;
   if (start < min) return `beginning of range (${start}) below minimum (${min}): ${part}`;
   if (end > max) return `end of range (${end}) above maximum (${max}): ${part}`;
   if (start > end) return `beginning of range (${start}) beyond end of range (${end}): ${part}`;

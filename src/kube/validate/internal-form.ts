@@ -84,6 +84,9 @@ const ORDERS: ReadonlyMap<string, readonly string[]> = new Map(
   }).map(([name, order]) => [name, order.split(' ')]),
 );
 
+/** Fields that are null inside when they are absent, though others of their type are zero. */
+const POINTERS: ReadonlySet<string> = new Set(['apps.v1.RollingUpdateStatefulSetStrategy.maxUnavailable']);
+
 /** Go names that are not simply the field's name with a capital letter. */
 const GO_NAMES: Readonly<Record<string, string | undefined>> = {
   dnsPolicy: 'DNSPolicy',
@@ -173,7 +176,9 @@ function internalStruct(value: JsonObject, struct: StructSchema): JsonObject {
   const form: JsonObject = {};
   for (const name of orderOf(struct)) {
     const field = struct.fields.get(name);
-    if (field !== undefined) form[goName(name)] = internalField(value[name], field);
+    if (field === undefined) continue;
+    const isPointer = POINTERS.has(`${struct.name}.${name}`) && value[name] === undefined;
+    form[goName(name)] = isPointer ? null : internalField(value[name], field);
   }
   return form;
 }

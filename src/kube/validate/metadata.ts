@@ -29,8 +29,8 @@ export function validateMetadata(
   const errors: FieldError[] = [];
   const generateName = stringAt(metadata, 'generateName');
   if (generateName !== '') {
-    // The part that is still to be made up will end in a letter or digit.
-    for (const fault of nameRule(generateName.replace(/[-.]$/, 'a'))) {
+    // The part that is still to be made up will end in a letter or digit; upstream puts one for the last two characters.
+    for (const fault of nameRule(generateName.replace(/.-$/s, 'a'))) {
       errors.push(invalidValue(`${path}.generateName`, generateName, fault));
     }
   }

@@ -39,6 +39,7 @@ import { validateEphemeralUpdate, validatePod, validatePodUpdate } from './pod.t
 import { validateSecret, validateSecretUpdate } from './secret.ts';
 import { validateStatefulSet, validateStatefulSetUpdate } from './stateful-sets.ts';
 import { finalizerWarnings, warningsFor } from './warnings.ts';
+import { validateWorkloadStatus } from './workload-status.ts';
 import {
   validateDaemonSet,
   validateDeployment,
@@ -174,7 +175,8 @@ export function validateUpdate(
   if (resource.kind === 'Namespace' && subresource === 'finalize') {
     return [...errors, ...validateNamespaceFinalizers(json)];
   }
-  if (subresource === 'status' || subresource === 'finalize' || subresource === 'binding') return errors;
+  if (subresource === 'status') return [...errors, ...validateWorkloadStatus(resource.kind, json, before)];
+  if (subresource === 'finalize' || subresource === 'binding') return errors;
   if (subresource === 'resize') return [...errors, ...validatePodResize(json, before)];
   if (subresource === 'ephemeralcontainers') return [...errors, ...validateEphemeralUpdate(json, before)];
   if (kind.metadataTwice === true) {

@@ -78,7 +78,7 @@ export function validateDaemonSet(set: JsonObject): FieldError[] {
   // Without a selector nothing matches; that alone is the error.
   const fits = selector !== undefined && labelSelectorOf(selector).matches(labels);
   if (errors.length === 0 && !fits) {
-    errors.push(invalidValue('spec.template.metadata.labels', labels, MISMATCH));
+    errors.push(invalidValue('spec.template.metadata.labels', givenLabels(template), MISMATCH));
   }
   if (selector !== undefined && isEmptySelector(selector)) {
     errors.push(invalidValue('spec.selector', selector, 'empty selector is invalid for daemonset'));
@@ -167,10 +167,15 @@ export function validateTemplate(spec: JsonObject, kind = 'ReplicaSet'): FieldEr
   }
   const empty = selector !== undefined && isEmptySelector(selector);
   if (!empty && !labelSelectorOf(selector).matches(labels)) {
-    errors.push(invalidValue(`${path}.metadata.labels`, labels, MISMATCH));
+    errors.push(invalidValue(`${path}.metadata.labels`, givenLabels(template), MISMATCH));
   }
   errors.push(...validatePodTemplate(template, path));
   return [...errors, ...validateLasting(template, kind)];
+}
+
+/** The labels as texts show them: null where there are none. */
+function givenLabels(template: JsonObject): JsonObject | null {
+  return objectAt(objectAt(template, 'metadata'), 'labels') ?? null;
 }
 
 /** Checks that the Pods of a template are to run on and on. */
