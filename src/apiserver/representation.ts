@@ -24,7 +24,10 @@ export function representObject(object: KubeObject, options: RepresentOptions): 
     case 'Table': {
       const { resourceVersion } = object.metadata;
       const metadata = resourceVersion === undefined ? {} : { resourceVersion };
-      return versioned(toTable(resource, [object], tableOptions(options, metadata)), representation);
+      return versioned(
+        toTable(printedAs(object, resource), [object], tableOptions(options, metadata)),
+        representation,
+      );
     }
     case 'PartialObjectMetadata':
     case 'PartialObjectMetadataList':
@@ -57,6 +60,11 @@ export function representList(list: ObjectList, options: RepresentOptions): obje
     default:
       return representation.as satisfies never;
   }
+}
+
+/** A scale is printed as one, whatever it scales; the other parts of an object as the object. */
+function printedAs(object: KubeObject, resource: ResourceInfo): Pick<ResourceInfo, 'kind' | 'custom'> {
+  return object.kind === 'Scale' && object.apiVersion === 'autoscaling/v1' ? { kind: 'Scale' } : resource;
 }
 
 function tableOptions(

@@ -96,6 +96,7 @@ const files = new Map<string, string>([
   ['apps', 'apps'],
   ['batch', 'batch'],
   ['autoscaling', 'autoscaling'],
+  ['networking.k8s.io', 'networking'],
   ['policy', 'policy'],
   ['authentication.k8s.io', 'authentication'],
   ['authorization.k8s.io', 'authorization'],
