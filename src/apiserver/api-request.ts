@@ -4,6 +4,8 @@
  *     /api/v1                [/namespaces/NAMESPACE] /RESOURCE [/NAME [/SUBRESOURCE]]
  *     /apis/GROUP/VERSION    [/namespaces/NAMESPACE] /RESOURCE [/NAME [/SUBRESOURCE]]
  *
+ * `watch/` before the rest makes a GET a watch, as the parameter `watch` does: the older form, for old clients.
+ *
  * `namespaces/NAME` itself, `namespaces/NAME/status` and `namespaces/NAME/finalize` name the Namespace object.
  */
 
@@ -69,6 +71,9 @@ export function parseApiRequest(method: string, url: string): ApiRequest | undef
   } else return other;
   if (version === undefined) return other;
 
+  const isOldWatch = rest[0] === 'watch' && rest.length > 1;
+  if (isOldWatch) rest = rest.slice(1);
+
   let namespace = '';
   if (rest[0] === 'namespaces' && rest.length > 1) {
     namespace = rest[1] ?? '';
@@ -76,7 +81,7 @@ export function parseApiRequest(method: string, url: string): ApiRequest | undef
     if (!isNamespaceItself) rest = rest.slice(2);
   }
   const [resource = '', name = '', ...sub] = rest;
-  const verb = verbOf(method, name, query);
+  const verb = isOldWatch ? (method === 'GET' ? 'watch' : undefined) : verbOf(method, name, query);
   if (verb === undefined) return other;
   return {
     type: 'resource',

@@ -64,6 +64,7 @@ const VIEW: PolicyRule[] = [
   ),
   rule(['batch'], ['cronjobs', 'cronjobs/status', 'jobs', 'jobs/status'], READ),
   rule(['discovery.k8s.io'], ['endpointslices'], READ),
+  rule(['networking.k8s.io'], ['ingresses', 'ingresses/status', 'networkpolicies'], READ),
   rule(['policy'], ['poddisruptionbudgets', 'poddisruptionbudgets/status'], READ),
 ];
 const EDIT: PolicyRule[] = [
@@ -100,6 +101,7 @@ const EDIT: PolicyRule[] = [
     WRITE,
   ),
   rule(['batch'], ['cronjobs', 'jobs'], WRITE),
+  rule(['networking.k8s.io'], ['ingresses', 'networkpolicies'], WRITE),
   rule(['policy'], ['poddisruptionbudgets'], WRITE),
   ...VIEW,
 ];

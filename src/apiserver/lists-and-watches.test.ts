@@ -144,6 +144,21 @@ test('a watch from a resourceVersion replays what came after it, without a gap t
   stream.close();
 });
 
+test('the older path of a watch watches too: all objects, or the one that is named', async () => {
+  const path = await newNamespace();
+  for (const name of ['a', 'b']) await put(path, name);
+  const old = path.replace('/api/v1/', '/api/v1/watch/');
+  for (const [watched, expected] of [
+    [old, ['a', 'b']],
+    [`${old}/b`, ['b']],
+  ] as const) {
+    const stream = await watch(watched);
+    for (const name of expected) assert.equal((await stream.next())?.object.metadata.name, name);
+    stream.close();
+  }
+  assert.equal((await api.send('DELETE', old)).code, 404);
+});
+
 test('a watch ends by itself after timeoutSeconds', async () => {
   const path = await newNamespace();
   const stream = await watch(`${path}?watch=1&timeoutSeconds=1`);

@@ -26,7 +26,10 @@ export function representObject(object: KubeObject, options: RepresentOptions): 
       const { resourceVersion } = object.metadata;
       const metadata = resourceVersion === undefined ? {} : { resourceVersion };
       const rows = shownByMetadata([object], options);
-      return versioned(toTable(resource, rows, tableOptions(options, metadata)), representation);
+      return versioned(
+        toTable(printedAs(object, resource), rows, tableOptions(options, metadata)),
+        representation,
+      );
     }
     case 'PartialObjectMetadata':
     case 'PartialObjectMetadataList':
@@ -85,6 +88,11 @@ export function customListHead(
 function shownByMetadata(items: readonly KubeObject[], options: RepresentOptions): readonly KubeObject[] {
   const isWhole = options.resource.custom === undefined || options.includeObject === 'Object';
   return isWhole ? items : items.map(withOrderedMetadata);
+}
+
+/** A scale is printed as one, whatever it scales; the other parts of an object as the object. */
+function printedAs(object: KubeObject, resource: ResourceInfo): Pick<ResourceInfo, 'kind' | 'custom'> {
+  return object.kind === 'Scale' && object.apiVersion === 'autoscaling/v1' ? { kind: 'Scale' } : resource;
 }
 
 function tableOptions(

@@ -225,8 +225,10 @@ async function answerCall(
     return;
   }
   const { code, value } = routed.answer;
-  const isOwnKind = 'kind' in value && value.kind === call.resource.kind && 'metadata' in value;
-  const body = isOwnKind
+  // Statuses and token requests have no other form.
+  const isObject =
+    'metadata' in value && 'kind' in value && (value.kind === call.resource.kind || value.kind === 'Scale');
+  const body = isObject
     ? representObject(value as Parameters<typeof representObject>[0], options(call.resource))
     : value;
   await responder.object(code, body, representation);

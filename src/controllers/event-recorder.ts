@@ -4,6 +4,7 @@ import { LruMap } from '../base/lru-map.ts';
 import { isApiError } from '../kube/client/kube-api-error.ts';
 import type { KubeClient } from '../kube/client/kube-client.ts';
 import type { KubeObject } from '../kube/object.ts';
+import { SimilarEvents } from '../kube/similar-events.ts';
 import { formatMicroTime, formatTime } from '../kube/time.ts';
 import { EVENTS } from './resource-types.ts';
 
@@ -33,6 +34,7 @@ export class EventRecorder {
   readonly #clock: Clock;
   readonly #signal: AbortSignal;
   readonly #known = new LruMap<string, Remembered>(REMEMBERED);
+  readonly #similar = new SimilarEvents();
   readonly #onError: (error: unknown) => void;
   #last: Promise<void> = Promise.resolve();
 
@@ -59,12 +61,17 @@ export class EventRecorder {
   async #write(component: string, object: KubeObject, event: RecordedEvent): Promise<void> {
     const now = this.#clock.now();
     const { uid = '', namespace = '', name } = object.metadata;
-    const id = [component, uid, event.type, event.reason, event.message].join('\n');
+    const group = [component, uid, event.type, event.reason].join('\n');
+    // The newer form has no such thing: the scheduler tells each of its events.
+    const combined =
+      event.action === undefined ? this.#similar.combined(group, event.message, now) : undefined;
+    const message = combined ?? event.message;
+    const id = combined === undefined ? `${group}\n${message}` : group;
     const known = this.#known.get(id);
     if (known !== undefined && now - known.at < REPEAT_MS && event.action === undefined) {
       const count = known.count + 1;
       try {
-        const patch = { count, lastTimestamp: formatTime(now) };
+        const patch = { count, lastTimestamp: formatTime(now), message };
         await this.#client.patch(EVENTS, known, patch, 'merge', this.#signal);
         this.#known.set(id, { ...known, at: now, count });
         return;
@@ -88,7 +95,7 @@ export class EventRecorder {
         resourceVersion: object.metadata.resourceVersion,
       },
       reason: event.reason,
-      message: event.message,
+      message,
       type: event.type,
       ...(isNew
         ? {

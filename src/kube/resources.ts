@@ -198,6 +198,16 @@ export const resources: readonly ResourceInfo[] = [
     subresources: [status('CronJob')],
   }),
   declare('batch/v1', 'Job', 'Namespaced', { categories: ALL, subresources: [status('Job')] }),
+  declare('networking.k8s.io/v1', 'IngressClass', 'Cluster', { resource: 'ingressclasses' }),
+  declare('networking.k8s.io/v1', 'Ingress', 'Namespaced', {
+    shortNames: ['ing'],
+    resource: 'ingresses',
+    subresources: [status('Ingress')],
+  }),
+  declare('networking.k8s.io/v1', 'NetworkPolicy', 'Namespaced', {
+    shortNames: ['netpol'],
+    resource: 'networkpolicies',
+  }),
   declare('policy/v1', 'PodDisruptionBudget', 'Namespaced', {
     shortNames: ['pdb'],
     subresources: [status('PodDisruptionBudget')],

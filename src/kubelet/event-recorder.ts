@@ -4,6 +4,7 @@ import { messageOf } from '../base/coded-error.ts';
 import { LruMap } from '../base/lru-map.ts';
 import type { KubeClient, ResourceType } from '../kube/client/kube-client.ts';
 import type { KubeObject } from '../kube/object.ts';
+import { SimilarEvents } from '../kube/similar-events.ts';
 import { formatTime } from '../kube/time.ts';
 import { silentLogger, type Logger } from '../observe/logger.ts';
 import type { EventObject, EventRecorder } from './ensure-image.ts';
@@ -18,10 +19,6 @@ export const EVENTS: ResourceType = {
 
 /** Events kept to recognise repetitions; client-go's cache has the same size. */
 const MAX_KNOWN = 4096;
-
-/** Similar events (same object and reason) within the interval after which they share one event. client-go's values. */
-const AGGREGATE_AFTER = 10;
-const AGGREGATE_INTERVAL_MS = 600_000;
 
 /** One source may report on one object this often at once, and then once in five minutes. client-go's values. */
 const SPAM_BURST = 25;
@@ -75,7 +72,7 @@ class Recorder implements QueuedEventRecorder {
   readonly #options: EventRecorderOptions;
   readonly #logger: Logger;
   readonly #known = new LruMap<string, Known>(MAX_KNOWN);
-  readonly #similar = new LruMap<string, { last: number; messages: Set<string> }>(MAX_KNOWN);
+  readonly #similar = new SimilarEvents();
   readonly #tokens = new LruMap<string, { left: number; at: number }>(MAX_KNOWN);
   readonly #closing = new AbortController();
   #queued = 0;
@@ -143,19 +140,9 @@ class Recorder implements QueuedEventRecorder {
     const { object, type, reason, message, at } = request;
     // Similar is what is said of a whole object; the same is what is said of one part of it.
     const group = JSON.stringify([identity(object), type, reason]);
-    let entry = this.#similar.get(group);
-    if (entry === undefined || at - entry.last > AGGREGATE_INTERVAL_MS) {
-      entry = { last: at, messages: new Set() };
-    }
-    entry.last = at;
-    entry.messages.add(message);
-    this.#similar.set(group, entry);
-    if (entry.messages.size < AGGREGATE_AFTER) {
-      return { key: JSON.stringify([group, object.fieldPath ?? '', message]), message };
-    }
-    // One less than the limit is all that must be remembered.
-    entry.messages.delete(message);
-    return { key: group, message: `(combined from similar events): ${message}` };
+    const combined = this.#similar.combined(group, message, at);
+    if (combined !== undefined) return { key: group, message: combined };
+    return { key: JSON.stringify([group, object.fieldPath ?? '', message]), message };
   }
 
   #isSpam(request: Request): boolean {

@@ -7,8 +7,10 @@ import { execId } from './exec-process.ts';
 import { findExecutable } from './executable.ts';
 import { followOutput } from './follow-output.ts';
 import type { Command, Launcher } from './launcher.ts';
+import { isRunning } from './process-identity.ts';
 import { processSpec } from './process-spec.ts';
 import { RootedTree } from './rooted-path.ts';
+import type { ContainerState } from './runtime-service.ts';
 import { execErrorMessage } from './start-messages.ts';
 import { consoleFile, resizeTerminal } from './terminal.ts';
 import { rootLayers } from './unshare-script.ts';
@@ -31,7 +33,7 @@ export async function commandInside(
   terminal: boolean,
 ): Promise<Command> {
   const { record, directory, init } = container;
-  if (container.state !== 'running' || init === undefined) throw notRunning(container);
+  if (container.state !== 'running' || init === undefined) throw notRunning(container.state);
   const process = processSpec(record.config, record.image, record.user, record.hostname);
   try {
     const spec = { ...process, args: command };
@@ -56,7 +58,7 @@ export async function attachTo(
   options: { readonly stdin: boolean },
   signal: AbortSignal,
 ): Promise<ContainerSession> {
-  if (container.state !== 'running') throw notRunning(container);
+  await mustLive(container);
   const { directory, record } = container;
   const { tty, stdin, stdinOnce = false } = record.config;
   const closing = new AbortController();
@@ -71,13 +73,13 @@ export async function attachTo(
   // Whoever never asks how it ended is not to bring the program down.
   exit.catch(() => undefined);
   return {
-    stdin: input,
+    stdin: input?.stream,
     stdout,
     stderr,
     resize: (columns, rows) => resizeTerminal(consoleFile(directory), columns, rows),
     exit,
     close: () => {
-      input?.end();
+      input?.stream.end();
       closing.abort(new Error('the session was closed'));
     },
   };
@@ -87,7 +89,16 @@ async function untilEnded(container: ContainerProcess, signal: AbortSignal): Pro
   for (;;) if (await container.exited(ENDED_MS, signal)) return 0;
 }
 
-function notRunning(container: ContainerProcess): RuntimeError {
-  const state = `container is in CONTAINER_${container.state.toUpperCase()} state`;
-  return new RuntimeError('NOT_RUNNING', state);
+/**
+ * Refuses a container whose process is gone, although that may not have been noticed yet. What a short command said is in the log
+ * by then, and there a client looks that is refused; who attaches to nobody would see nothing.
+ */
+async function mustLive(container: ContainerProcess): Promise<void> {
+  await container.check();
+  if (container.state !== 'running') throw notRunning(container.state);
+  if (container.init !== undefined && !(await isRunning(container.init))) throw notRunning('exited');
+}
+
+function notRunning(state: ContainerState): RuntimeError {
+  return new RuntimeError('NOT_RUNNING', `container is in CONTAINER_${state.toUpperCase()} state`);
 }

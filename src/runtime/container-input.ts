@@ -19,15 +19,27 @@ export async function makeInput(directory: string): Promise<void> {
 }
 
 /**
+ * Opens a pipe for writing without waiting for a reader, who may be gone with the container: opened for both, it opens at once,
+ * and so does its writing end then. What is left is the writing end alone, so that whoever writes learns that nobody reads.
+ */
+const COPY = `exec 3<>${PIPE} && exec cat >>${PIPE} 3<&-`;
+
+/** A way into a container's input. */
+export interface ContainerInput {
+  readonly stream: Writable;
+  /** Resolves once everything is handed over, or nobody is there to take it. */
+  readonly ended: Promise<void>;
+}
+
+/**
  * Opens a container's input for writing. It goes through a program of its own, because a full pipe would hold up a thread of this one.
  *
- * @param once ending what is returned ends the container's input for good (`stdinOnce`)
+ * @param once ending the stream ends the container's input for good (`stdinOnce`)
  */
-export function openInput(directory: string, once: boolean): Writable {
-  const cat = spawn('/bin/sh', ['-c', `exec cat >>${PIPE}`], {
-    cwd: directory,
-    stdio: ['pipe', 'ignore', 'ignore'],
-  });
+export function openInput(directory: string, once: boolean): ContainerInput {
+  const cat = spawn('/bin/sh', ['-c', COPY], { cwd: directory, stdio: ['pipe', 'ignore', 'ignore'] });
+  const ended = Promise.withResolvers<void>();
+  cat.once('close', () => ended.resolve());
   // Whether anybody still reads shows in the container, not here.
   cat.on('error', () => undefined);
   cat.stdin.on('error', () => undefined);
@@ -36,7 +48,7 @@ export function openInput(directory: string, once: boolean): Writable {
       endInput(directory).catch(() => undefined);
     });
   }
-  return cat.stdin;
+  return { stream: cat.stdin, ended: ended.promise };
 }
 
 /** Ends the input of a container, and whatever keeps it open. Harmless when there is none. */

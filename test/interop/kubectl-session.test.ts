@@ -173,6 +173,27 @@ for (const binary of kubectls.length === 0 ? ['kubectl'] : kubectls) {
     });
   });
 
+  test(`${label}: a scale, an Ingress, and what a manifest no longer names`, { skip }, async () => {
+    await withCluster(binary, async (kubectl) => {
+      // The older kubectl looks by itself for versions of kinds that are long gone.
+      const isOld = (await kubectl('apply --help')).out.includes('--prune-whitelist');
+      const made = `-f - --prune -l app=web${isOld ? ' --prune-whitelist=core/v1/ConfigMap' : ''}`;
+      const labelled = `apiVersion: v1\nkind: ConfigMap\nmetadata: {name: NAME, labels: {app: web}}\n`;
+      const both = ['a', 'b'].map((name) => labelled.replace('NAME', name)).join('---\n');
+      assert.equal((await kubectl(`apply ${made}`, both)).out, 'configmap/a created\nconfigmap/b created\n');
+      const pruned = await kubectl(`apply ${made}`, labelled.replace('NAME', 'a'));
+      assert.equal(pruned.out, 'configmap/a unchanged\nconfigmap/b pruned\n', pruned.err);
+      await kubectl('apply -f -', DEPLOYMENT);
+      const scale = await kubectl('get deploy web --subresource=scale');
+      // The older kubectl does not know the flag.
+      if (scale.code === 0) assert.match(scale.out, /^NAME +DESIRED +AVAILABLE +AGE\nweb +2 +\d /);
+      const ingress = await kubectl('create ingress web --class=nginx --rule=a.example/*=web:80,tls');
+      assert.equal(ingress.out, 'ingress.networking.k8s.io/web created\n', ingress.err);
+      assert.match((await kubectl('get ing')).out, /^web +nginx +a\.example +80, 443 /m);
+      assert.match((await kubectl('describe ing web')).out, /a\.example +\n +\/ +web:80/);
+    });
+  });
+
   test(`${label}: mistakes are named`, { skip }, async () => {
     await withCluster(binary, async (kubectl) => {
       assert.match(

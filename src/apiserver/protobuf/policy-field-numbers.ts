@@ -61,6 +61,29 @@ discovery.v1.EndpointSlice metadata:1 endpoints:2 ports:3 addressType:4
 discovery.v1.ForNode name:1
 discovery.v1.ForZone name:1
 meta.v1.Condition type:1 status:2 observedGeneration:3 lastTransitionTime:4 reason:5 message:6
+networking.v1.HTTPIngressPath path:1 backend:2 pathType:3
+networking.v1.HTTPIngressRuleValue paths:1
+networking.v1.IPBlock cidr:1 except:2
+networking.v1.Ingress metadata:1 spec:2 status:3
+networking.v1.IngressBackend resource:3 service:4
+networking.v1.IngressClass metadata:1 spec:2
+networking.v1.IngressClassParametersReference apiGroup:1 kind:2 name:3 scope:4 namespace:5
+networking.v1.IngressClassSpec controller:1 parameters:2
+networking.v1.IngressLoadBalancerIngress ip:1 hostname:2 ports:4
+networking.v1.IngressLoadBalancerStatus ingress:1
+networking.v1.IngressPortStatus port:1 protocol:2 error:3
+networking.v1.IngressRule host:1 http:2.1
+networking.v1.IngressServiceBackend name:1 port:2
+networking.v1.IngressSpec defaultBackend:1 tls:2 rules:3 ingressClassName:4
+networking.v1.IngressStatus loadBalancer:1
+networking.v1.IngressTLS hosts:1 secretName:2
+networking.v1.NetworkPolicy metadata:1 spec:2
+networking.v1.NetworkPolicyEgressRule ports:1 to:2
+networking.v1.NetworkPolicyIngressRule ports:1 from:2
+networking.v1.NetworkPolicyPeer podSelector:1 namespaceSelector:2 ipBlock:3
+networking.v1.NetworkPolicyPort protocol:1 port:2 endPort:3
+networking.v1.NetworkPolicySpec podSelector:1 ingress:2 egress:3 policyTypes:4
+networking.v1.ServiceBackendPort name:1 number:2
 node.v1.Overhead podFixed:1
 node.v1.RuntimeClass metadata:1 handler:2 overhead:3 scheduling:4
 node.v1.Scheduling nodeSelector:1 tolerations:2

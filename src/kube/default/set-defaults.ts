@@ -3,6 +3,7 @@ import type { KubeObject } from '../object.ts';
 import { setDefault, setDefaultText } from './_set-default.ts';
 import type { DefaultOptions } from './default-options.ts';
 import { setPodOnlyDefaults, setPodSpecDefaults } from './pod-defaults.ts';
+import { setIngressClassDefaults, setNetworkPolicyDefaults } from './networking-defaults.ts';
 import {
   setAdmissionPolicyDefaults,
   setLimitRangeDefaults,
@@ -71,6 +72,8 @@ const byKind = new Map<string, SetKindDefaults>([
     },
   ],
   ['discovery.k8s.io/v1/EndpointSlice', setEndpointSliceDefaults],
+  ['networking.k8s.io/v1/IngressClass', onSpec(setIngressClassDefaults)],
+  ['networking.k8s.io/v1/NetworkPolicy', onSpec(setNetworkPolicyDefaults)],
   ['scheduling.k8s.io/v1/PriorityClass', setPriorityClassDefaults],
   ['storage.k8s.io/v1/StorageClass', setStorageClassDefaults],
   [`${ADMISSION}/ValidatingWebhookConfiguration`, setWebhookDefaults],

@@ -1,4 +1,5 @@
 import type { ResourceInfo, SubresourceInfo } from '../resources.ts';
+import { CONNECT, DELETE, DELETE_MANY, LIST, LOG, WRITE } from './_parameters.ts';
 
 export type Method = 'get' | 'put' | 'post' | 'delete' | 'patch';
 
@@ -6,12 +7,15 @@ export type Method = 'get' | 'put' | 'post' | 'delete' | 'patch';
 export interface ApiOperation {
   readonly method: Method;
   readonly id: string;
+  readonly description: string;
   readonly action: string;
   readonly kind: { readonly group: string; readonly version: string; readonly kind: string };
-  /** Query parameters of its own, from `parameterTypes`. */
+  /** Query parameters that not every operation of the path has, from `parameterTypes`. */
   readonly parameters: readonly string[];
   readonly body?: 'object' | 'DeleteOptions' | 'Patch';
-  readonly answer: 'object' | 'list' | 'Status';
+  readonly answer: 'object' | 'list' | 'Status' | 'WatchEvent' | 'text';
+  /** Media types of the answer; those of objects when absent. */
+  readonly media?: readonly string[];
   /** Success codes. */
   readonly codes: readonly number[];
 }
@@ -20,170 +24,153 @@ export interface ApiOperation {
 export interface ApiPath {
   readonly path: string;
   readonly pathParameters: readonly string[];
+  /** Query parameters that every operation has. */
+  readonly parameters: readonly string[];
   readonly operations: readonly ApiOperation[];
 }
 
-const WRITE = ['dryRun', 'fieldManager', 'fieldValidation'];
-const LIST = [
-  'allowWatchBookmarks',
-  'continue',
-  'fieldSelector',
-  'labelSelector',
-  'limit',
-  'resourceVersion',
-  'resourceVersionMatch',
-  'sendInitialEvents',
-  'timeoutSeconds',
-  'watch',
+/** Media types of objects. */
+export const OBJECT_MEDIA: readonly string[] = ['application/json', 'application/yaml'];
+/** Media types of what can be watched too. */
+const LIST_MEDIA: readonly string[] = [
+  'application/json',
+  'application/json;stream=watch',
+  'application/yaml',
 ];
-const DELETE = ['dryRun', 'gracePeriodSeconds', 'orphanDependents', 'propagationPolicy'];
-const DELETE_MANY = [
-  ...new Set([...LIST.filter((name) => name !== 'watch' && name !== 'allowWatchBookmarks'), ...DELETE]),
-];
-const LOG = [
-  'container',
-  'follow',
-  'insecureSkipTLSVerifyBackend',
-  'limitBytes',
-  'previous',
-  'sinceSeconds',
-  'stream',
-  'tailLines',
-  'timestamps',
-];
-const CONNECT = ['command', 'container', 'ports', 'stderr', 'stdin', 'stdout', 'tty'];
+const LOG_MEDIA: readonly string[] = [...OBJECT_MEDIA, 'text/plain'];
+const SESSION_MEDIA: readonly string[] = ['*/*'];
 
-/** What each query parameter holds and means. */
-export const parameterTypes: ReadonlyMap<string, { readonly type: string; readonly description: string }> =
-  new Map(
-    (
-      [
-        ['pretty', 'string', 'Indent the answer when "true".'],
-        ['dryRun', 'string', '"All" does everything but store the outcome.'],
-        ['fieldManager', 'string', 'Name under which the changed fields are owned.'],
-        ['fieldValidation', 'string', 'What happens to unknown and repeated fields: Ignore, Warn or Strict.'],
-        ['force', 'boolean', 'Take over fields that other managers own. Only for apply.'],
-        ['allowWatchBookmarks', 'boolean', 'Send BOOKMARK events with the newest resourceVersion.'],
-        ['continue', 'string', 'Token of the last page, to get the next one.'],
-        ['fieldSelector', 'string', 'Select by the values of fields.'],
-        ['labelSelector', 'string', 'Select by labels.'],
-        ['limit', 'integer', 'Most items in one answer.'],
-        ['resourceVersion', 'string', 'How fresh the answer must be, or where a watch begins.'],
-        ['resourceVersionMatch', 'string', 'How resourceVersion is meant: Exact or NotOlderThan.'],
-        ['sendInitialEvents', 'boolean', 'Begin a watch with what exists.'],
-        ['timeoutSeconds', 'integer', 'End of a list or watch, in seconds.'],
-        ['watch', 'boolean', 'Stream changes instead of answering with a list.'],
-        ['gracePeriodSeconds', 'integer', 'Time that the object gets to end, in seconds.'],
-        ['orphanDependents', 'boolean', 'Old way to say propagationPolicy Orphan.'],
-        ['propagationPolicy', 'string', 'What happens to dependents: Foreground, Background or Orphan.'],
-        ['container', 'string', 'Container that is meant.'],
-        ['follow', 'boolean', 'Go on as lines are written.'],
-        ['insecureSkipTLSVerifyBackend', 'boolean', 'Do not check the certificate of the node.'],
-        ['limitBytes', 'integer', 'Most bytes of the log.'],
-        ['previous', 'boolean', 'Log of the container that ran before.'],
-        ['sinceSeconds', 'integer', 'Only lines younger than this, in seconds.'],
-        ['stream', 'string', 'Which output: All, Stdout or Stderr.'],
-        ['tailLines', 'integer', 'Only so many lines from the end.'],
-        ['timestamps', 'boolean', 'Begin each line with its time.'],
-        ['command', 'string', 'Command to run.'],
-        ['ports', 'integer', 'Ports to forward.'],
-        ['stderr', 'boolean', 'Send error output.'],
-        ['stdin', 'boolean', 'Take input.'],
-        ['stdout', 'boolean', 'Send output.'],
-        ['tty', 'boolean', 'Give the command a terminal.'],
-      ] as const
-    ).map(([name, type, description]) => [name, { type, description }]),
-  );
+/** Kinds whose deletion is answered with the object, not with a Status. */
+const ANSWERS_DELETED: ReadonlySet<string> = new Set([
+  'PersistentVolume',
+  'PersistentVolumeClaim',
+  'Pod',
+  'PodTemplate',
+  'ResourceQuota',
+  'Service',
+  'ServiceAccount',
+  'StorageClass',
+]);
 
 /** Returns the parts of operation names for a group: `CoreV1`, `AppsV1`, `RbacAuthorizationV1`. */
-export function groupName(group: string, version: string): string {
+export function groupName(group: string, version = ''): string {
   const base = group === '' ? 'core' : group.replace(/\.k8s\.io$/, '');
   return [...base.split('.'), version].map(capitalize).join('');
 }
 
 /** Returns the tag of a group's operations: `core_v1`, `rbacAuthorization_v1`. */
-export function groupTag(group: string, version: string): string {
+export function groupTag(group: string, version?: string): string {
   const [first = '', ...rest] = (group === '' ? 'core' : group.replace(/\.k8s\.io$/, '')).split('.');
-  return `${[first, ...rest.map(capitalize)].join('')}_${version}`;
+  const name = [first, ...rest.map(capitalize)].join('');
+  return version === undefined ? name : `${name}_${version}`;
 }
 
 /** Lists the paths of one resource with their operations. */
 export function pathsOf(info: ResourceInfo): ApiPath[] {
   const base = info.group === '' ? `/api/${info.version}` : `/apis/${info.group}/${info.version}`;
-  const scope = info.namespaced ? `${base}/namespaces/{namespace}` : base;
+  const scoped = info.namespaced ? '/namespaces/{namespace}' : '';
   const inScope = info.namespaced ? ['namespace'] : [];
   const noun = `${groupName(info.group, info.version)}${info.namespaced ? 'Namespaced' : ''}${info.kind}`;
-  const collection = collectionOperations(info, noun);
-  const object = objectOperations(info, noun);
+  const collection = `${base}${scoped}/${info.resource}`;
+  const object = `${collection}/{name}`;
+  const named = ['name', ...inScope];
   const paths: ApiPath[] = [];
   if (info.namespaced && info.verbs.includes('list')) {
     const id = `list${groupName(info.group, info.version)}${info.kind}ForAllNamespaces`;
-    paths.push({
-      path: `${base}/${info.resource}`,
-      pathParameters: [],
-      operations: [operation(info, 'get', id, 'list', { parameters: LIST, answer: 'list' })],
-    });
+    paths.push(pathOf(`${base}/${info.resource}`, [], [list(info, id)]));
   }
-  paths.push({ path: `${scope}/${info.resource}`, pathParameters: inScope, operations: collection });
-  paths.push({
-    path: `${scope}/${info.resource}/{name}`,
-    pathParameters: ['name', ...inScope],
-    operations: object,
-  });
+  paths.push(pathOf(collection, inScope, collectionOperations(info, noun)));
+  paths.push(pathOf(object, named, objectOperations(info, noun)));
   for (const sub of info.subresources) {
-    paths.push({
-      path: `${scope}/${info.resource}/{name}/${sub.name}`,
-      pathParameters: ['name', ...inScope],
-      operations: subOperations(info, sub, noun),
-    });
+    paths.push(pathOf(`${object}/${sub.name}`, named, subOperations(info, sub, noun)));
+  }
+  if (info.verbs.includes('watch') && info.custom === undefined) {
+    const watched = `${base}/watch${scoped}/${info.resource}`;
+    if (info.namespaced) {
+      const id = `watch${groupName(info.group, info.version)}${info.kind}ListForAllNamespaces`;
+      paths.push(pathOf(`${base}/watch/${info.resource}`, [], [watch(info, id, 'watchlist')]));
+    }
+    paths.push(pathOf(watched, inScope, [watch(info, `watch${noun}List`, 'watchlist')]));
+    paths.push(pathOf(`${watched}/{name}`, named, [watch(info, `watch${noun}`, 'watch')]));
   }
   return paths.filter(({ operations }) => operations.length > 0);
 }
 
-interface Details {
-  readonly parameters?: readonly string[];
-  readonly body?: ApiOperation['body'];
-  readonly answer?: ApiOperation['answer'];
-  readonly codes?: readonly number[];
+/** What all operations of a path take is said once, for the path. */
+function pathOf(
+  path: string,
+  pathParameters: readonly string[],
+  operations: readonly ApiOperation[],
+): ApiPath {
+  const taken = operations.map(({ action, parameters }) =>
+    action === 'connect' ? parameters : [...parameters, 'pretty'],
+  );
+  const common = new Set((taken[0] ?? []).filter((name) => taken.every((names) => names.includes(name))));
+  return {
+    path,
+    pathParameters,
+    parameters: [...common].toSorted(),
+    operations: operations.map((operation, index) => ({
+      ...operation,
+      parameters: (taken[index] ?? []).filter((name) => !common.has(name)).toSorted(),
+    })),
+  };
 }
+
+type Details = Partial<Pick<ApiOperation, 'parameters' | 'body' | 'answer' | 'codes' | 'media'>>;
 
 function operation(
   kind: ApiOperation['kind'],
   method: Method,
   id: string,
   action: string,
+  description: string,
   details: Details = {},
 ): ApiOperation {
   return {
     method,
     id,
+    description,
     action,
     kind: { group: kind.group, version: kind.version, kind: kind.kind },
-    parameters: details.parameters ?? [],
-    ...(details.body === undefined ? {} : { body: details.body }),
-    answer: details.answer ?? 'object',
-    codes: details.codes ?? [200],
+    parameters: [],
+    answer: 'object',
+    codes: [200],
+    ...details,
   };
+}
+
+function list(info: ResourceInfo, id: string): ApiOperation {
+  const details: Details = { parameters: LIST, answer: 'list', media: LIST_MEDIA };
+  return operation(info, 'get', id, 'list', `Lists or watches objects of kind ${info.kind}.`, details);
+}
+
+function watch(info: ResourceInfo, id: string, action: 'watch' | 'watchlist'): ApiOperation {
+  const what = action === 'watch' ? 'one object' : 'objects';
+  const description = `Watches ${what} of kind ${info.kind}. Old form of a list with the parameter watch.`;
+  const details: Details = { parameters: LIST, answer: 'WatchEvent', media: LIST_MEDIA };
+  return operation(info, 'get', id, action, description, details);
+}
+
+function create(kind: ApiOperation['kind'], id: string, description: string): ApiOperation {
+  return operation(kind, 'post', id, 'post', description, {
+    parameters: WRITE,
+    body: 'object',
+    codes: [200, 201, 202],
+  });
 }
 
 function collectionOperations(info: ResourceInfo, noun: string): ApiOperation[] {
   const operations: ApiOperation[] = [];
-  if (info.verbs.includes('list')) {
-    operations.push(operation(info, 'get', `list${noun}`, 'list', { parameters: LIST, answer: 'list' }));
-  }
+  if (info.verbs.includes('list')) operations.push(list(info, `list${noun}`));
   if (info.verbs.includes('create')) {
-    operations.push(
-      operation(info, 'post', `create${noun}`, 'post', {
-        parameters: WRITE,
-        body: 'object',
-        codes: [200, 201, 202],
-      }),
-    );
+    operations.push(create(info, `create${noun}`, `Creates an object of kind ${info.kind}.`));
   }
   if (info.verbs.includes('deletecollection')) {
     const group = groupName(info.group, info.version);
+    const id = `delete${group}Collection${noun.slice(group.length)}`;
     operations.push(
-      operation(info, 'delete', `delete${group}Collection${noun.slice(group.length)}`, 'deletecollection', {
+      operation(info, 'delete', id, 'deletecollection', `Deletes objects of kind ${info.kind}.`, {
         parameters: DELETE_MANY,
         body: 'DeleteOptions',
         answer: 'Status',
@@ -195,28 +182,36 @@ function collectionOperations(info: ResourceInfo, noun: string): ApiOperation[] 
 
 function objectOperations(info: ResourceInfo, noun: string): ApiOperation[] {
   const operations: ApiOperation[] = [];
-  if (info.verbs.includes('get')) operations.push(operation(info, 'get', `read${noun}`, 'get'));
-  if (info.verbs.includes('update')) operations.push(replace(info, `replace${noun}`));
+  const object = `the named object of kind ${info.kind}`;
+  if (info.verbs.includes('get')) {
+    operations.push(operation(info, 'get', `read${noun}`, 'get', `Reads ${object}.`));
+  }
+  if (info.verbs.includes('update')) operations.push(replace(info, `replace${noun}`, `Replaces ${object}.`));
   if (info.verbs.includes('delete')) {
     operations.push(
-      operation(info, 'delete', `delete${noun}`, 'delete', {
+      operation(info, 'delete', `delete${noun}`, 'delete', `Deletes ${object}.`, {
         parameters: DELETE,
         body: 'DeleteOptions',
-        answer: 'Status',
+        answer: info.custom === undefined && ANSWERS_DELETED.has(info.kind) ? 'object' : 'Status',
         codes: [200, 202],
       }),
     );
   }
-  if (info.verbs.includes('patch')) operations.push(patch(info, `patch${noun}`));
+  if (info.verbs.includes('patch'))
+    operations.push(patch(info, `patch${noun}`, `Changes ${object} in part.`));
   return operations;
 }
 
-function replace(kind: ApiOperation['kind'], id: string): ApiOperation {
-  return operation(kind, 'put', id, 'put', { parameters: WRITE, body: 'object', codes: [200, 201] });
+function replace(kind: ApiOperation['kind'], id: string, description: string): ApiOperation {
+  return operation(kind, 'put', id, 'put', description, {
+    parameters: WRITE,
+    body: 'object',
+    codes: [200, 201],
+  });
 }
 
-function patch(kind: ApiOperation['kind'], id: string): ApiOperation {
-  return operation(kind, 'patch', id, 'patch', {
+function patch(kind: ApiOperation['kind'], id: string, description: string): ApiOperation {
+  return operation(kind, 'patch', id, 'patch', description, {
     parameters: [...WRITE, 'force'],
     body: 'Patch',
     codes: [200, 201],
@@ -225,33 +220,32 @@ function patch(kind: ApiOperation['kind'], id: string): ApiOperation {
 
 function subOperations(info: ResourceInfo, sub: SubresourceInfo, noun: string): ApiOperation[] {
   const kind = { group: sub.group ?? info.group, version: sub.version ?? info.version, kind: sub.kind };
-  const suffix = capitalize(sub.name === 'portforward' ? 'portforward' : sub.name);
-  if (sub.kind.endsWith('Options')) {
+  const suffix = capitalize(sub.name);
+  const part = `${sub.name} of the named object of kind ${info.kind}`;
+  const parameters = CONNECT.get(sub.kind);
+  if (parameters !== undefined) {
     const group = groupName(info.group, info.version);
     const name = `${noun.slice(group.length)}${suffix}`;
-    return (['get', 'post'] as const).map((method) =>
-      operation(kind, method, `connect${group}${capitalize(method)}${name}`, 'connect', {
-        parameters: CONNECT,
-      }),
-    );
+    return (['get', 'post'] as const).map((method) => {
+      const id = `connect${group}${capitalize(method)}${name}`;
+      const details: Details = { parameters, answer: 'text', media: SESSION_MEDIA };
+      return operation(kind, method, id, 'connect', `Opens ${part}.`, details);
+    });
   }
   const operations: ApiOperation[] = [];
   if (sub.verbs.includes('get')) {
-    operations.push(
-      operation(kind, 'get', `read${noun}${suffix}`, 'get', sub.name === 'log' ? { parameters: LOG } : {}),
-    );
+    const details: Details = sub.name === 'log' ? { parameters: LOG, answer: 'text', media: LOG_MEDIA } : {};
+    operations.push(operation(kind, 'get', `read${noun}${suffix}`, 'get', `Reads ${part}.`, details));
   }
   if (sub.verbs.includes('create')) {
-    operations.push(
-      operation(kind, 'post', `create${noun}${suffix}`, 'post', {
-        parameters: WRITE,
-        body: 'object',
-        codes: [200, 201, 202],
-      }),
-    );
+    operations.push(create(kind, `create${noun}${suffix}`, `Creates ${part}.`));
   }
-  if (sub.verbs.includes('update')) operations.push(replace(kind, `replace${noun}${suffix}`));
-  if (sub.verbs.includes('patch')) operations.push(patch(kind, `patch${noun}${suffix}`));
+  if (sub.verbs.includes('update')) {
+    operations.push(replace(kind, `replace${noun}${suffix}`, `Replaces ${part}.`));
+  }
+  if (sub.verbs.includes('patch')) {
+    operations.push(patch(kind, `patch${noun}${suffix}`, `Changes ${part} in part.`));
+  }
   return operations;
 }
 

@@ -1,3 +1,4 @@
+import { isObject } from '../json/own-property.ts';
 import { describe } from '../schema/descriptions.ts';
 import type { FieldSchema, Scalar, StructSchema, TypeSchema } from '../schema/schema.ts';
 
@@ -7,7 +8,10 @@ export type Dialect = 'v2' | 'v3';
 /** A piece of an OpenAPI document. */
 export type Fragment = Record<string, unknown>;
 
-const PREFIXES: readonly (readonly [string, string])[] = [['meta.', 'io.k8s.apimachinery.pkg.apis.meta.']];
+const PREFIXES: readonly (readonly [string, string])[] = [
+  ['meta.', 'io.k8s.apimachinery.pkg.apis.meta.'],
+  ['version.v1.', 'io.k8s.apimachinery.pkg.version.'],
+];
 
 /** Types that the API defines once and names by reference, with their definitions in both dialects. */
 const SHARED: ReadonlyMap<
@@ -95,11 +99,24 @@ export function reference(name: string, dialect: Dialect): Fragment {
   return { $ref: `${dialect === 'v2' ? '#/definitions/' : '#/components/schemas/'}${name}` };
 }
 
+/** Kinds that every group has as its own beside the shared one. */
+const IN_EVERY_GROUP: ReadonlySet<string> = new Set(['meta.v1.DeleteOptions', 'meta.v1.WatchEvent']);
+
+/** A group and its version. */
+export interface GroupVersion {
+  readonly group: string;
+  readonly version: string;
+}
+
 /** Makes the definitions of structs and of the shared types, by name in order. */
-export function definitions(structs: readonly StructSchema[], dialect: Dialect): Fragment {
+export function definitions(
+  structs: readonly StructSchema[],
+  groups: readonly GroupVersion[],
+  dialect: Dialect,
+): Fragment {
   const made: [string, Fragment][] = structs.map((struct) => [
     definitionName(struct.name),
-    structDefinition(struct, dialect),
+    structDefinition(struct, groups, dialect),
   ]);
   for (const shared of SHARED.values()) {
     made.push([shared.name, { description: shared.description, ...shared[dialect] }]);
@@ -111,8 +128,34 @@ export function definitions(structs: readonly StructSchema[], dialect: Dialect):
   return Object.fromEntries(made.toSorted(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-function structDefinition(struct: StructSchema, dialect: Dialect): Fragment {
+/** Keeps the definitions that paths refer to, directly or by others. */
+export function reachable(paths: Fragment, all: Fragment): Fragment {
+  const found = new Set<string>();
+  const visit = (value: unknown): void => {
+    if (Array.isArray(value)) return value.forEach(visit);
+    if (!isObject(value)) return;
+    for (const [key, entry] of Object.entries(value)) {
+      if (key !== '$ref' || typeof entry !== 'string') visit(entry);
+      else {
+        const name = entry.slice(entry.lastIndexOf('/') + 1);
+        if (found.has(name)) continue;
+        found.add(name);
+        visit(all[name]);
+      }
+    }
+  };
+  visit(paths);
+  return Object.fromEntries(Object.entries(all).filter(([name]) => found.has(name)));
+}
+
+function structDefinition(struct: StructSchema, groups: readonly GroupVersion[], dialect: Dialect): Fragment {
   const description = describe(struct.name, '');
+  const [first] = struct.kinds;
+  const inGroups = groups.filter(({ group }) => group !== '');
+  const kinds =
+    first !== undefined && IN_EVERY_GROUP.has(struct.name)
+      ? [first, ...inGroups.map(({ group, version }) => ({ group, version, kind: first.kind }))]
+      : struct.kinds;
   return {
     ...(description === undefined ? {} : { description }),
     type: 'object',
@@ -120,24 +163,40 @@ function structDefinition(struct: StructSchema, dialect: Dialect): Fragment {
     properties: Object.fromEntries(
       [...struct.fields.values()].map((field) => [field.name, property(struct, field, dialect)]),
     ),
-    ...(struct.kinds.length === 0 ? {} : { 'x-kubernetes-group-version-kind': struct.kinds }),
+    ...(kinds.length === 0
+      ? {}
+      : {
+          'x-kubernetes-group-version-kind': kinds.map(({ group, kind, version }) => ({
+            group,
+            kind,
+            version,
+          })),
+        }),
     ...(struct.atomic ? { 'x-kubernetes-map-type': 'atomic' } : {}),
+    ...(struct.union === undefined
+      ? {}
+      : {
+          'x-kubernetes-unions': [
+            {
+              ...(struct.union.by === undefined ? {} : { discriminator: struct.union.by }),
+              'fields-to-discriminateBy': struct.union.of,
+            },
+          ],
+        }),
   };
 }
 
 function property(struct: StructSchema, field: FieldSchema, dialect: Dialect): Fragment {
   const description = describe(struct.name, field.name);
   const fallback = dialect === 'v3' ? defaultOf(field) : field.default;
-  const schema = typeFragment(field.type, dialect);
+  const schema = typeFragment(field.type, dialect, field.itemEnum);
+  const isReference = '$ref' in schema;
+  const about = description === undefined ? {} : { description };
+  const given = fallback === undefined ? {} : { default: fallback };
+  const more = { ...(field.enum === undefined ? {} : { enum: field.enum }), ...extensions(field) };
+  if (!isReference) return { ...about, ...schema, ...given, ...more };
   // A reference may carry nothing beside it, so what belongs to the field goes around it.
-  const wrapped = '$ref' in schema && dialect === 'v3' ? { allOf: [schema] } : schema;
-  return {
-    ...(description === undefined ? {} : { description }),
-    ...(fallback === undefined ? {} : { default: fallback }),
-    ...wrapped,
-    ...(field.enum === undefined ? {} : { enum: field.enum }),
-    ...extensions(field),
-  };
+  return { ...about, ...given, ...(dialect === 'v3' ? { allOf: [schema] } : schema), ...more };
 }
 
 function defaultOf(field: FieldSchema): unknown {
@@ -164,14 +223,15 @@ function defaultOf(field: FieldSchema): unknown {
   }
 }
 
-function typeFragment(type: TypeSchema, dialect: Dialect): Fragment {
+function typeFragment(type: TypeSchema, dialect: Dialect, itemEnum?: readonly string[]): Fragment {
+  const choice = itemEnum === undefined ? {} : { enum: itemEnum };
   switch (type.is) {
     case 'struct':
       return reference(definitionName(type.name), dialect);
     case 'list':
-      return { type: 'array', items: typeFragment(type.items, dialect) };
+      return { type: 'array', items: { ...typeFragment(type.items, dialect), ...choice } };
     case 'map':
-      return { type: 'object', additionalProperties: typeFragment(type.values, dialect) };
+      return { type: 'object', additionalProperties: { ...typeFragment(type.values, dialect), ...choice } };
     case 'scalar': {
       const shared = SHARED.get(type.scalar);
       if (shared !== undefined) return reference(shared.name, dialect);

@@ -1,11 +1,21 @@
+import { STATUS_CODES } from 'node:http';
+
 import { resources, type ResourceInfo } from '../resources.ts';
 import { findKindStruct } from '../schema/schema.ts';
 import { encodeDocument } from './_gnostic.ts';
-import { groupTag, parameterTypes, pathsOf, type ApiOperation, type ApiPath } from './_operations.ts';
+import {
+  groupOperation,
+  resourcesOperation,
+  rootOperations,
+  type DiscoveryOperation,
+} from './_discovery-operations.ts';
+import { groupTag, OBJECT_MEDIA, pathsOf, type ApiOperation, type ApiPath } from './_operations.ts';
+import { parameterTypes } from './_parameters.ts';
 import {
   definitionName,
   definitions,
   patchDefinition,
+  reachable,
   reference,
   type Fragment,
 } from './_schema-document.ts';
@@ -17,7 +27,6 @@ export const openApiV2ProtobufType = 'application/com.github.proto-openapi.spec.
 
 const VERSION = 'v1.36.2';
 
-const MEDIA = ['application/json', 'application/yaml'];
 const PATCH_MEDIA = [
   'application/json-patch+json',
   'application/merge-patch+json',
@@ -36,14 +45,27 @@ export function openApiV2Protobuf(all: readonly ResourceInfo[] = resources): Uin
 }
 
 function documentOf(all: readonly ResourceInfo[]): Fragment {
-  const paths = all.flatMap((info) =>
-    pathsOf(info).map((path) => [path.path, pathItem(path, info)] as const),
-  );
+  const versions = new Map(all.map((info) => [info.apiVersion, info]));
+  const groups = new Set(all.flatMap(({ group }) => (group === '' ? [] : [group])));
+  const about = [
+    ...rootOperations.values(),
+    ...[...groups].map(groupOperation),
+    ...[...versions.values()].map(resourcesOperation),
+  ];
+  const items = [
+    ...about.map((operation) => [operation.path, discoveryItem(operation)] as const),
+    ...all.flatMap((info) => pathsOf(info).map((path) => [path.path, pathItem(path, info)] as const)),
+  ];
+  const paths = Object.fromEntries(items.toSorted(([a], [b]) => (a < b ? -1 : 1)));
+  const known = {
+    ...definitions(servedStructs(all), [...versions.values()], 'v2'),
+    ...customDefinitions(all, 'v2'),
+  };
   return {
     swagger: '2.0',
     info: { title: 'Kubernetes', version: VERSION },
-    paths: Object.fromEntries(paths.toSorted(([a], [b]) => (a < b ? -1 : 1))),
-    definitions: { ...definitions(servedStructs(all), 'v2'), ...customDefinitions(all, 'v2') },
+    paths,
+    definitions: reachable(paths, known),
     securityDefinitions: {
       BearerToken: {
         description: 'A token in the Authorization header, after the word Bearer.',
@@ -53,6 +75,23 @@ function documentOf(all: readonly ResourceInfo[]): Fragment {
       },
     },
     security: [{ BearerToken: [] }],
+  };
+}
+
+function discoveryItem(operation: DiscoveryOperation): Fragment {
+  const { answer } = operation;
+  return {
+    get: {
+      produces: operation.media,
+      schemes: ['https'],
+      tags: [operation.tag],
+      description: operation.description,
+      operationId: operation.id,
+      responses: responses(
+        [200],
+        answer === undefined ? { type: 'string' } : reference(definitionName(answer), 'v2'),
+      ),
+    },
   };
 }
 
@@ -66,39 +105,55 @@ function pathItem(path: ApiPath, info: ResourceInfo): Fragment {
       in: 'path',
       required: true,
     })),
-    query('pretty'),
+    ...path.parameters.map(query),
   ];
   return {
     ...Object.fromEntries(
       path.operations.map((operation) => [operation.method, operationItem(operation, info)]),
     ),
-    parameters,
+    ...(parameters.length === 0
+      ? {}
+      : { parameters: parameters.toSorted((a, b) => (a.name < b.name ? -1 : 1)) }),
   };
 }
 
 function operationItem(operation: ApiOperation, info: ResourceInfo): Fragment {
   const object = objectReference(operation.kind, info);
-  const answer =
-    operation.answer === 'Status'
-      ? reference('io.k8s.apimachinery.pkg.apis.meta.v1.Status', 'v2')
-      : operation.answer === 'list'
-        ? objectReference({ ...operation.kind, kind: `${operation.kind.kind}List` }, info)
-        : object;
+  const parameters = [...bodyParameter(operation, object), ...operation.parameters.map(query)];
   return {
     consumes: operation.body === 'Patch' ? patchMedia(info) : ['*/*'],
-    produces: MEDIA,
+    produces: operation.media ?? OBJECT_MEDIA,
     schemes: ['https'],
     tags: [groupTag(info.group, info.version)],
+    description: operation.description,
     operationId: operation.id,
-    parameters: [...bodyParameter(operation, object), ...operation.parameters.map(query)],
-    responses: {
-      ...Object.fromEntries(
-        operation.codes.map((code) => [String(code), { description: 'Done.', schema: answer }]),
-      ),
-      '401': { description: 'Unauthorized' },
-    },
+    ...(parameters.length === 0 ? {} : { parameters }),
+    responses: responses(operation.codes, answerOf(operation, info, object)),
     'x-kubernetes-action': operation.action,
     'x-kubernetes-group-version-kind': operation.kind,
+  };
+}
+
+function answerOf(operation: ApiOperation, info: ResourceInfo, object: Fragment): Fragment {
+  switch (operation.answer) {
+    case 'object':
+      return object;
+    case 'list':
+      return objectReference({ ...operation.kind, kind: `${operation.kind.kind}List` }, info);
+    case 'Status':
+    case 'WatchEvent':
+      return reference(definitionName(`meta.v1.${operation.answer}`), 'v2');
+    case 'text':
+      return { type: 'string' };
+  }
+}
+
+function responses(codes: readonly number[], schema: Fragment): Fragment {
+  return {
+    ...Object.fromEntries(
+      codes.map((code) => [String(code), { description: STATUS_CODES[code] ?? '', schema }]),
+    ),
+    '401': { description: 'Unauthorized' },
   };
 }
 
@@ -114,7 +169,7 @@ function bodyParameter(operation: ApiOperation, object: Fragment): Fragment[] {
     operation.body === 'Patch'
       ? reference(patchDefinition, 'v2')
       : operation.body === 'DeleteOptions'
-        ? reference('io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions', 'v2')
+        ? reference(definitionName('meta.v1.DeleteOptions'), 'v2')
         : object;
   const required = operation.body === 'DeleteOptions' ? {} : { required: true };
   return [{ name: 'body', in: 'body', ...required, schema }];
@@ -129,7 +184,7 @@ function objectReference(kind: ApiOperation['kind'], info: ResourceInfo): Fragme
   return struct === undefined ? { type: 'string' } : reference(definitionName(struct.name), 'v2');
 }
 
-function query(name: string): Fragment {
+function query(name: string): Fragment & { name: string } {
   const known = parameterTypes.get(name);
   return {
     uniqueItems: true,

@@ -1,12 +1,21 @@
 import { createHash } from 'node:crypto';
+import { STATUS_CODES } from 'node:http';
 
 import { resources, type ResourceInfo } from '../resources.ts';
 import { findKindStruct } from '../schema/schema.ts';
-import { groupTag, parameterTypes, pathsOf, type ApiOperation, type ApiPath } from './_operations.ts';
+import {
+  groupOperation,
+  resourcesOperation,
+  rootOperations,
+  type DiscoveryOperation,
+} from './_discovery-operations.ts';
+import { groupTag, OBJECT_MEDIA, pathsOf, type ApiOperation, type ApiPath } from './_operations.ts';
+import { parameterTypes } from './_parameters.ts';
 import {
   definitionName,
   definitions,
   patchDefinition,
+  reachable,
   reference,
   type Fragment,
 } from './_schema-document.ts';
@@ -16,7 +25,6 @@ import { servedStructs } from './_served-structs.ts';
 /** Version that documents carry, as a 1.36 server's do. */
 const VERSION = '1.36';
 
-const MEDIA = ['application/json', 'application/yaml'];
 const PATCH_MEDIA = [
   'application/apply-patch+yaml',
   'application/json-patch+json',
@@ -30,17 +38,19 @@ const hashes = new WeakMap<readonly ResourceInfo[], Map<string, string>>();
 /** Body of `GET /openapi/v3`: a URL with a hash for each group and version. Makes each document once to hash it. */
 export function openApiV3Index(all: readonly ResourceInfo[] = resources): object {
   const paths: Fragment = {};
-  for (const path of groupPaths(all)) {
+  for (const path of documentPaths(all)) {
     paths[path] = { serverRelativeURL: `/openapi/v3/${path}?hash=${openApiV3Hash(path, all) ?? ''}` };
   }
   return { paths };
 }
 
-/** Body of `GET /openapi/v3/<path>`, path such as `api/v1`, `apis/apps/v1`; `undefined` when not served. Made anew each time. */
+/**
+ * Body of `GET /openapi/v3/<path>`, path such as `api/v1`, `apis/apps/v1`, `apis/apps`, `version`; `undefined` when not served.
+ * Made anew each time.
+ */
 export function openApiV3(path: string, all: readonly ResourceInfo[] = resources): Uint8Array | undefined {
-  const served = all.filter((info) => groupPath(info) === path);
-  if (served.length === 0) return undefined;
-  return Buffer.from(JSON.stringify(documentOf(served)));
+  const document = documentAt(path, all);
+  return document === undefined ? undefined : Buffer.from(JSON.stringify(document));
 }
 
 /** The hash in the URL of a document, to be its ETag; `undefined` when the document is not served. */
@@ -56,24 +66,45 @@ export function openApiV3Hash(path: string, all: readonly ResourceInfo[] = resou
   return hash;
 }
 
-function groupPaths(all: readonly ResourceInfo[]): string[] {
-  return [...new Set(all.map(groupPath))].toSorted();
+function documentPaths(all: readonly ResourceInfo[]): string[] {
+  const groups = all.flatMap(({ group }) => (group === '' ? [] : [`apis/${group}`]));
+  return [...new Set([...rootOperations.keys(), ...groups, ...all.map(groupPath)])].toSorted();
 }
 
 function groupPath(info: ResourceInfo): string {
   return info.group === '' ? `api/${info.version}` : `apis/${info.group}/${info.version}`;
 }
 
-function documentOf(served: readonly ResourceInfo[]): Fragment {
-  const paths = served.flatMap((info) =>
-    pathsOf(info).map((path) => [path.path, pathItem(path, info)] as const),
-  );
+function documentAt(path: string, all: readonly ResourceInfo[]): Fragment | undefined {
+  const root = rootOperations.get(path);
+  if (root !== undefined) return documentOf([root], []);
+  const [apis, group, version] = path.split('/');
+  if (apis === 'apis' && group !== undefined && version === undefined) {
+    const isServed = all.some((info) => info.group === group);
+    return isServed ? documentOf([groupOperation(group)], []) : undefined;
+  }
+  const served = all.filter((info) => groupPath(info) === path);
+  const [first] = served;
+  return first === undefined ? undefined : documentOf([resourcesOperation(first)], served);
+}
+
+function documentOf(about: readonly DiscoveryOperation[], served: readonly ResourceInfo[]): Fragment {
+  const items = [
+    ...about.map((operation) => [operation.path, discoveryItem(operation)] as const),
+    ...served.flatMap((info) => pathsOf(info).map((path) => [path.path, pathItem(path, info)] as const)),
+  ];
+  const paths = Object.fromEntries(items.toSorted(([a], [b]) => (a < b ? -1 : 1)));
+  const all = {
+    ...definitions(servedStructs(served), served.slice(0, 1), 'v3'),
+    ...customDefinitions(served, 'v3'),
+  };
+  const schemas = reachable(paths, all);
   return {
     openapi: '3.0.0',
     info: { title: 'Kubernetes', version: VERSION },
-    paths: Object.fromEntries(paths.toSorted(([a], [b]) => (a < b ? -1 : 1))),
+    paths,
     components: {
-      schemas: { ...definitions(servedStructs(served), 'v3'), ...customDefinitions(served, 'v3') },
+      ...(Object.keys(schemas).length === 0 ? {} : { schemas }),
       securitySchemes: {
         BearerToken: {
           type: 'apiKey',
@@ -82,6 +113,19 @@ function documentOf(served: readonly ResourceInfo[]): Fragment {
           in: 'header',
         },
       },
+    },
+  };
+}
+
+function discoveryItem(operation: DiscoveryOperation): Fragment {
+  const { answer } = operation;
+  const schema = answer === undefined ? { type: 'string' } : reference(definitionName(answer), 'v3');
+  return {
+    get: {
+      tags: [operation.tag],
+      description: operation.description,
+      operationId: operation.id,
+      responses: responses([200], operation.media, schema),
     },
   };
 }
@@ -95,28 +139,23 @@ function pathItem(path: ApiPath, info: ResourceInfo): Fragment {
       required: true,
       schema: { type: 'string', uniqueItems: true },
     })),
-    query('pretty'),
+    ...path.parameters.map(query),
   ];
   return {
     ...Object.fromEntries(
       path.operations.map((operation) => [operation.method, operationItem(operation, info)]),
     ),
-    parameters,
+    ...(parameters.length === 0
+      ? {}
+      : { parameters: parameters.toSorted((a, b) => (a.name < b.name ? -1 : 1)) }),
   };
 }
 
 function operationItem(operation: ApiOperation, info: ResourceInfo): Fragment {
   const object = objectReference(operation.kind, info);
-  const answer =
-    operation.answer === 'Status'
-      ? reference('io.k8s.apimachinery.pkg.apis.meta.v1.Status', 'v3')
-      : operation.answer === 'list'
-        ? objectReference({ ...operation.kind, kind: `${operation.kind.kind}List` }, info)
-        : object;
-  const content = (media: readonly string[], schema: Fragment): Fragment =>
-    Object.fromEntries(media.map((type) => [type, { schema }]));
   return {
     tags: [groupTag(info.group, info.version)],
+    description: operation.description,
     operationId: operation.id,
     ...(operation.parameters.length === 0 ? {} : { parameters: operation.parameters.map(query) }),
     ...(operation.body === undefined
@@ -129,24 +168,46 @@ function operationItem(operation: ApiOperation, info: ResourceInfo): Fragment {
                 : content(
                     ['*/*'],
                     operation.body === 'DeleteOptions'
-                      ? reference('io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions', 'v3')
+                      ? reference(definitionName('meta.v1.DeleteOptions'), 'v3')
                       : object,
                   ),
             ...(operation.body === 'DeleteOptions' ? {} : { required: true }),
           },
         }),
-    responses: {
-      ...Object.fromEntries(
-        operation.codes.map((code) => [
-          String(code),
-          { description: 'Done.', content: content(MEDIA, answer) },
-        ]),
-      ),
-      '401': { description: 'Unauthorized' },
-    },
+    responses: responses(operation.codes, operation.media ?? OBJECT_MEDIA, answerOf(operation, info, object)),
     'x-kubernetes-action': operation.action,
     'x-kubernetes-group-version-kind': operation.kind,
   };
+}
+
+function answerOf(operation: ApiOperation, info: ResourceInfo, object: Fragment): Fragment {
+  switch (operation.answer) {
+    case 'object':
+      return object;
+    case 'list':
+      return objectReference({ ...operation.kind, kind: `${operation.kind.kind}List` }, info);
+    case 'Status':
+    case 'WatchEvent':
+      return reference(definitionName(`meta.v1.${operation.answer}`), 'v3');
+    case 'text':
+      return { type: 'string' };
+  }
+}
+
+function responses(codes: readonly number[], media: readonly string[], schema: Fragment): Fragment {
+  return {
+    ...Object.fromEntries(
+      codes.map((code) => [
+        String(code),
+        { description: STATUS_CODES[code] ?? '', content: content(media, schema) },
+      ]),
+    ),
+    '401': { description: 'Unauthorized' },
+  };
+}
+
+function content(media: readonly string[], schema: Fragment): Fragment {
+  return Object.fromEntries(media.map((type) => [type, { schema }]));
 }
 
 /** Clients look here to learn that a custom kind takes no strategic patch. */
@@ -165,7 +226,7 @@ function objectReference(kind: ApiOperation['kind'], info: ResourceInfo): Fragme
   return struct === undefined ? { type: 'string' } : reference(definitionName(struct.name), 'v3');
 }
 
-function query(name: string): Fragment {
+function query(name: string): Fragment & { name: string } {
   const known = parameterTypes.get(name);
   return {
     name,

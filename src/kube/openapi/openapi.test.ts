@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 
+import { readRecorded } from '../fixtures/recorded.ts';
+import { resources } from '../resources.ts';
 import { openApiV2Json, openApiV2Protobuf } from './openapi-v2.ts';
 import { openApiV3, openApiV3Hash, openApiV3Index } from './openapi-v3.ts';
 
@@ -27,6 +30,75 @@ function references(value: unknown, found = new Set<string>()): Set<string> {
   }
   return found;
 }
+
+/** What a piece of a document says beside words. The order of keys is no part of it, nor are media types that nobody is answered in. */
+function bare(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(bare);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([key, entry]) => !(key === 'description' && typeof entry === 'string'))
+      .filter(([key]) => !key.startsWith('application/vnd.kubernetes.protobuf'))
+      .toSorted(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, entry]) => [key, bare(entry)]),
+  );
+}
+
+function digests(pieces: object): Record<string, string> {
+  const digest = (piece: unknown): string =>
+    createHash('sha256')
+      .update(JSON.stringify(bare(piece)))
+      .digest('hex')
+      .slice(0, 12);
+  return Object.fromEntries(Object.entries(pieces).map(([name, piece]) => [name, digest(piece)]));
+}
+
+interface RecordedDocument {
+  document: string;
+  paths: Record<string, string>;
+  schemas: Record<string, string>;
+}
+
+const NOT_SERVED = /componentstatuses|\/proxy(\/|$)|ComponentStatus|ComponentCondition/;
+const served = (pieces: Record<string, string>): Record<string, string> =>
+  Object.fromEntries(Object.entries(pieces).filter(([name]) => !NOT_SERVED.test(name)));
+
+for (const { document, paths, schemas } of readRecorded<RecordedDocument>('openapi')) {
+  test(`recorded: paths and schemas of ${document} have the form that a real server's have`, () => {
+    const ours = parse(openApiV3(document));
+    assert.deepEqual(digests(ours.components.schemas), served(schemas));
+    assert.deepEqual(digests(ours.paths), served(paths));
+  });
+}
+
+test('there are documents for what has no resources', () => {
+  const idAt = (document: string, path: string): string | undefined =>
+    parse(openApiV3(document)).paths[path]?.['get']?.operationId;
+  assert.equal(idAt('api', '/api/'), 'getCoreAPIVersions');
+  assert.equal(idAt('apis', '/apis/'), 'getAPIVersions');
+  assert.equal(idAt('apis/apps', '/apis/apps/'), 'getAppsAPIGroup');
+  assert.equal(
+    idAt('apis/rbac.authorization.k8s.io', '/apis/rbac.authorization.k8s.io/'),
+    'getRbacAuthorizationAPIGroup',
+  );
+  assert.equal(idAt('version', '/version/'), 'getCodeVersion');
+  assert.equal(idAt('openid/v1/jwks', '/openid/v1/jwks/'), 'getServiceAccountIssuerOpenIDKeyset');
+  assert.equal(openApiV3('apis/nosuch.example'), undefined);
+});
+
+test('every operation has a name of its own, in all documents together', () => {
+  const { paths } = openApiV3Index() as { paths: object };
+  const ids = Object.keys(paths).flatMap((document) =>
+    Object.values(parse(openApiV3(document)).paths).flatMap((item) =>
+      Object.values(item).flatMap(({ operationId }) => operationId ?? []),
+    ),
+  );
+  assert.ok(ids.length > resources.length * 5);
+  assert.deepEqual(
+    ids.filter((id, index) => ids.indexOf(id) !== index),
+    [],
+  );
+});
 
 test('the index names a document for each group, by its hash', () => {
   const { paths } = openApiV3Index() as { paths: Record<string, { serverRelativeURL: string }> };

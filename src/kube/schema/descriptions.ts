@@ -1,14 +1,21 @@
 import { readFileSync } from 'node:fs';
 
+/** `core.v1.PodList` */
+const LIST = /\.([^.]+)List$/;
+
 let loaded: ReadonlyMap<string, ReadonlyMap<string, string>> | undefined;
 
 /**
- * Returns what a struct (`''`) or one of its fields means, in our own words; `undefined` for what few people ask.
- * Texts live in `descriptions.json`; a field that many structs share is described there under `*`.
+ * Returns what a struct (`''`) or one of its fields means, in our own words; `undefined` for what the API does not have.
+ * Texts live in `descriptions.json`; a field that many structs share is described there under `*`, and lists are all alike.
  */
 export function describe(struct: string, field: string): string | undefined {
   loaded ??= load();
-  return loaded.get(struct)?.get(field) ?? (field === '' ? undefined : loaded.get('*')?.get(field));
+  const own = loaded.get(struct)?.get(field);
+  if (own !== undefined) return own;
+  if (field !== '') return loaded.get('*')?.get(field);
+  const item = LIST.exec(struct)?.[1];
+  return item === undefined ? undefined : `A list of objects of kind ${item}.`;
 }
 
 function load(): ReadonlyMap<string, ReadonlyMap<string, string>> {

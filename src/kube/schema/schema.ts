@@ -6,8 +6,9 @@ import { readFileSync } from 'node:fs';
  * - `g`: the kinds it is, as `[group, version, kind]`
  * - `a`: `atomic` when server-side apply owns it as a whole
  * - `r`: required fields
+ * - `u`: fields of which at most one may be set: `of`, with their names in code, chosen by the field `by` if there is one
  * - `f`: fields; each a type, or an object of `t` type, `l` list type, `k` list map keys, `a` map type,
- *   `m` patch merge key, `p` patch strategy, `d` default, `z` 1 when the zero value is printed too, `e` enum
+ *   `m` patch merge key, `p` patch strategy, `d` default, `z` 1 when the zero value is printed too, `e` enum, `ie` enum of items or values
  *
  * Types: `s` string, `b` boolean, `i32`, `i64`, `f64`, `bytes` (base64), `time`, `microtime`, `quantity`,
  * `intstr`, `raw` (any object), `fields` (FieldsV1), `[T]` list, `{T}` map, `core.v1.Container` struct.
@@ -23,13 +24,23 @@ interface RawField {
   readonly d?: unknown;
   readonly z?: 1;
   readonly e?: readonly string[];
+  readonly ie?: readonly string[];
 }
 
 interface RawStruct {
   readonly g?: readonly (readonly [string, string, string])[];
   readonly a?: 'atomic';
   readonly r?: readonly string[];
+  readonly u?: UnionSchema;
   readonly f: Readonly<Record<string, string | RawField>>;
+}
+
+/** Fields of which at most one may be set. */
+export interface UnionSchema {
+  /** Field that says which one. */
+  readonly by?: string;
+  /** The fields with their names in code, which are the values of that field. */
+  readonly of: Readonly<Record<string, string>>;
 }
 
 export type ListType = 'atomic' | 'set' | 'map';
@@ -77,6 +88,8 @@ export interface FieldSchema {
   /** The zero value is printed: `""`, `0`, `false`, `{}`, and `null` for times. */
   readonly zeroDefault: boolean;
   readonly enum?: readonly string[];
+  /** Values of each item of a list, or of each value of a map. */
+  readonly itemEnum?: readonly string[];
   readonly required: boolean;
 }
 
@@ -91,6 +104,7 @@ export interface StructSchema {
   readonly atomic: boolean;
   /** Fields that must be there, as documents list them. */
   readonly required: readonly string[];
+  readonly union?: UnionSchema;
   readonly kinds: readonly { readonly group: string; readonly version: string; readonly kind: string }[];
   readonly fields: ReadonlyMap<string, FieldSchema>;
   /** The type of fields that are not declared, where a custom kind keeps those. */
@@ -104,6 +118,7 @@ const files = new Map<string, string>([
   ['apps', 'apps'],
   ['batch', 'batch'],
   ['autoscaling', 'autoscaling'],
+  ['networking.k8s.io', 'networking'],
   ['policy', 'policy'],
   ['authentication.k8s.io', 'authentication'],
   ['authorization.k8s.io', 'authorization'],
@@ -199,6 +214,7 @@ function expand(name: string, raw: RawStruct): StructSchema {
     goType: `${version}.${goName}`,
     atomic: raw.a === 'atomic',
     required: raw.r ?? [],
+    ...(raw.u === undefined ? {} : { union: raw.u }),
     kinds: (raw.g ?? []).map(([group, kindVersion, kind]) => ({ group, version: kindVersion, kind })),
     fields: new Map(
       Object.entries(raw.f).map(([key, field]) => [key, expandField(key, field, required.has(key))]),
@@ -220,6 +236,7 @@ function expandField(name: string, raw: string | RawField, required: boolean): F
     ...(raw.p === undefined ? {} : { patchStrategy: raw.p.split(',') }),
     ...(raw.d === undefined ? {} : { default: raw.d }),
     ...(raw.e === undefined ? {} : { enum: raw.e }),
+    ...(raw.ie === undefined ? {} : { itemEnum: raw.ie }),
   };
 }
 

@@ -1,5 +1,5 @@
 import { numberAt, objectAt, objectsAt, stringAt, stringsAt, type JsonObject } from '../json/json-object.ts';
-import { ageOf, labelsCell, nameOf } from './_cells.ts';
+import { ageOf, labelsCell, nameOf, orNone, selectorCell } from './_cells.ts';
 import { AGE, NAME, spec, status, text, wide, type Printer } from './_columns.ts';
 
 /** Addresses that a table names before it only counts. */
@@ -40,10 +40,7 @@ function externalIp(object: JsonObject): string {
     case 'NodePort':
       return given.join(',') || '<none>';
     case 'LoadBalancer': {
-      const balancers = objectsAt(objectAt(status(object), 'loadBalancer'), 'ingress').map(
-        (ingress) => stringAt(ingress, 'ip') || stringAt(ingress, 'hostname'),
-      );
-      return [...balancers, ...given].join(',') || '<pending>';
+      return [...balancerAddresses(object), ...given].join(',') || '<pending>';
     }
     case 'ExternalName':
       return stringAt(spec(object), 'externalName');
@@ -88,6 +85,65 @@ export const endpointSlice: Printer = {
     ];
   },
 };
+
+export const ingress: Printer = {
+  columns: [
+    NAME,
+    text('Class', 'Name of the class that says which controller acts on it.'),
+    text('Hosts', 'Names that requests are sent to.'),
+    text('Address', 'Where those names lead.'),
+    text('Ports', 'Ports that are open.'),
+    AGE,
+  ],
+  row: (object, now) => {
+    const hosts = objectsAt(spec(object), 'rules')
+      .map((rule) => stringAt(rule, 'host'))
+      .filter((host) => host !== '');
+    return [
+      nameOf(object),
+      orNone(stringAt(spec(object), 'ingressClassName')),
+      hosts.length === 0 ? '*' : shortened(hosts),
+      balancerAddresses(object).join(','),
+      objectsAt(spec(object), 'tls').length > 0 ? '80, 443' : '80',
+      ageOf(object, now),
+    ];
+  },
+};
+
+export const ingressClass: Printer = {
+  columns: [
+    NAME,
+    text('Controller', 'Controller that acts on Ingresses of the class.'),
+    text('Parameters', 'Object that configures the controller.'),
+    AGE,
+  ],
+  row: (object, now) => {
+    const parameters = objectAt(spec(object), 'parameters');
+    const group = stringAt(parameters, 'apiGroup');
+    const kind = `${stringAt(parameters, 'kind')}${group === '' ? '' : `.${group}`}`;
+    return [
+      nameOf(object),
+      stringAt(spec(object), 'controller'),
+      parameters === undefined ? '<none>' : `${kind}/${stringAt(parameters, 'name')}`,
+      ageOf(object, now),
+    ];
+  },
+};
+
+export const networkPolicy: Printer = {
+  columns: [NAME, text('Pod-Selector', 'Labels of the Pods that the policy is about.'), AGE],
+  row: (object, now) => [
+    nameOf(object),
+    selectorCell(objectAt(spec(object), 'podSelector')),
+    ageOf(object, now),
+  ],
+};
+
+function balancerAddresses(object: JsonObject): string[] {
+  return objectsAt(objectAt(status(object), 'loadBalancer'), 'ingress').map(
+    (balancer) => stringAt(balancer, 'ip') || stringAt(balancer, 'hostname'),
+  );
+}
 
 function shortened(list: readonly string[]): string {
   if (list.length === 0) return '<unset>';

@@ -49,6 +49,11 @@ export const replicas: Printer = {
   ],
 };
 
+export const scale: Printer = {
+  columns: [NAME, count('Desired', 'Pods that should be.'), count('Available', 'Pods that are.'), AGE],
+  row: (object, now) => [nameOf(object), wanted(object), statusCount(object, 'replicas'), ageOf(object, now)],
+};
+
 export const deployment: Printer = {
   columns: [
     NAME,

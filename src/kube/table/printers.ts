@@ -1,7 +1,14 @@
 import { binding, generic, lease, plain, role } from './_access-printers.ts';
 import { event, namespace, node } from './_cluster-printers.ts';
 import type { Printer } from './_columns.ts';
-import { endpoints, endpointSlice, service } from './_network-printers.ts';
+import {
+  endpoints,
+  endpointSlice,
+  ingress,
+  ingressClass,
+  networkPolicy,
+  service,
+} from './_network-printers.ts';
 import {
   disruptionBudget,
   limitRange,
@@ -24,6 +31,7 @@ import {
   job,
   replicas,
   revision,
+  scale,
   statefulSet,
 } from './_workload-printers.ts';
 
@@ -31,6 +39,7 @@ const printers: ReadonlyMap<string, Printer> = new Map([
   ['Pod', pod],
   ['ReplicationController', replicas],
   ['ReplicaSet', replicas],
+  ['Scale', scale],
   ['Deployment', deployment],
   ['StatefulSet', statefulSet],
   ['DaemonSet', daemonSet],
@@ -53,6 +62,9 @@ const printers: ReadonlyMap<string, Printer> = new Map([
   ['Service', service],
   ['Endpoints', endpoints],
   ['EndpointSlice', endpointSlice],
+  ['Ingress', ingress],
+  ['IngressClass', ingressClass],
+  ['NetworkPolicy', networkPolicy],
   ['LimitRange', limitRange],
   ['ResourceQuota', resourceQuota],
   ['PodDisruptionBudget', disruptionBudget],

@@ -80,6 +80,79 @@ test("a list of metadata keeps the list's own metadata", () => {
   });
 });
 
+const printed: [string, KubeObject, string][] = [
+  [
+    'a scale',
+    { apiVersion: 'autoscaling/v1', kind: 'Scale', spec: { replicas: 3 }, status: { replicas: 2 } },
+    'x 3 2 90m',
+  ],
+  [
+    'an Ingress',
+    {
+      apiVersion: 'networking.k8s.io/v1',
+      kind: 'Ingress',
+      spec: {
+        ingressClassName: 'nginx',
+        rules: [{ host: 'a.b' }, { host: 'c.d' }, {}],
+        tls: [{ hosts: ['a.b'] }],
+      },
+      status: { loadBalancer: { ingress: [{ ip: '10.0.0.1' }, { hostname: 'lb' }] } },
+    },
+    'x nginx a.b,c.d 10.0.0.1,lb 80, 443 90m',
+  ],
+  [
+    'an Ingress for every host',
+    { apiVersion: 'networking.k8s.io/v1', kind: 'Ingress', spec: { defaultBackend: {} } },
+    'x <none> *  80 90m',
+  ],
+  [
+    'an Ingress of many hosts',
+    {
+      apiVersion: 'networking.k8s.io/v1',
+      kind: 'Ingress',
+      spec: { rules: ['a', 'b', 'c', 'd', 'e'].map((host) => ({ host })) },
+    },
+    'x <none> a,b,c + 2 more...  80 90m',
+  ],
+  [
+    'an IngressClass with parameters',
+    {
+      apiVersion: 'networking.k8s.io/v1',
+      kind: 'IngressClass',
+      spec: { controller: 'a.b/c', parameters: { apiGroup: 'g.io', kind: 'Config', name: 'n' } },
+    },
+    'x a.b/c Config.g.io/n 90m',
+  ],
+  [
+    'an IngressClass without',
+    { apiVersion: 'networking.k8s.io/v1', kind: 'IngressClass', spec: { controller: 'a.b/c' } },
+    'x a.b/c <none> 90m',
+  ],
+  [
+    'a NetworkPolicy',
+    {
+      apiVersion: 'networking.k8s.io/v1',
+      kind: 'NetworkPolicy',
+      spec: { podSelector: { matchLabels: { app: 'web' } } },
+    },
+    'x app=web 90m',
+  ],
+  [
+    'a NetworkPolicy for all Pods',
+    { apiVersion: 'networking.k8s.io/v1', kind: 'NetworkPolicy', spec: { podSelector: {} } },
+    'x <none> 90m',
+  ],
+].map(([name, object, line]) => [
+  name as string,
+  { metadata: { name: 'x', creationTimestamp: '2026-01-01T00:00:00Z' }, ...(object as object) } as KubeObject,
+  line as string,
+]);
+for (const [name, object, line] of printed) {
+  test(`${name} is printed as ${line}`, () => {
+    assert.equal(toTable({ kind: object.kind }, [object], { now }).rows[0]?.cells.join(' '), line);
+  });
+}
+
 const running = { state: { running: {} }, ready: true };
 const waiting = (reason: string): object => ({ state: { waiting: { reason } }, ready: false });
 const ended = (more: object): object => ({ state: { terminated: { exitCode: 1, ...more } }, ready: false });

@@ -14,6 +14,12 @@ import {
 import type { NameRule } from './metadata.ts';
 import { labelNameFaults } from './name-rules.ts';
 import {
+  validateIngress,
+  validateIngressClass,
+  validateIngressClassUpdate,
+  validateNetworkPolicy,
+} from './networking.ts';
+import {
   validateDisruptionBudget,
   validateLimitRange,
   validatePriorityClass,
@@ -47,6 +53,9 @@ export const policyRules: readonly (readonly [string, KindRules])[] = [
   ['Service', { name: labelNameFaults, check: validateService, checkUpdate: validateServiceUpdate }],
   ['Endpoints', { check: validateEndpoints }],
   ['EndpointSlice', { check: validateEndpointSlice, checkUpdate: validateEndpointSliceUpdate }],
+  ['Ingress', { check: validateIngress }],
+  ['IngressClass', { check: validateIngressClass, checkUpdate: validateIngressClassUpdate }],
+  ['NetworkPolicy', { check: validateNetworkPolicy }],
   ['ResourceQuota', { check: validateResourceQuota, checkUpdate: validateResourceQuotaUpdate }],
   ['LimitRange', { check: validateLimitRange }],
   ['PodDisruptionBudget', { check: validateDisruptionBudget }],
