@@ -1,6 +1,7 @@
 import type { Clock } from '../../base/clock.ts';
 import type { ProjectIndex } from '../metadata/identity-index.ts';
 import type { RetentionIndex } from '../metadata/collection-index.ts';
+import { tagProtection } from '../policy.ts';
 import { decideRetention } from './retention.ts';
 
 /** One thing that retention removed, or would remove. */
@@ -45,7 +46,9 @@ export async function retain(
       };
       const decision = decideRetention(content, { policy, inUse, now: clock.now() });
       for (const { tag, keep, reason } of decision.tags) {
-        if (keep || !(options.dryRun || (await index.retireTag(repository, tag)))) continue;
+        if (keep) continue;
+        const protection = tagProtection(policy, repository, tag.name);
+        if (!options.dryRun && !(await index.retireTag(repository, tag, protection))) continue;
         retired.push({ repository, name: tag.name, kind: 'tag', reason });
       }
       for (const { manifest, keep, reason } of parentsFirst(decision.manifests)) {

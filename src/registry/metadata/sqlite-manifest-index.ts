@@ -2,6 +2,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { Digest } from '../../oci/digest.ts';
 import { renewReferences } from './_renew-references.ts';
 import { ensureRepository, repositoryId } from './_repository-row.ts';
+import { rememberTag } from './_tag-past.ts';
 import type { TagProtection } from '../policy.ts';
 import type {
   DeleteManifestResult,
@@ -89,7 +90,7 @@ export class SqliteManifestIndex implements ManifestIndex {
         .map((row) => String(row['name']));
       const fixed = tags.find((tag) => !protection(tag).mayDelete);
       if (fixed !== undefined) return { kind: 'fixed', tag: fixed };
-      for (const tag of tags) this.#rememberTag(id, tag, digest, protection(tag));
+      for (const name of tags) rememberTag(this.#db, id, { name, digest }, protection(name));
       renewReferences(this.#db, id, digest, this.#clock.now());
       this.#db.run('DELETE FROM manifest WHERE repository_id = ? AND digest = ?', id, digest);
       return { kind: 'removed', tags };
@@ -106,7 +107,7 @@ export class SqliteManifestIndex implements ManifestIndex {
       const digest = id === undefined ? undefined : this.#digestOfTag(id, tag);
       if (id === undefined || digest === undefined) return { kind: 'unknown' };
       if (!protection(tag).mayDelete) return { kind: 'fixed', tag };
-      this.#rememberTag(id, tag, digest, protection(tag));
+      rememberTag(this.#db, id, { name: tag, digest }, protection(tag));
       this.#db.run('DELETE FROM tag WHERE repository_id = ? AND name = ?', id, tag);
       return { kind: 'removed', tags: [tag] };
     });
@@ -141,12 +142,6 @@ export class SqliteManifestIndex implements ManifestIndex {
       if (past !== undefined && past !== manifest.digest) return { kind: 'fixed', tag, digest: past };
     }
     return undefined;
-  }
-
-  #rememberTag(id: number, tag: string, digest: Digest, { mayRecreate }: TagProtection): void {
-    if (mayRecreate) return;
-    const sql = 'INSERT INTO tag_past (repository_id, name, digest) VALUES (?, ?, ?) ON CONFLICT DO NOTHING';
-    this.#db.run(sql, id, tag, digest);
   }
 
   #digestOfTag(id: number, tag: string): Digest | undefined {
