@@ -230,6 +230,38 @@ describe('scrub', () => {
     }
     assert.deepEqual((await served.registry.maintenance.scrub(signal)).damaged, []);
   });
+
+  test('a damaged manifest is not there for anybody, and healed by the next push', async (t) => {
+    const { served } = await kept(t);
+    const digest = await pushImage(served, 'a', 'v1', ['one']);
+    const file = join(served.directory, 'content', 'blobs', 'sha256', digest.slice(7));
+    const bytes = await readFile(file);
+    await chmod(file, 0o644);
+    await writeFile(
+      file,
+      bytes.map((byte) => byte ^ 1),
+    );
+    const statuses = (): Promise<number[]> =>
+      Promise.all(
+        ['v1', digest].flatMap((name) =>
+          ['HEAD', 'GET'].map(
+            async (method) => (await served.send(method, `/v2/a/manifests/${name}`)).status,
+          ),
+        ),
+      );
+    assert.equal((await served.send('GET', '/v2/a/manifests/v1')).status, 404);
+    const report = await served.registry.maintenance.scrub(signal);
+    assert.deepEqual(report.damaged, [
+      { digest, fault: 'damaged', detail: report.damaged[0]?.detail, repositories: ['a'] },
+    ]);
+    assert.deepEqual(await statuses(), [404, 404, 404, 404]);
+    const headers = { 'content-type': OCI_MANIFEST };
+    const pushed = await served.send('PUT', '/v2/a/manifests/v1', { body: bytes.toString(), headers });
+    assert.equal(pushed.status, 201);
+    assert.deepEqual(await statuses(), [200, 200, 200, 200]);
+    assert.equal(await (await served.send('GET', '/v2/a/manifests/v1')).text(), bytes.toString());
+    assert.deepEqual((await served.registry.maintenance.scrub(signal)).damaged, []);
+  });
 });
 
 describe('backup', () => {

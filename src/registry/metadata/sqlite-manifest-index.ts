@@ -14,12 +14,14 @@ import type {
 } from './registry-index.ts';
 import type { SqliteDatabase, SqlRow } from './sqlite-database.ts';
 
+// Bytes that a scrub found damaged are not expected any more: without them there is no manifest, until it is pushed again.
+const BYTES = 'JOIN blob b ON b.digest = m.digest';
 const BY_TAG = `SELECT m.digest, m.media_type, m.size, m.renewed_at FROM tag t
   JOIN repository r ON r.id = t.repository_id
-  JOIN manifest m ON m.repository_id = t.repository_id AND m.digest = t.digest
+  JOIN manifest m ON m.repository_id = t.repository_id AND m.digest = t.digest ${BYTES}
   WHERE r.name = ? AND t.name = ?`;
 const BY_DIGEST = `SELECT m.digest, m.media_type, m.size, m.renewed_at FROM manifest m
-  JOIN repository r ON r.id = m.repository_id WHERE r.name = ? AND m.digest = ?`;
+  JOIN repository r ON r.id = m.repository_id ${BYTES} WHERE r.name = ? AND m.digest = ?`;
 const INSERT = `INSERT INTO manifest
   (repository_id, digest, media_type, size, subject, artifact_type, annotations, pushed_at, pushed_by, renewed_at)
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
