@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdir, readFile, rm, writeFile, chmod, mkdtemp } from 'node:fs/promises';
+import { readdir, readFile, rm, stat, writeFile, chmod, mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
@@ -169,6 +169,11 @@ describe('retention', () => {
     const done = await served.registry.maintenance.retain(signal, { dryRun: false });
     assert.deepEqual(done, dry);
     assert.deepEqual(await tags(served), ['build-4', 'build-5', 'build-6', 'latest']);
+    const audited = await served.registry.admin.listAudit({ account: 'retention' });
+    assert.deepEqual(
+      audited.map(({ action, target, detail }) => `${action} ${target}: ${detail}`).reverse(),
+      done.map(({ name, reason }) => `tag.delete p/x:${name}: ${reason}`),
+    );
   });
 
   test('never removes what is fixed or in use', async (t) => {
@@ -282,5 +287,23 @@ describe('backup', () => {
     assert.equal(await (await restored.send('GET', `/v2/a/blobs/${sha256('two')}`)).text(), 'two');
     assert.deepEqual((await restored.registry.maintenance.scrub(signal)).damaged, []);
     assert.ok((await readFile(join(directory, 'registry.db'))).length > 0);
+  });
+
+  test('what is damaged or missing is named, and keeps nothing else from being copied', async (t) => {
+    const { served } = await kept(t);
+    await pushImage(served, 'a', 'v1', ['one', 'two', 'three']);
+    const path = (content: string): string =>
+      join(served.directory, 'content', 'blobs', 'sha256', sha256(content).slice(7));
+    await chmod(path('one'), 0o644);
+    await writeFile(path('one'), 'eno');
+    await rm(path('two'));
+    const directory = await mkdtemp(join(tmpdir(), 'dray-backup-'));
+    t.after(() => rm(directory, { recursive: true, force: true }));
+    const report = await served.registry.maintenance.backup(directory, signal);
+    assert.deepEqual([...report.lost].sort(), [sha256('one'), sha256('two')].sort());
+    assert.equal(report.blobs, 3);
+    const restored = await serveRegistry(t, { directory });
+    assert.equal(await (await restored.send('GET', `/v2/a/blobs/${sha256('three')}`)).text(), 'three');
+    assert.equal((await stat(join(directory, 'registry.db'))).mode & 0o777, 0o600);
   });
 });

@@ -19,6 +19,8 @@ export interface RetainParts {
   readonly clock: Clock;
   /** Digests and `path:tag` names that clusters use now. */
   readonly inUse: (signal: AbortSignal) => Promise<ReadonlySet<string>>;
+  /** Told of everything that was removed, once it was; of nothing in a dry run. */
+  readonly retired: (item: RetiredItem) => Promise<void>;
 }
 
 /**
@@ -34,6 +36,10 @@ export async function retain(
   const { index, clock } = parts;
   const inUse = await parts.inUse(options.signal);
   const retired: RetiredItem[] = [];
+  const note = async (item: RetiredItem): Promise<void> => {
+    retired.push(item);
+    if (!options.dryRun) await parts.retired(item);
+  };
   for (const { name, policy } of await parts.projects.listProjects()) {
     if (options.project !== undefined && options.project !== name) continue;
     if (policy.retention.length === 0 && policy.untaggedDays === undefined) continue;
@@ -49,11 +55,11 @@ export async function retain(
         if (keep) continue;
         const protection = tagProtection(policy, repository, tag.name);
         if (!options.dryRun && !(await index.retireTag(repository, tag, protection))) continue;
-        retired.push({ repository, name: tag.name, kind: 'tag', reason });
+        await note({ repository, name: tag.name, kind: 'tag', reason });
       }
       for (const { manifest, keep, reason } of parentsFirst(decision.manifests)) {
         if (keep || !(options.dryRun || (await index.retireManifest(repository, manifest)))) continue;
-        retired.push({ repository, name: manifest.digest, kind: 'manifest', reason });
+        await note({ repository, name: manifest.digest, kind: 'manifest', reason });
       }
     }
   }
