@@ -150,10 +150,14 @@ for (const held of [false, true]) {
     await must('tag', image, 'mine:v1');
     await must('pull', '-q', '--platform', 'linux/s390x', image);
     await must('tag', image, 'other:v1');
+    const said = ['--annotation', 'org.example.version=1.2', '--annotation', 'org.example.note=a=b'];
     assert.match(
-      await must('index', 'create', 'both:v1', 'mine:v1', 'other:v1'),
+      await must('index', 'create', ...said, 'both:v1', 'mine:v1', 'other:v1'),
       /^docker.io\/library\/both:v1@sha256:/,
     );
+    const { annotations } = JSON.parse(await must('inspect', '--raw', 'both:v1')) as { annotations: unknown };
+    assert.deepEqual(annotations, { 'org.example.version': '1.2', 'org.example.note': 'a=b' });
+    assert.equal((await dray('index', 'create', '--annotation', 'none', 'both:v1', 'mine:v1')).code, 2);
     const { platforms } = JSON.parse(await must('inspect', 'both:v1')) as Inspected;
     assert.deepEqual(platforms.toSorted(), ['linux/s390x', `${os}/${architecture}`].toSorted());
     registry.putImage('app', 'v2', [layerOf('twin')], { os, architecture });
