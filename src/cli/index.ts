@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { createIndex } from '../pull/copy/create-index.ts';
-import { findImage, fullName } from './_image-names.ts';
+import { findImage, newName } from './_image-names.ts';
 import { withLocalStores } from './_local-stores.ts';
 import { interruptible } from './_interruptible.ts';
 import { withRoot } from './_options.ts';
@@ -39,7 +39,7 @@ function annotation(text: string, earlier: Record<string, string> | undefined): 
 }
 
 async function create(name: string, sources: readonly string[], options: IndexOptions): Promise<number> {
-  const full = fullName(name);
+  const full = newName(name);
   const signal = interruptible();
   const root = await withLocalStores(
     { options, command: 'dray index create', signal },
