@@ -65,12 +65,15 @@ export class LayeredView {
     return this.lookup(parent === '' ? name : `${parent}/${name}`);
   }
 
-  /** Returns the path of the directory that `path` leads to, all links followed; undefined when there is none. */
-  directory(path: string): string | undefined {
-    return this.#follow(path, MAX_LINKS);
+  /**
+   * Returns the path that `path` leads to, all links followed, of a directory that is there or that could be made; undefined
+   * when something else is in the way.
+   */
+  destination(path: string): string | undefined {
+    return this.#follow(path, MAX_LINKS, true);
   }
 
-  #follow(path: string, links: number): string | undefined {
+  #follow(path: string, links: number, mayLack = false): string | undefined {
     let rest = path.split('/');
     let real = '';
     let left = links;
@@ -83,8 +86,10 @@ export class LayeredView {
       }
       const next = real === '' ? name : `${real}/${name}`;
       const found = this.lookup(next);
-      if (found === undefined) return undefined;
-      if (found.facts.isDirectory()) real = next;
+      if (found === undefined) {
+        if (!mayLack) return undefined;
+        real = next;
+      } else if (found.facts.isDirectory()) real = next;
       else if (found.facts.isSymbolicLink() && left-- > 0) {
         const target = readlinkSync(fsPath(found.absolute), { encoding: 'latin1' });
         if (target.startsWith('/')) real = '';

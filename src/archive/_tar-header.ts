@@ -99,7 +99,8 @@ export function entryOf(
 ): { entry: TarEntry; stored: number; sparseInData: boolean } {
   const pax = extensions.pax ?? NO_RECORDS;
   const size = paxNumber(pax, 'size') ?? raw.size;
-  const path = paxText(pax, 'path') ?? extensions.longName ?? raw.path;
+  // Of two names in one archive Go's reader takes GNU's, and so does every container tool.
+  const path = extensions.longName ?? paxText(pax, 'path') ?? raw.path;
   const type = typeOf(raw.type, path);
   // As Go's reader and so every container tool: entries without content have none, whatever the size field says.
   const stored = type === 'file' ? size : 0;
@@ -120,7 +121,7 @@ export function entryOf(
   const entry: TarEntry = {
     type,
     path: isSparse ? (paxText(pax, 'GNU.sparse.name') ?? path) : path,
-    linkPath: paxText(pax, 'linkpath') ?? extensions.longLink ?? raw.linkPath,
+    linkPath: extensions.longLink ?? paxText(pax, 'linkpath') ?? raw.linkPath,
     mode: raw.mode,
     uid: paxNumber(pax, 'uid') ?? raw.uid,
     gid: paxNumber(pax, 'gid') ?? raw.gid,
@@ -156,8 +157,8 @@ function typeOf(flag: string, path: Buffer): TarEntryType {
       `Cannot read tar: entry type ${JSON.stringify(flag)} of ${quote(path)} is not known`,
     );
   }
-  // Before ustar a directory was a file whose name ends in a slash.
-  return type === 'file' && path[path.length - 1] === 0x2f ? 'directory' : type;
+  // Before ustar a directory was a file whose name ends in a slash. With a type that says so a file is one, and has bytes.
+  return flag === '\0' && path[path.length - 1] === 0x2f ? 'directory' : type;
 }
 
 function quote(path: Buffer): string {

@@ -46,7 +46,14 @@ export interface Whiteouts {
   whiteout(path: string): void;
   opaque(directory: string): void;
   /** Says in the end what marks the layer holds. */
-  settle(isPending: (path: string) => boolean): { readonly whiteouts: string[]; readonly opaque: string[] };
+  settle(isPending: (path: string) => boolean): SettledMarks;
+}
+
+export interface SettledMarks {
+  readonly whiteouts: string[];
+  readonly opaque: string[];
+  /** Directories of the layer whose namesakes below are whited out: nothing of those is taken over. */
+  readonly replacing: ReadonlySet<string>;
 }
 
 /** Keeps marks for overlayfs: the directory holds this layer alone. */
@@ -71,20 +78,25 @@ export class KeptWhiteouts implements Whiteouts {
     this.#opaque.add(parentOf(this.#directories.place(joinPath(directory, OPAQUE))));
   }
 
-  settle(isPending: (path: string) => boolean): { whiteouts: string[]; opaque: string[] } {
+  settle(isPending: (path: string) => boolean): SettledMarks {
     const remaining: string[] = [];
+    const replacing = new Set<string>();
     for (const path of this.#whiteouts) {
       // A later replacement may have put a link or a file on the way: then nothing of the lower layer shows anyway.
       if (!this.#directories.isReal(parentOf(path))) continue;
       const facts = lstatSync(fsPath(this.#directories.absolute(path)), { throwIfNoEntry: false });
       if (facts === undefined) {
         if (!isPending(path)) remaining.push(path);
-      } else if (facts.isDirectory()) this.#opaque.add(path);
+      } else if (facts.isDirectory()) {
+        this.#opaque.add(path);
+        replacing.add(path);
+      }
     }
     return {
       // Below an opaque directory nothing is left to white out, and overlayfs would list the mark itself.
       whiteouts: remaining.filter((path) => !isBelow(path, this.#opaque)),
       opaque: [...this.#opaque].filter((path) => this.#directories.isStillReal(path)),
+      replacing,
     };
   }
 }
@@ -122,8 +134,8 @@ export class RemovingWhiteouts implements Whiteouts {
     for (const name of listNames(this.#directories.absolute(real))) this.#removeLower(joinPath(real, name));
   }
 
-  settle(): { whiteouts: string[]; opaque: string[] } {
-    return { whiteouts: [], opaque: [] };
+  settle(): SettledMarks {
+    return { whiteouts: [], opaque: [], replacing: new Set() };
   }
 
   /** Removes what lower layers left at `path` and keeps what this layer made: whiteouts act on lower layers only. */

@@ -159,6 +159,18 @@ test('layers are applied as layer.md says', async (t) => {
       { '.': 'directory of a' },
     ],
     [
+      'what AUFS kept for hard links is what they lead to, and is gone then',
+      [
+        [
+          '.wh..wh.plnk/',
+          file('.wh..wh.plnk/1.2', 'shared'),
+          link('b', '.wh..wh.plnk/1.2'),
+          link('d/c', './.wh..wh.plnk/1.2'),
+        ],
+      ],
+      { '.': 'directory of b d', b: 'file shared', 'd/c': 'file shared' },
+    ],
+    [
       'an entry behind a link lands where the link leads',
       [['usr/', 'usr/lib/', symlink('lib', '/usr/lib')], [file('lib/x', 'x')]],
       { 'usr/lib': 'directory of x', lib: 'link to /usr/lib' },
@@ -335,6 +347,14 @@ test('any sequence of entries stays inside the root', async (t) => {
     // Each run writes a tree to disk: more of them find nothing new for the minutes that they take.
     { numRuns: Math.min(5_000, Number(process.env['FUZZ_RUNS'] ?? 500)) },
   );
+});
+
+test('a directory has its own mode below one that passes its set-group-ID bit on', async (t) => {
+  const into = target(t);
+  await into.apply([{ path: 'g/', mode: 0o2775 }]);
+  await into.apply([{ path: 'g/sub/', mode: 0o755 }]);
+  const { mode } = lstatSync(join(into.directory, 'g/sub'));
+  assert.equal(mode & 0o7777, 0o755);
 });
 
 test('modes, set-id bits, sticky bits and times are kept', async (t) => {

@@ -18,6 +18,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { isSystemError, messageOf } from '../base/coded-error.ts';
+import { isAufsLinkSource, removeAufsLinkSources } from './_aufs-links.ts';
 import { bytePath, cleanPath, fsPath, parentOf, showPath } from './_byte-path.ts';
 import { Directories } from './_directories.ts';
 import { EntryMetadata, type Metadata } from './_entry-metadata.ts';
@@ -51,6 +52,8 @@ export class LayerApplier implements TarHandler {
   readonly #metadata: EntryMetadata;
   readonly #whiteouts: Whiteouts;
   readonly #maxEntries: number;
+  /** Whether the directory holds the lower layers as well. */
+  readonly #removes: boolean;
   /** What directories are to be like in the end: work in them would change their times. */
   readonly #directoryMetadata = new Map<string, DirectoryMetadata>();
   /** Hard links whose target is not in this layer. */
@@ -65,7 +68,8 @@ export class LayerApplier implements TarHandler {
     this.#directories = new Directories(bytePath(root));
     this.#skipped = new Skipped(options.recordPath);
     this.#special = new SpecialFiles(this.#skipped);
-    this.#metadata = new EntryMetadata(options.owners, options.whiteouts === 'remove');
+    this.#removes = options.whiteouts === 'remove';
+    this.#metadata = new EntryMetadata(options.owners, this.#removes);
     this.#whiteouts =
       options.whiteouts === 'overlay'
         ? new KeptWhiteouts(this.#directories)
@@ -134,13 +138,15 @@ export class LayerApplier implements TarHandler {
   finish(): ApplyReport {
     try {
       this.#special.flush();
-      const { whiteouts, opaque } = this.#whiteouts.settle((path) => this.#links.has(path));
+      removeAufsLinkSources(this.#directories);
+      const { whiteouts, opaque, replacing } = this.#whiteouts.settle((path) => this.#links.has(path));
       const { overlay } = this.#options;
       // Before the directories get their times: a whiteout changes those of the directory that it lies in.
       const overlayReady =
         overlay !== undefined && markOverlay(this.#directories.absolute(''), { whiteouts, opaque }, overlay);
       const implied = [...this.#directories.implied].filter(
-        (path) => !this.#directoryMetadata.has(path) && this.#directories.isStillReal(path),
+        (path) =>
+          !this.#directoryMetadata.has(path) && !replacing.has(path) && this.#directories.isStillReal(path),
       );
       const xattrs = this.#special.settleXattrs((path) => this.#directories.isReal(parentOf(path)));
       this.#settleDirectories();
@@ -182,7 +188,8 @@ export class LayerApplier implements TarHandler {
     const meaning = meaningOf(path);
     if (meaning.kind === 'whiteout') this.#whiteouts.whiteout(meaning.of);
     else if (meaning.kind === 'opaque') this.#whiteouts.opaque(meaning.directory);
-    else if (meaning.kind === 'entry') this.#make(this.#directories.place(path), entry);
+    else if (meaning.kind === 'entry' || isAufsLinkSource(path, entry))
+      this.#make(this.#directories.place(path), entry);
   }
 
   #make(real: string, entry: TarEntry): void {
@@ -237,7 +244,8 @@ export class LayerApplier implements TarHandler {
     if (!this.#directories.has(path)) {
       try {
         mkdirSync(absolute, { mode });
-        modeSet = (mode & ~this.#metadata.umask) === metadata.mode;
+        // Below a set-group-ID directory of a lower layer it has that bit too.
+        modeSet = !this.#removes && (mode & ~this.#metadata.umask) === metadata.mode;
       } catch (error) {
         if (!isSystemError(error, 'EEXIST')) throw error;
         if (lstatSync(absolute).isDirectory()) {
@@ -351,7 +359,7 @@ export class LayerApplier implements TarHandler {
       if (modeSet !== true) chmodSync(absolute, mode);
       utimesSync(absolute, atime, mtime);
     }
-    if (this.#options.whiteouts !== 'remove') return;
+    if (!this.#removes) return;
     for (const [path, { atime, mtime }] of this.#directories.existing) {
       if (this.#directoryMetadata.has(path) || !this.#directories.isStillReal(path)) continue;
       utimesSync(fsPath(this.#directories.absolute(path)), atime, mtime);

@@ -54,7 +54,7 @@ function planOf(request: SettleRequest, below: LayeredView): Step[] {
       if (!sameKind(lstatSync(fsPath(`${own}/${path}`)), found.facts))
         steps.push({ kind: 'adopt', path, from: found });
     } else if (found.facts.isSymbolicLink()) {
-      const to = below.directory(path);
+      const to = below.destination(path);
       if (to !== undefined && to !== path) steps.push({ kind: 'move', path, to });
     }
   }
@@ -90,6 +90,8 @@ class Settler {
   readonly #root: string;
   readonly #dropped = new Set<string>();
   readonly #touched = new Map<string, Stats>();
+  /** Copies of files of lower layers, by where those lie. */
+  readonly #copies = new Map<string, string>();
   readonly #moves: { readonly from: string; readonly to: string }[] = [];
 
   constructor(request: SettleRequest, below: LayeredView) {
@@ -184,14 +186,7 @@ class Settler {
     const path = this.#moved(originalPath);
     // The layer may have put something else where the directory was.
     if (!this.#makeDirectories(parentOf(path)) || this.#exists(path)) return;
-    const own = new LayeredView([
-      { directory: this.#request.target, whiteouts: [], opaque: [], xattrs: [], rootDeclared: false },
-    ]);
-    const made = own.find(this.#moved(target));
-    if (made !== undefined && !made.facts.isDirectory()) {
-      linkSync(fsPath(made.absolute), fsPath(this.#absolute(path)));
-      return;
-    }
+    // Not the layer's own: what it has under that name, a file or the mark of a whiteout, came after the link.
     const found = this.#below.find(target);
     if (found === undefined || found.facts.isDirectory()) {
       throw new ArchiveError(
@@ -199,7 +194,13 @@ class Settler {
         `Cannot link ${showPath(path)} to ${showPath(target)}: it does not exist`,
       );
     }
+    const copy = this.#copies.get(found.absolute);
+    if (copy !== undefined) {
+      linkSync(fsPath(copy), fsPath(this.#absolute(path)));
+      return;
+    }
     copyEntry(found.absolute, this.#absolute(path), found.facts);
+    this.#copies.set(found.absolute, this.#absolute(path));
     for (const xattr of found.layer.xattrs) if (xattr.path === found.path) copied.push({ ...xattr, path });
     // Its other name shows the lower file still; as a link both names are one file, so the copy takes its place too.
     if (found.path !== path && this.#makeDirectories(parentOf(found.path)) && !this.#exists(found.path)) {

@@ -217,6 +217,17 @@ test('malformed archives are refused with a reason', async (t) => {
       /field size is no number/,
     ],
     ['unknown type', rechecked((block) => block.write('Z', 156)), 'UNSUPPORTED', /type "Z" of "name"/],
+    [
+      'a lone zero block',
+      Buffer.concat([
+        tarHeader({ type: 'file', path: 'a', size: 0 }),
+        Buffer.alloc(512),
+        tarHeader({ type: 'file', path: 'b', size: 0 }),
+        TAR_END,
+      ]),
+      'BAD_ARCHIVE',
+      /a lone zero block stands in it/,
+    ],
     ['ends in a header', Buffer.alloc(100, 1), 'BAD_ARCHIVE', /ends in the middle of a header/],
     [
       'ends in a file',
@@ -289,6 +300,50 @@ test('global pax headers are skipped', () => {
     parse(global).map((entry) => entry.path.toString()),
     ['name'],
   );
+});
+
+test('what two readers could read in two ways is read as Go does', async (t) => {
+  const typed = (type: string, name: string, size: number): Buffer =>
+    rechecked((block) => {
+      block.fill(0, 0, 100).write(name, 0);
+      block.write(type, 156, 'latin1');
+      block.write(size.toString(8).padStart(11, '0'), 124, 'latin1');
+    });
+  const long = (name: string): Buffer =>
+    Buffer.concat([typed('L', '././@LongLink', name.length + 1), Buffer.from(name.padEnd(512, '\0'))]);
+  const records = (type: string, text: string): Buffer =>
+    Buffer.concat([typed(type, 'pax', text.length), Buffer.from(text.padEnd(512, '\0'))]);
+  const file = typed('0', 'own', 0);
+  const rows: [name: string, archive: Buffer[], seen: string[]][] = [
+    [
+      'a file whose name ends in a slash is a file',
+      [typed('0', 'f/', 512), Buffer.alloc(512, 'x')],
+      ['file f/ 512'],
+    ],
+    ['one without a type is a directory', [typed('\0', 'd/', 0)], ['directory d/ 0']],
+    ['of two names GNU’s counts', [records('x', '12 path=pax\n'), long('gnu'), file], ['file gnu 0']],
+    ['whichever comes first', [long('gnu'), records('x', '12 path=pax\n'), file], ['file gnu 0']],
+    [
+      'of two extended headers the later',
+      [records('x', '10 path=a\n'), records('x', '10 path=b\n'), file],
+      ['file b 0'],
+    ],
+    [
+      'a global header takes along what stands before it',
+      [records('x', '10 path=a\n'), records('g', '13 comment=x\n'), file],
+      ['file own 0'],
+    ],
+    ['sizes of what has no bytes are none', [typed('5', 'd', 512), file], ['directory d 0', 'file own 0']],
+  ];
+  for (const [name, pieces, seen] of rows) {
+    await t.test(name, () => {
+      const found = parse(Buffer.concat([...pieces, TAR_END]));
+      assert.deepEqual(
+        found.map(({ type, path: at, size }) => `${type} ${at.toString()} ${size}`),
+        seen,
+      );
+    });
+  }
 });
 
 test('bytes of any kind are read or refused, never anything else', () => {

@@ -28,7 +28,8 @@ type State =
 
 /**
  * Reads a tar archive that is pushed in pieces of any size: V7, ustar, pax, GNU (long names, both kinds of sparse files,
- * base-256 numbers) and star. Global pax headers are skipped, as container runtimes do. Synchronous, so that a worker
+ * base-256 numbers) and star. Global pax headers are skipped, as container runtimes do. What archives do that no writer makes
+ * is read as Go's reader does, or refused: two readers of one layer must not see different files. Synchronous, so that a worker
  * thread can make files without a turn of its event loop for each.
  *
  * @throws ArchiveError `BAD_ARCHIVE`, `UNSUPPORTED`, `LIMIT`
@@ -121,6 +122,7 @@ export class TarParser {
       this.#state = { kind: afterZero ? 'done' : 'after-zero' };
       return;
     }
+    if (afterZero) throw new ArchiveError('BAD_ARCHIVE', 'Cannot read tar: a lone zero block stands in it');
     const header = readHeader(block);
     const { type } = header;
     if (type === 'x' || type === 'g' || type === 'L' || type === 'K') {
@@ -150,6 +152,12 @@ export class TarParser {
     if (type === 'x') this.#pax = parsePax(copy);
     else if (type === 'L') this.#longName = upToNul(copy);
     else if (type === 'K') this.#longLink = upToNul(copy);
+    else {
+      // A global header is an entry of its own to Go's reader: it takes what came before it along.
+      this.#pax = undefined;
+      this.#longName = undefined;
+      this.#longLink = undefined;
+    }
     this.#state = { kind: 'header' };
     this.#wanted = BLOCK;
   }

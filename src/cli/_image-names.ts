@@ -17,6 +17,19 @@ export function fullName(text: string): string {
   }
 }
 
+/**
+ * Returns the full name of what people write to give an image a name. `sha256:…` would be one, and could not be told from an ID.
+ *
+ * @throws UsageError
+ */
+export function newName(text: string): string {
+  const name = fullName(text);
+  if (name.includes('@')) throw new UsageError(`a name by digest cannot be given: ${JSON.stringify(text)}`);
+  if (/^sha(?:256|384|512)(?::|$)/.test(text))
+    throw new UsageError(`${JSON.stringify(text)} could not be told from an ID: another name is needed`);
+  return name;
+}
+
 /** Returns a full name as short as people write it. */
 export function shortTag(name: string): string {
   return name === '<none>' ? name : familiarReference(parseDockerReference(name));

@@ -1,4 +1,3 @@
-import { createReadStream } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,8 +15,8 @@ import { saveArchive } from '../pull/copy/save-archive.ts';
 import { describeImage, storeSource, storeTarget } from '../pull/copy/store-endpoint.ts';
 import type { CredentialSource } from '../remote/credential.ts';
 import type { RemoteClient } from '../remote/remote-client.ts';
-import { findImage, fullName } from './_image-names.ts';
-import { writeWholeFile } from './_whole-file.ts';
+import { findImage, fullName, newName } from './_image-names.ts';
+import { readFileOf, writeWholeFile } from './_whole-file.ts';
 import { UsageError } from './exit.ts';
 
 /** Where an image is or goes: `[docker://]NAME`, `oci:DIRECTORY[:NAME]`, `archive:FILE[:NAME]`, `store:NAME`. */
@@ -85,7 +84,7 @@ export async function openTarget(place: ImagePlace, context: PlaceContext): Prom
   if (place.kind === 'layout') return layoutTarget(place.path, place.name);
   if (place.kind === 'archive') return archiveTarget(place.path, place.name, context);
   const { content, images } = storesOf(context);
-  return storeTarget({ content, images, name: fullName(place.name) });
+  return storeTarget({ content, images, name: newName(place.name) });
 }
 
 function storesOf({ stores }: PlaceContext): ImageStores {
@@ -108,17 +107,18 @@ async function archiveSource(
   const content = await openFileStore(await temporaryDirectory(cleanup));
   const images = await openImageStore(':memory:');
   cleanup.defer(() => images.close());
-  const source = createReadStream(path);
+  const source = readFileOf(path);
   const loaded = await loadArchive({ content, images, source, name: name ?? 'archive', signal });
   const wanted = name === undefined ? undefined : fullName(name);
-  const found =
-    loaded.length === 1
-      ? loaded[0]
-      : loaded.find(({ names }) => wanted !== undefined && names.includes(wanted));
+  const found = loaded.find(({ names }) =>
+    wanted === undefined ? loaded.length === 1 : names.includes(wanted),
+  );
   if (found === undefined) {
     const names = loaded.flatMap((image) => image.names).join(', ');
     throw new UsageError(
-      `${JSON.stringify(path)} has several images (${names}): say which, as archive:${path}:NAME`,
+      wanted === undefined
+        ? `${JSON.stringify(path)} has several images (${names}): say which, as archive:${path}:NAME`
+        : `${JSON.stringify(path)} has no image ${JSON.stringify(wanted)}: it has ${names}`,
     );
   }
   return storeSource({ content, images, name: found.names[0] ?? found.imageId });

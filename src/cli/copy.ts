@@ -1,12 +1,12 @@
 import { Command } from 'commander';
 import type { ImageStores } from '../daemon/stores/image-stores.ts';
 import { parseDockerReference } from '../oci/reference.ts';
-import { parsePlatform } from '../oci/platform-specifier.ts';
 import { copyImage, type CopyProgress } from '../pull/copy/copy-image.ts';
 import { openRemote, userCredentials, type RemoteOptions } from './_client-remote.ts';
 import { openSource, openTarget, parsePlace, type ImagePlace } from './_image-places.ts';
 import { interruptible } from './_interruptible.ts';
 import { withRemoteOptions } from './_options.ts';
+import { platformOption } from './_platform-option.ts';
 import { progressMode, ProgressPrinter, withProgress, type ProgressOptions } from './_progress.ts';
 import { advising } from './_registry-advice.ts';
 import { EXIT } from './exit.ts';
@@ -36,16 +36,17 @@ export function command(): Command {
 async function copy(from: ImagePlace, to: ImagePlace, options: CopyOptions): Promise<number> {
   const printer = new ProgressPrinter(progressMode(options));
   const signal = interruptible();
+  const platform = platformOption(options.platform);
   const run = async (stores: ImageStores | undefined): Promise<string> => {
     await using cleanup = new AsyncDisposableStack();
     const remote = stores?.remote ?? openRemote(options);
     if (stores === undefined) cleanup.defer(() => remote.close());
     const context = { remote, credentials: userCredentials(options, signal), stores, cleanup, signal };
-    const { platform, referrers } = options;
+    const { referrers } = options;
     const copied = await copyImage({
       source: await openSource(from, context),
       target: await openTarget(to, context),
-      platform: platform === undefined ? undefined : parsePlatform(platform),
+      platform,
       referrers,
       onProgress: (progress) => show(progress, printer),
       signal,

@@ -10,12 +10,21 @@ export class UsageError extends CodedError<'USAGE'> {
   }
 }
 
+/**
+ * Returns what a person is told of an error. A failed pull has two texts: the message is what a kubelet prints, with the
+ * status of a call that was never made here in front.
+ */
+export function textFor(error: unknown): string {
+  const description = error instanceof Error && 'description' in error ? error.description : undefined;
+  return typeof description === 'string' ? description : messageOf(error);
+}
+
 /** A failure together with what to do about it, which is printed behind it. */
 export class AdvisedError extends Error {
   readonly advice: string;
 
   constructor(cause: unknown, advice: string) {
-    super(messageOf(cause), { cause });
+    super(textFor(cause), { cause });
     this.advice = advice;
   }
 }

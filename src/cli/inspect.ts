@@ -2,7 +2,6 @@ import { Command } from 'commander';
 import { hostPlatform } from '../oci/host-platform.ts';
 import { MAX_CONFIG_BYTES, parseImageConfig } from '../oci/image-config.ts';
 import { MAX_MANIFEST_BYTES, parseManifest, type Manifest } from '../oci/manifest.ts';
-import { parsePlatform } from '../oci/platform-specifier.ts';
 import { fallbackMatcher } from '../oci/platform-matcher.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { chooseManifest } from '../oci/choose-manifest.ts';
@@ -16,6 +15,7 @@ import { withLocalStores } from './_local-stores.ts';
 import { formatOutput, outputFormat, withOutput, type OutputFormat } from './_output.ts';
 import { interruptible } from './_interruptible.ts';
 import { withRemoteOptions } from './_options.ts';
+import { platformOption } from './_platform-option.ts';
 import { advising } from './_registry-advice.ts';
 import { EXIT, UsageError } from './exit.ts';
 
@@ -87,7 +87,7 @@ async function print(
     source.document(descriptor, MAX_MANIFEST_BYTES, signal);
   const rootBytes = await document(root);
   if (options.raw === true) return write(rootBytes);
-  const platform = options.platform === undefined ? hostPlatform() : parsePlatform(options.platform);
+  const platform = platformOption(options.platform) ?? hostPlatform();
   const { descriptor, manifest } = await chooseManifest(root, fallbackMatcher(platform), {
     manifest: async (each) =>
       parseManifest(each.digest === root.digest ? rootBytes : await document(each), each.mediaType),

@@ -1,17 +1,19 @@
-import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { Command } from 'commander';
+import { ArchiveError } from '../archive/archive-error.ts';
 import { isSystemError } from '../base/coded-error.ts';
 import type { ImageStores } from '../daemon/stores/image-stores.ts';
-import { parsePlatform } from '../oci/platform-specifier.ts';
+import type { Platform } from '../oci/platform.ts';
 import { copyImage } from '../pull/copy/copy-image.ts';
 import { layoutEntries, layoutSource, REF_NAME } from '../pull/copy/layout-endpoint.ts';
 import { loadArchive } from '../pull/copy/load-archive.ts';
 import { storeTarget } from '../pull/copy/store-endpoint.ts';
-import { fullName } from './_image-names.ts';
+import { fullName, newName } from './_image-names.ts';
 import { withLocalStores } from './_local-stores.ts';
 import { interruptible } from './_interruptible.ts';
 import { withRoot } from './_options.ts';
+import { platformOption } from './_platform-option.ts';
+import { readFileOf } from './_whole-file.ts';
 import { EXIT, UsageError } from './exit.ts';
 
 interface LoadOptions {
@@ -39,17 +41,22 @@ async function load(options: LoadOptions): Promise<number> {
   const { input } = options;
   if (input === undefined && process.stdin.isTTY)
     throw new UsageError('an archive is wanted on standard input, or a file named with --input');
-  if (options.name !== undefined) fullName(options.name);
+  if (options.name !== undefined) newName(options.name);
+  const platform = platformOption(options.platform);
   const signal = interruptible();
   const names = await withLocalStores(
     { options, command: 'dray load', serves: true, signal },
     async (stores) => {
       if (input !== undefined && (await isDirectory(input)))
-        return loadLayout(stores, input, options, signal);
-      const source = input === undefined ? process.stdin : createReadStream(input);
+        return loadLayout(stores, input, { name: options.name, platform }, signal);
+      const source = input === undefined ? process.stdin : readFileOf(input);
       const { content, images } = stores;
-      const platform = options.platform === undefined ? undefined : parsePlatform(options.platform);
-      const loaded = await loadArchive({ content, images, source, name: options.name, platform, signal });
+      const request = { content, images, source, name: options.name, platform, signal };
+      const loaded = await loadArchive(request).catch((error: unknown) => {
+        if (!(error instanceof ArchiveError) || error.code !== 'BAD_ARCHIVE') throw error;
+        const what = input === undefined ? 'standard input' : JSON.stringify(input);
+        throw new ArchiveError('BAD_ARCHIVE', `cannot load ${what}: ${error.message}`, { cause: error });
+      });
       return loaded.flatMap((image) => (image.names.length > 0 ? image.names : [image.imageId]));
     },
   );
@@ -61,7 +68,7 @@ async function load(options: LoadOptions): Promise<number> {
 async function loadLayout(
   { content, images }: ImageStores,
   directory: string,
-  { name, platform }: LoadOptions,
+  { name, platform }: { name: string | undefined; platform: Platform | undefined },
   signal: AbortSignal,
 ): Promise<string[]> {
   const entries = await layoutEntries(directory);
@@ -79,7 +86,7 @@ async function loadLayout(
       content,
       images,
       name: given,
-      ...(platform === undefined ? {} : { platform: parsePlatform(platform) }),
+      ...(platform === undefined ? {} : { platform }),
     });
     await copyImage({ source: layoutSource(directory, own), target, signal });
     loaded.push(fullName(given));

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { CodedError, messageOf } from '../base/coded-error.ts';
 import { nearest } from '../base/nearest.ts';
-import { AdvisedError, EXIT, UsageError } from './exit.ts';
+import { AdvisedError, EXIT, textFor, UsageError } from './exit.ts';
 
 /** One command: loaded only when it is called, so that a small question gets a quick answer. */
 interface CommandEntry {
@@ -96,11 +96,19 @@ async function run(args: readonly string[]): Promise<number> {
     );
   }
   const { command } = await entry.load();
-  const made = await command(args.slice(1));
-  const parsed = made.name(`dray ${name}`).exitOverride().showSuggestionAfterError(true);
-  parsed.configureOutput({ outputError: () => {} });
-  await parsed.parseAsync(args.slice(1), { from: 'user' });
+  const made = (await command(args.slice(1))).name(`dray ${name}`);
+  reportThroughMain(made);
+  await made.parseAsync(args.slice(1), { from: 'user' });
   return Number(process.exitCode ?? EXIT.ok);
+}
+
+/** Commander leaves the process by itself in subcommands that are not told otherwise; bad usage has an exit code of its own. */
+function reportThroughMain(command: Command): void {
+  command
+    .exitOverride()
+    .showSuggestionAfterError(true)
+    .configureOutput({ outputError: () => {} });
+  for (const each of command.commands) reportThroughMain(each);
 }
 
 /** Prints what went wrong and returns the exit code for it. */
@@ -125,7 +133,7 @@ function report(error: unknown): number {
     return EXIT.failure;
   }
   if (error instanceof CodedError) {
-    process.stderr.write(`dray: ${error.message}\n`);
+    process.stderr.write(`dray: ${textFor(error)}\n`);
     return EXIT.failure;
   }
   process.stderr.write(

@@ -1,15 +1,16 @@
 import { Command } from 'commander';
 import type { ImageStores } from '../daemon/stores/image-stores.ts';
-import { parsePlatform } from '../oci/platform-specifier.ts';
 import { parseDockerReference } from '../oci/reference.ts';
 import { copyImage } from '../pull/copy/copy-image.ts';
 import { registrySource } from '../pull/copy/registry-endpoint.ts';
 import { storeTarget } from '../pull/copy/store-endpoint.ts';
 import type { CredentialSource } from '../remote/credential.ts';
 import { userCredentials, type RemoteOptions } from './_client-remote.ts';
+import { fullName } from './_image-names.ts';
 import { withLocalStores } from './_local-stores.ts';
 import { interruptible } from './_interruptible.ts';
 import { withRemoteOptions } from './_options.ts';
+import { platformOption } from './_platform-option.ts';
 import { progressMode, ProgressPrinter, withProgress, type ProgressOptions } from './_progress.ts';
 import { advising } from './_registry-advice.ts';
 import { transferLimits, withTransferLimits, type TransferOptions } from './_transfer-limits.ts';
@@ -42,15 +43,17 @@ async function pull(image: string, options: PullOptions): Promise<number> {
   if (options.platform !== undefined && options.allPlatforms === true)
     throw new UsageError('--platform and --all-platforms: one of them');
   const transfers = transferLimits(options);
+  const platform = platformOption(options.platform);
+  const registry = parseDockerReference(fullName(image)).domain;
   return withLocalStores(
     { options, command: 'dray pull', serves: true, transfers, signal },
     async (stores) => {
       const credentials = userCredentials(options, signal);
-      const pulled = await advising(parseDockerReference(image).domain, async () => {
+      const pulled = await advising(registry, async () => {
         if (options.allPlatforms === true) await keepAll(stores, image, credentials, printer, signal);
         return stores.pull({
           reference: image,
-          ...(options.platform === undefined ? {} : { platform: parsePlatform(options.platform) }),
+          ...(platform === undefined ? {} : { platform }),
           credentials,
           onProgress: (progress) => printer.pull(progress),
           signal,

@@ -1,15 +1,16 @@
 import { Command } from 'commander';
 import type { ImageStores } from '../daemon/stores/image-stores.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import { parsePlatform } from '../oci/platform-specifier.ts';
+import type { Platform } from '../oci/platform.ts';
 import { parseDockerReference } from '../oci/reference.ts';
-import { describeImage, storeSource } from '../pull/copy/store-endpoint.ts';
+import { imageFor, storeSource } from '../pull/copy/store-endpoint.ts';
 import { pushImage } from '../pull/push-image.ts';
 import { userCredentials, type RemoteOptions } from './_client-remote.ts';
-import { findImage } from './_image-names.ts';
+import { findImage, fullName, type FoundImage } from './_image-names.ts';
 import { withLocalStores } from './_local-stores.ts';
 import { interruptible } from './_interruptible.ts';
 import { withRemoteOptions } from './_options.ts';
+import { platformOption } from './_platform-option.ts';
 import { progressMode, ProgressPrinter, withProgress, type ProgressOptions } from './_progress.ts';
 import { advising } from './_registry-advice.ts';
 import { EXIT, UsageError } from './exit.ts';
@@ -30,17 +31,22 @@ export function command(): Command {
         .option('--all-platforms', 'fail unless all platforms that the name stands for are held'),
     ),
   ).action(async (image: string, destination: string | undefined, options: PushOptions) => {
-    process.exitCode = await push(image, destination ?? image, options);
+    process.exitCode = await push(image, destination, options);
   });
 }
 
-async function push(image: string, destination: string, options: PushOptions): Promise<number> {
+async function push(image: string, to: string | undefined, options: PushOptions): Promise<number> {
   const printer = new ProgressPrinter(progressMode(options));
   const signal = interruptible();
   if (options.platform !== undefined && options.allPlatforms === true)
     throw new UsageError('--platform and --all-platforms: one of them');
+  const platform = platformOption(options.platform);
+  if (to !== undefined) fullName(to);
   return withLocalStores({ options, command: 'dray push', serves: true, signal }, async (stores) => {
-    const target = await chosen(stores, image, options, signal);
+    const found = await findImage(stores.images, image);
+    const destination = to ?? found.name;
+    if (destination === undefined) throw new UsageError('an image named by its ID needs a name to go to');
+    const target = await chosen(stores, found, { platform, allPlatforms: options.allPlatforms }, signal);
     const pushed = await advising(parseDockerReference(destination).domain, () =>
       pushImage({
         remote: stores.remote,
@@ -63,11 +69,10 @@ async function push(image: string, destination: string, options: PushOptions): P
 /** Says what to push: what the name points at, unless of its platforms only this machine's is held or one is named. */
 async function chosen(
   { content, images }: ImageStores,
-  text: string,
-  { platform, allPlatforms }: PushOptions,
+  { image, name }: FoundImage,
+  { platform, allPlatforms }: { platform: Platform | undefined; allPlatforms: boolean | undefined },
   signal: AbortSignal,
 ): Promise<Descriptor> {
-  const { image, name } = await findImage(images, text);
   if (allPlatforms === true) {
     const names = await images.names();
     return names.find((each) => each.name === name)?.target ?? image.manifest;
@@ -75,5 +80,5 @@ async function chosen(
   const source = await storeSource({ content, images, name: name ?? image.id });
   const root = await source.resolve(signal);
   if (platform === undefined) return root;
-  return (await describeImage(content, root, parsePlatform(platform), signal)).manifest;
+  return imageFor(content, root, platform, signal);
 }

@@ -56,7 +56,17 @@ export function robotCommand(): Command {
       const overlapMs = positive(options.overlapHours, '--overlap-hours', 0) * HOUR_MS;
       process.exitCode = await administer(options, async ({ robots }) => {
         const plan = await planHandOver(options);
-        await handOver(await robots.rotate(name, { overlapMs, ...lifetime(options) }), options, plan);
+        const fresh = await robots.rotate(name, { overlapMs, ...lifetime(options) });
+        try {
+          await handOver(fresh, options, plan);
+        } catch (error) {
+          // Exchanged it is, and nobody else has it.
+          process.stderr.write(
+            'The secret was exchanged but not handed over. It is shown here, this once.\n',
+          );
+          process.stdout.write(`${fresh.name}\n${fresh.secret}\n`);
+          throw error;
+        }
       });
     });
   withOutput(withDirectory(robot.command('list').description('Lists robots.')))
@@ -109,7 +119,10 @@ function withCredentialOptions(command: Command): Command {
     .option('--kubeconfig <file>', 'apply the Secret to this cluster and link it with a ServiceAccount')
     .option('--context <name>', 'context of the kubeconfig (default: its current one)')
     .option('--service-account <name>', 'ServiceAccount to link it with', 'default')
-    .option('--days <days>', 'how long the secret is good (default: for ever)');
+    .option(
+      '--days <days>',
+      'how long the secret is good (default: for ever; exchanged: as long as the old one)',
+    );
 }
 
 async function create(name: string | undefined, options: CreateOptions): Promise<number> {

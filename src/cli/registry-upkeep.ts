@@ -141,7 +141,10 @@ function scrub(): Command {
 }
 
 function backup(): Command {
-  return upkeep('backup', 'Copies the registry to a directory, which is a registry directory itself.')
+  return upkeep(
+    'backup',
+    'Copies the registry to a directory, which is a registry directory itself. Exit code 1 when a blob could not be copied.',
+  )
     .argument('<target>', 'directory; an earlier backup there is brought up to date')
     .action(async (target: string, options: UpkeepOptions) => {
       const signal = interruptible();
@@ -150,8 +153,9 @@ function backup(): Command {
         say(
           options,
           report,
-          `${report.blobs} blobs, ${formatBytes(report.bytes)}; ${report.reused} were there already\n`,
+          `${report.lost.map((digest) => `${digest}: missing or damaged, not copied\n`).join('')}${report.blobs} blobs, ${formatBytes(report.bytes)}; ${report.reused} were there already\n`,
         );
+        return report.lost.length === 0 ? EXIT.ok : EXIT.failure;
       });
     });
 }

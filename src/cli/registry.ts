@@ -9,7 +9,6 @@ export async function command(args: readonly string[]): Promise<Command> {
   registry.addCommand(serveCommand());
   // What serves for months does without what manages: a client of Kubernetes, YAML and more.
   if (args[0] !== 'serve') for (const each of await managingCommands()) registry.addCommand(each);
-  for (const each of registry.commands) reportThroughMain(each);
   return registry;
 }
 
@@ -34,13 +33,4 @@ async function managingCommands(): Promise<Command[]> {
     auditCommand(),
     ...upkeepCommands(),
   ];
-}
-
-/** Commander leaves the process by itself in subcommands that are not told otherwise; bad usage has an exit code of its own. */
-function reportThroughMain(command: Command): void {
-  command
-    .exitOverride()
-    .showSuggestionAfterError(true)
-    .configureOutput({ outputError: () => {} });
-  for (const each of command.commands) reportThroughMain(each);
 }

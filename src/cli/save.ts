@@ -3,13 +3,14 @@ import { pipeline } from 'node:stream/promises';
 import { Command } from 'commander';
 import type { ImageStores } from '../daemon/stores/image-stores.ts';
 import { hostPlatform } from '../oci/host-platform.ts';
-import { parsePlatform } from '../oci/platform-specifier.ts';
+import type { Platform } from '../oci/platform.ts';
 import { saveArchive, type SavedImage } from '../pull/copy/save-archive.ts';
-import { describeImage, storeSource } from '../pull/copy/store-endpoint.ts';
+import { describeImage, imageFor, storeSource } from '../pull/copy/store-endpoint.ts';
 import { findImage } from './_image-names.ts';
 import { withLocalStores } from './_local-stores.ts';
 import { interruptible } from './_interruptible.ts';
 import { withRoot } from './_options.ts';
+import { platformOption } from './_platform-option.ts';
 import { writeWholeFile } from './_whole-file.ts';
 import { EXIT, UsageError } from './exit.ts';
 
@@ -43,10 +44,11 @@ async function save(names: readonly string[], options: SaveOptions): Promise<num
   const { output } = options;
   if (output === undefined && process.stdout.isTTY)
     throw new UsageError('an archive is not for a terminal: name a file with --output');
+  const platform = platformOption(options.platform);
   const signal = interruptible();
   await withLocalStores({ options, command: 'dray save', serves: true, signal }, async (stores) => {
     const images: SavedImage[] = [];
-    for (const name of names) images.push(await chosen(stores, name, options.platform, signal));
+    for (const name of names) images.push(await chosen(stores, name, platform, signal));
     const leftOut = new Set<string>();
     for (const name of options.without ?? []) {
       const { image } = await findImage(stores.images, name);
@@ -62,14 +64,17 @@ async function save(names: readonly string[], options: SaveOptions): Promise<num
 async function chosen(
   { content, images }: ImageStores,
   text: string,
-  platform: string | undefined,
+  platform: Platform | undefined,
   signal: AbortSignal,
 ): Promise<SavedImage> {
   const { image, name } = await findImage(images, text);
   const source = await storeSource({ content, images, name: name ?? image.id });
   const root = await source.resolve(signal);
-  const wanted = platform === undefined ? hostPlatform() : parsePlatform(platform);
-  const { manifest } = await describeImage(content, root, wanted, signal);
   const names = name === undefined ? image.repoTags : [name];
-  return { root: platform === undefined ? root : manifest, manifest, names };
+  if (platform !== undefined) {
+    const manifest = await imageFor(content, root, platform, signal);
+    return { root: manifest, manifest, names };
+  }
+  const { manifest } = await describeImage(content, root, hostPlatform(), signal);
+  return { root, manifest, names };
 }

@@ -1,8 +1,8 @@
 import { Command } from 'commander';
-import { findImage, fullName } from './_image-names.ts';
+import { findImage, newName } from './_image-names.ts';
 import { withLocalStores } from './_local-stores.ts';
 import { withRoot } from './_options.ts';
-import { EXIT, UsageError } from './exit.ts';
+import { EXIT } from './exit.ts';
 
 interface TagOptions {
   readonly root?: string;
@@ -20,8 +20,7 @@ export function command(): Command {
 }
 
 async function tag(text: string, to: string, options: TagOptions): Promise<number> {
-  const target = fullName(to);
-  if (target.includes('@')) throw new UsageError(`a name by digest cannot be given: ${JSON.stringify(to)}`);
+  const target = newName(to);
   await withLocalStores({ options, command: 'dray tag' }, async ({ images }) => {
     const { image, name } = await findImage(images, text);
     await images.tag(name ?? image.id, target);

@@ -134,6 +134,36 @@ const stacks: [string, TarOfEntry[][], Record<string, RegExp | undefined>][] = [
     { tmp: /^directory 1777/, o: /^directory 700/, 'o/p': /^directory 755/, 'o/p/y': /^file/ },
   ],
   [
+    'a whiteout of a directory, and one of that name that is only implied',
+    [
+      [directory('d/', { mode: 0o700 }), file('d/x', '')],
+      ['.wh.d', file('d/new', '')],
+    ],
+    { d: /^directory 755/, 'd/x': undefined, 'd/new': /^file/ },
+  ],
+  [
+    'a hard link to a file of a lower layer that its own layer replaces after it, or whites out',
+    [
+      [file('a', 'old'), file('b', 'gone')],
+      [
+        { type: 'link', path: 'c', linkPath: 'a' },
+        { type: 'link', path: 'd', linkPath: 'b' },
+        { type: 'link', path: 'e', linkPath: 'c' },
+        file('a', 'newer'),
+        '.wh.b',
+      ],
+    ],
+    { a: /^file 5/, b: undefined, c: /^file 3/, d: /^file 4/, e: /^file 3 .*same as c/ },
+  ],
+  [
+    'an entry behind a link of a lower layer that leads to nothing makes what it leads to',
+    [
+      [symlink('run', 'var/none'), symlink('loop', 'loop')],
+      [file('run/x', ''), file('loop/y', '')],
+    ],
+    { run: /^link var\/none/, 'var/none': /^directory 755/, 'var/none/x': /^file/, 'loop/y': /^file/ },
+  ],
+  [
     'an entry behind a link of a lower layer lands where the link leads',
     [
       [

@@ -59,7 +59,8 @@ export function parseManifestDocument(bytes: Uint8Array, contentType: string | u
   }
   if (document['schemaVersion'] !== 2) throw invalid('schemaVersion is not 2');
   if (isIndexType(mediaType)) {
-    if (!Array.isArray(document['manifests'])) throw invalid('manifests is not a list');
+    refuseFields(document, ['config', 'layers', 'fsLayers'], 'an index');
+    requireList(document, 'manifests');
     const children = descriptors(document, 'manifests').map((child) => child.digest);
     return {
       ...common,
@@ -69,9 +70,10 @@ export function parseManifestDocument(bytes: Uint8Array, contentType: string | u
     };
   }
   if (!isManifestType(mediaType)) throw invalid(`manifests of type "${mediaType}" are not supported`);
+  refuseFields(document, ['manifests', 'fsLayers'], 'a manifest');
   const config = optionalDescriptor(document, 'config');
   if (config === undefined) throw invalid('config is missing');
-  if (!Array.isArray(document['layers'])) throw invalid('layers is not a list');
+  requireList(document, 'layers');
   const layers = descriptors(document, 'layers');
   return {
     ...common,
@@ -79,6 +81,23 @@ export function parseManifestDocument(bytes: Uint8Array, contentType: string | u
     manifests: [],
     artifactType: artifactType ?? config.mediaType,
   };
+}
+
+/**
+ * A document that can be read as a manifest and as an index names different content to different clients, so that what one
+ * checked is not what another runs.
+ *
+ * @see CVE-2021-41190
+ */
+function refuseFields(document: Json, fields: readonly string[], what: string): void {
+  const foreign = fields.find((field) => (document[field] ?? null) !== null);
+  if (foreign !== undefined) throw invalid(`${what} has no ${foreign}`);
+}
+
+/** A list that is null is empty: Go prints lists so that were never made. */
+function requireList(document: Json, field: string): void {
+  const list = Object.hasOwn(document, field) ? document[field] : undefined;
+  if (list !== null && !Array.isArray(list)) throw invalid(`${field} is not a list`);
 }
 
 function distributable(layers: readonly Descriptor[]): Digest[] {

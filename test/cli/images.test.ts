@@ -128,6 +128,72 @@ for (const held of [false, true]) {
     );
   });
 
+  test(`a platform that is named is that one or an error, never another${how}`, async (t) => {
+    const { registry, root, image, dray, must } = await imageMachine(t, { held });
+    const { host } = registry;
+    await must('pull', '-q', image);
+    const archive = join(root, '..', 'one.tar');
+    for (const args of [
+      ['push', '--platform', 'linux/s390x', image, `${host}/one:v1`],
+      ['save', '--platform', 'linux/s390x', '-o', archive, image],
+    ]) {
+      const outcome = await dray(...args);
+      assert.equal(outcome.code, 1, args[0]);
+      assert.match(
+        outcome.stderr,
+        /dray: no match for platform in manifest sha256:[0-9a-f]{64}, which is for /,
+      );
+    }
+    assert.equal(registry.manifest('one', 'v1'), undefined);
+    await assert.rejects(readFile(archive), { code: 'ENOENT' });
+    await must('pull', '-q', '--all-platforms', image);
+    await must('push', '-q', '--platform', 'linux/s390x', image, `${host}/one:v1`);
+    const absent = await dray('push', '--platform', 'linux/ppc64le', image, `${host}/one:v2`);
+    assert.equal(absent.code, 1);
+    assert.match(absent.stderr, /no match for platform in manifest/);
+  });
+
+  test(`what cannot be meant is bad usage, said in one line${how}`, async (t) => {
+    const { root, image, imageId, dray, must } = await imageMachine(t, { held });
+    await must('pull', '-q', image);
+    const missing = join(root, 'none', 'app.tar');
+    const archive = join(root, '..', 'named.tar');
+    await must('copy', '-q', image, `archive:${archive}:app:v3`);
+    const rows: [args: string[], says: RegExp][] = [
+      [['pull', 'Bad Name'], /"Bad Name" is no image name/],
+      [['pull', '--platform', 'bogus', image], /--platform "bogus": /],
+      [['push', image, 'Bad Name'], /"Bad Name" is no image name/],
+      [['push', imageId], /named by its ID needs a name to go to/],
+      [['push', '--platform', 'bogus', image], /--platform "bogus": /],
+      [['save', '--platform', 'bogus', image], /--platform "bogus": /],
+      [['save', '-o', missing, image], /cannot write ".*app.tar": there is no such file or directory/],
+      [['copy', '--platform', 'bogus', image, 'oci:x'], /--platform "bogus": /],
+      [
+        ['copy', `archive:${missing}`, 'store:x'],
+        /cannot read ".*app.tar": there is no such file or directory/,
+      ],
+      [
+        ['copy', `archive:${archive}:other:v1`, 'store:x'],
+        /has no image "docker.io\/library\/other:v1": it has .*app:v3/,
+      ],
+      [['load', '--platform', 'bogus'], /--platform "bogus": /],
+      [['load', '--name', 'sha256:abc'], /"sha256:abc" could not be told from an ID/],
+      [['inspect', '--platform', 'bogus', image], /--platform "bogus": /],
+      [['tag', image, 'sha256:abc'], /"sha256:abc" could not be told from an ID/],
+      [['index', 'create'], /missing required argument 'name'/],
+      [['index', 'create', '--annotation', 'none', 'x', image], /it has to be KEY=VALUE/],
+    ];
+    for (const [args, says] of rows) {
+      const outcome = await dray(...args);
+      assert.equal(outcome.code, 2, args.join(' '));
+      assert.match(outcome.stderr, says);
+      assert.match(outcome.stderr, /^dray: /);
+    }
+    const text = await dray('load', '-i', new URL(import.meta.url).pathname);
+    assert.deepEqual([text.code, text.stdout], [1, '']);
+    assert.match(text.stderr, /^dray: cannot load ".*images.test.ts": Cannot read tar: /);
+  });
+
   test(`progress comes as JSON lines, of which each is an object${how}`, async (t) => {
     const { image, dray } = await imageMachine(t, { held });
     const { stderr, stdout } = await dray('pull', '--progress=json', image);
@@ -150,10 +216,13 @@ for (const held of [false, true]) {
     await must('tag', image, 'mine:v1');
     await must('pull', '-q', '--platform', 'linux/s390x', image);
     await must('tag', image, 'other:v1');
+    const said = ['--annotation', 'org.example.version=1.2', '--annotation', 'org.example.note=a=b'];
     assert.match(
-      await must('index', 'create', 'both:v1', 'mine:v1', 'other:v1'),
+      await must('index', 'create', ...said, 'both:v1', 'mine:v1', 'other:v1'),
       /^docker.io\/library\/both:v1@sha256:/,
     );
+    const { annotations } = JSON.parse(await must('inspect', '--raw', 'both:v1')) as { annotations: unknown };
+    assert.deepEqual(annotations, { 'org.example.version': '1.2', 'org.example.note': 'a=b' });
     const { platforms } = JSON.parse(await must('inspect', 'both:v1')) as Inspected;
     assert.deepEqual(platforms.toSorted(), ['linux/s390x', `${os}/${architecture}`].toSorted());
     registry.putImage('app', 'v2', [layerOf('twin')], { os, architecture });

@@ -116,6 +116,16 @@ describe('manifests', () => {
     });
   }
 
+  test('end-7: lists that are null are empty, as Go prints them', async (t) => {
+    const served = await serveRegistry(t);
+    await served.pushBlob('a', CONFIG);
+    const manifest = JSON.stringify({ ...manifestOf(CONFIG, []), layers: null, manifests: null });
+    assert.equal((await put(served, '/v2/a/manifests/m', manifest)).status, 201);
+    const index = JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: null, layers: null });
+    assert.equal((await put(served, '/v2/a/manifests/i', index, OCI_INDEX)).status, 201);
+    assert.equal(await (await served.send('GET', '/v2/a/manifests/i')).text(), index);
+  });
+
   test('end-7: a push by digest can set many tags, which are echoed', async (t) => {
     const served = await serveRegistry(t);
     await served.pushBlob('a', CONFIG);
@@ -141,6 +151,24 @@ describe('manifests', () => {
     ],
     ['no config', '{"schemaVersion":2,"layers":[]}', OCI_MANIFEST, 'MANIFEST_INVALID'],
     ['an index without manifests', '{"schemaVersion":2}', OCI_INDEX, 'MANIFEST_INVALID'],
+    [
+      'what is an index too',
+      JSON.stringify({ ...manifestOf(CONFIG, []), manifests: [] }),
+      OCI_MANIFEST,
+      'MANIFEST_INVALID',
+    ],
+    [
+      'an index that is a manifest too',
+      JSON.stringify({ ...manifestOf(CONFIG, []), mediaType: OCI_INDEX, manifests: [] }),
+      OCI_INDEX,
+      'MANIFEST_INVALID',
+    ],
+    [
+      'no layers',
+      JSON.stringify({ ...manifestOf(CONFIG, []), layers: undefined }),
+      OCI_MANIFEST,
+      'MANIFEST_INVALID',
+    ],
     [
       'a size that is negative',
       `{"schemaVersion":2,"manifests":[{"mediaType":"x","digest":"${sha256('')}","size":-1}]}`,

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdir, readFile, rm, writeFile, chmod, mkdtemp } from 'node:fs/promises';
+import { readdir, readFile, rm, stat, writeFile, chmod, mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
@@ -169,6 +169,11 @@ describe('retention', () => {
     const done = await served.registry.maintenance.retain(signal, { dryRun: false });
     assert.deepEqual(done, dry);
     assert.deepEqual(await tags(served), ['build-4', 'build-5', 'build-6', 'latest']);
+    const audited = await served.registry.admin.listAudit({ account: 'retention' });
+    assert.deepEqual(
+      audited.map(({ action, target, detail }) => `${action} ${target}: ${detail}`).reverse(),
+      done.map(({ name, reason }) => `tag.delete p/x:${name}: ${reason}`),
+    );
   });
 
   test('never removes what is fixed or in use', async (t) => {
@@ -230,6 +235,38 @@ describe('scrub', () => {
     }
     assert.deepEqual((await served.registry.maintenance.scrub(signal)).damaged, []);
   });
+
+  test('a damaged manifest is not there for anybody, and healed by the next push', async (t) => {
+    const { served } = await kept(t);
+    const digest = await pushImage(served, 'a', 'v1', ['one']);
+    const file = join(served.directory, 'content', 'blobs', 'sha256', digest.slice(7));
+    const bytes = await readFile(file);
+    await chmod(file, 0o644);
+    await writeFile(
+      file,
+      bytes.map((byte) => byte ^ 1),
+    );
+    const statuses = (): Promise<number[]> =>
+      Promise.all(
+        ['v1', digest].flatMap((name) =>
+          ['HEAD', 'GET'].map(
+            async (method) => (await served.send(method, `/v2/a/manifests/${name}`)).status,
+          ),
+        ),
+      );
+    assert.equal((await served.send('GET', '/v2/a/manifests/v1')).status, 404);
+    const report = await served.registry.maintenance.scrub(signal);
+    assert.deepEqual(report.damaged, [
+      { digest, fault: 'damaged', detail: report.damaged[0]?.detail, repositories: ['a'] },
+    ]);
+    assert.deepEqual(await statuses(), [404, 404, 404, 404]);
+    const headers = { 'content-type': OCI_MANIFEST };
+    const pushed = await served.send('PUT', '/v2/a/manifests/v1', { body: bytes.toString(), headers });
+    assert.equal(pushed.status, 201);
+    assert.deepEqual(await statuses(), [200, 200, 200, 200]);
+    assert.equal(await (await served.send('GET', '/v2/a/manifests/v1')).text(), bytes.toString());
+    assert.deepEqual((await served.registry.maintenance.scrub(signal)).damaged, []);
+  });
 });
 
 describe('backup', () => {
@@ -250,5 +287,23 @@ describe('backup', () => {
     assert.equal(await (await restored.send('GET', `/v2/a/blobs/${sha256('two')}`)).text(), 'two');
     assert.deepEqual((await restored.registry.maintenance.scrub(signal)).damaged, []);
     assert.ok((await readFile(join(directory, 'registry.db'))).length > 0);
+  });
+
+  test('what is damaged or missing is named, and keeps nothing else from being copied', async (t) => {
+    const { served } = await kept(t);
+    await pushImage(served, 'a', 'v1', ['one', 'two', 'three']);
+    const path = (content: string): string =>
+      join(served.directory, 'content', 'blobs', 'sha256', sha256(content).slice(7));
+    await chmod(path('one'), 0o644);
+    await writeFile(path('one'), 'eno');
+    await rm(path('two'));
+    const directory = await mkdtemp(join(tmpdir(), 'dray-backup-'));
+    t.after(() => rm(directory, { recursive: true, force: true }));
+    const report = await served.registry.maintenance.backup(directory, signal);
+    assert.deepEqual([...report.lost].sort(), [sha256('one'), sha256('two')].sort());
+    assert.equal(report.blobs, 3);
+    const restored = await serveRegistry(t, { directory });
+    assert.equal(await (await restored.send('GET', `/v2/a/blobs/${sha256('three')}`)).text(), 'three');
+    assert.equal((await stat(join(directory, 'registry.db'))).mode & 0o777, 0o600);
   });
 });

@@ -10,6 +10,7 @@ import { describe, test, type TestContext } from 'node:test';
 import { connect as connectTls } from 'node:tls';
 import { execFileSync } from 'node:child_process';
 import { ManualClock } from '../../src/base/manual-clock.ts';
+import { silentLogger } from '../../src/observe/logger.ts';
 import { openAdministration } from '../../src/registry/admin/open-administration.ts';
 import type { Webhook } from '../../src/registry/webhooks/webhook-sender.ts';
 import { errorCodes, pushImage, serveRegistry, sha256 } from '../support/serve-registry.ts';
@@ -48,6 +49,9 @@ describe('operation', () => {
     await served.send('GET', '/v2/p/x/tags/list', { basic: 'alice:wrong-password' });
     await served.send('POST', '/v2/p/x/blobs/uploads/', { basic: 'alice:correct-horse' });
     await served.send('GET', '/token', { basic: 'alice:wrong-password' });
+    const form = new URLSearchParams({ grant_type: 'password', username: 'bob', password: 'wrong' });
+    await served.send('POST', '/token', { body: form.toString() });
+    await served.send('GET', '/v2/p/x/tags/list', { basic: 'eve\u001b:wrong-password' });
     const entries = await admin.listAudit();
     assert.deepEqual(
       entries
@@ -58,13 +62,15 @@ describe('operation', () => {
         'local project.create p done',
         'local role.grant p alice guest done',
         'local robot.create robot.p.ci done',
-        ' access p/x denied',
+        'alice access p/x denied',
         'alice access p/x denied',
         'alice login token denied',
+        'bob login token denied',
+        'eve\uFFFD access p/x denied',
       ],
     );
     const denied = await admin.listAudit({ outcome: 'denied', account: 'alice' });
-    assert.equal(denied.length, 2);
+    assert.equal(denied.length, 3);
   });
 
   test('pushes and deletions are audited with who did them', async (t) => {
@@ -181,6 +187,19 @@ describe('webhooks', () => {
       { action: 'push', repository: 'p/x', tag: 'v1', signed: true },
       { action: 'delete', repository: 'p/x', tag: 'v1', signed: true },
     ]);
+  });
+
+  test('a receiver that cannot be reached is named in the log with the reason', async (t) => {
+    const told = Promise.withResolvers<unknown>();
+    const logger = { ...silentLogger, warn: (facts: unknown) => told.resolve(facts) };
+    const hook = { name: 'gone', url: 'http://127.0.0.1:1/hook' };
+    const served = await serveRegistry(t, { webhooks: [hook], logger });
+    await pushImage(served, 'p/x', 'v1');
+    assert.deepEqual(await told.promise, {
+      webhook: 'gone',
+      attempts: 1,
+      reason: 'fetch failed: bad port',
+    });
   });
 
   test('a refusal for want of room is told', async (t) => {

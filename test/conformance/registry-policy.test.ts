@@ -58,6 +58,23 @@ describe('immutable tags', () => {
     }
   });
 
+  test('a fixed tag that retention removed does not come back with other content either', async (t) => {
+    const immutable = [{ tags: 'v*', allowDelete: true }];
+    const served = await project(t, { immutable, retention: [{ tags: 'v*', keepNewest: 1 }] });
+    await pushImage(served, 'p/x', 'v1', ['one']);
+    await pushImage(served, 'p/x', 'keep', ['other']);
+    await put(served, '/v2/p/x/manifests/v2', '/v2/p/x/manifests/keep');
+    const { signal } = new AbortController();
+    const retired = await served.registry.maintenance.retain(signal, { dryRun: false });
+    assert.deepEqual(
+      retired.map(({ name }) => name),
+      ['v1'],
+    );
+    const other = await put(served, '/v2/p/x/manifests/v1', '/v2/p/x/manifests/keep');
+    assert.equal(other.status, 403);
+    assert.match(await message(other), /tag "v1" is immutable/);
+  });
+
   test('a policy that is none is refused with what is wrong in it', async (t) => {
     const served = await project(t, {});
     const bad = { immutable: [{ tagz: 'v*' }] } as unknown as PolicyInput;

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { awaitWhile, serveCached as setting, type Meddle } from '../support/cached-registry.ts';
 import {
@@ -165,6 +167,29 @@ describe('pull-through', () => {
     const down = await awaitWhile(pending, () => made.clock.advance(1_000));
     assert.equal(down.status, 502);
     assert.deepEqual(await errorCodes(down), ['UNAVAILABLE']);
+  });
+
+  test('what a scrub found damaged is fetched again', async (t) => {
+    const { upstream, cache, seen } = await setting(t);
+    const digest = await pushImage(upstream, 'library/app', 'v1', ['layer']);
+    const get = async (path: string): Promise<string> =>
+      (await cache.send('GET', `/v2/hub/library/app/${path}`)).text();
+    const paths = ['manifests/v1', `manifests/${digest}`, `blobs/${sha256('layer')}`];
+    const all = async (): Promise<string[]> => {
+      const texts: string[] = [];
+      for (const path of paths) texts.push(await get(path));
+      return texts;
+    };
+    const first = await all();
+    for (const hex of [digest, sha256('layer')].map((each) => each.slice(7))) {
+      await rm(join(cache.directory, 'content', 'blobs', 'sha256', hex));
+    }
+    const { damaged } = await cache.registry.maintenance.scrub(new AbortController().signal);
+    assert.equal(damaged.length, 2);
+    seen.length = 0;
+    assert.deepEqual(await all(), first);
+    assert.ok(seen.includes(`GET /v2/library/app/manifests/${digest}`), seen.join('\n'));
+    assert.ok(seen.includes(`GET /v2/library/app/blobs/${sha256('layer')}`), seen.join('\n'));
   });
 
   test('a mirror request names the registry by ns, and the answer says so', async (t) => {

@@ -17,6 +17,8 @@ export interface CreateIndexRequest {
   readonly name: string;
   /** Images of the store to list, in this order; of an index, all that it lists. */
   readonly sources: readonly string[];
+  /** What the index says of itself. */
+  readonly annotations?: Readonly<Record<string, string>>;
   readonly signal: AbortSignal;
 }
 
@@ -39,7 +41,13 @@ export async function createIndex(request: CreateIndexRequest): Promise<Descript
     const manifests = [...new Map(found.map((each) => [each.digest, each])).values()];
     refuseTwins(manifests);
     for (const { digest } of manifests) await lease.add(digest);
-    const document = { schemaVersion: 2, mediaType: MEDIA_TYPE.ociIndex, manifests };
+    const { annotations } = request;
+    const document = {
+      schemaVersion: 2,
+      mediaType: MEDIA_TYPE.ociIndex,
+      manifests,
+      ...(annotations === undefined ? {} : { annotations }),
+    };
     const root = await writeBytes(
       content,
       MEDIA_TYPE.ociIndex,

@@ -64,10 +64,7 @@ export async function describeImage(
   platform: Platform,
   signal: AbortSignal,
 ): Promise<Parameters<ImageStore['put']>[0]> {
-  const reader: ManifestReader = {
-    manifest: async (each) => parseManifest(await readVerified(content, each, signal), each.mediaType),
-    config: async (each) => parseImageConfig(await readVerified(content, each, signal)),
-  };
+  const reader = readerOf(content, signal);
   const chosen = await chooseManifest(root, fallbackMatcher(platform), reader).catch(
     async (error: unknown) => {
       if (!(error instanceof ManifestError) || error.code !== 'NO_PLATFORM') throw error;
@@ -92,6 +89,41 @@ export async function describeImage(
       .filter((part) => part !== undefined && part !== '')
       .join('/'),
     user: config.config.user,
+  };
+}
+
+/**
+ * Returns the manifest below `root` that is for a platform: whoever names one wants that and no other.
+ *
+ * @throws PullError `NO_MATCHING_PLATFORM`, also where `root` is the image of another platform
+ */
+export async function imageFor(
+  content: Provider,
+  root: Descriptor,
+  platform: Platform,
+  signal: AbortSignal,
+): Promise<Descriptor> {
+  const reader = readerOf(content, signal);
+  const matcher = fallbackMatcher(platform);
+  try {
+    const { descriptor, manifest } = await chooseManifest(root, matcher, reader);
+    const { platform: own } = await reader.config(manifest.config);
+    if (matcher.matches(own)) return descriptor;
+    const named = [own.os, own.architecture, own.variant].filter(Boolean).join('/');
+    throw new ManifestError(
+      'NO_PLATFORM',
+      `no match for platform in manifest ${root.digest}, which is for ${named}`,
+    );
+  } catch (error) {
+    if (!(error instanceof ManifestError) || error.code !== 'NO_PLATFORM') throw error;
+    throw new PullError('NO_MATCHING_PLATFORM', error.message, { cause: error });
+  }
+}
+
+function readerOf(content: Provider, signal: AbortSignal): ManifestReader {
+  return {
+    manifest: async (each) => parseManifest(await readVerified(content, each, signal), each.mediaType),
+    config: async (each) => parseImageConfig(await readVerified(content, each, signal)),
   };
 }
 

@@ -87,11 +87,26 @@ export class Maintenance {
   }
 
   /** Applies retention rules of all projects or of one; `dryRun` says what would go. */
-  retain(signal: AbortSignal, options: { dryRun: boolean; project?: string }): Promise<RetiredItem[]> {
+  async retain(signal: AbortSignal, options: { dryRun: boolean; project?: string }): Promise<RetiredItem[]> {
     const { metadata, clock } = this.#parts;
     const inUse = this.#options.inUse ?? (async () => new Set<string>());
     const parts = { index: metadata.retention, projects: metadata.projects, clock, inUse };
-    return retain(parts, { ...options, signal });
+    return retain({ ...parts, retired: (item) => this.#auditRetired(item) }, { ...options, signal });
+  }
+
+  #auditRetired({ repository, name, kind, reason }: RetiredItem): Promise<void> {
+    const { metadata, clock } = this.#parts;
+    const target = kind === 'tag' ? `${repository}:${name}` : `${repository}@${name}`;
+    return metadata.audit.record({
+      at: clock.now(),
+      account: 'retention',
+      address: '',
+      action: `${kind}.delete`,
+      target,
+      outcome: 'done',
+      detail: reason,
+      request: '',
+    });
   }
 
   /** Checks every blob, puts damaged ones into quarantine and forgets them, so that they are pushed again. */

@@ -18,7 +18,7 @@ export interface Robot {
   readonly expiresAt?: number;
   readonly createdAt: number;
   readonly rotatedAt: number;
-  /** Until when the secret before the last exchange is good, while it is. */
+  /** Until when a secret from before the last exchange is good, while one is. */
   readonly overlapUntil?: number;
 }
 
@@ -66,7 +66,8 @@ export class RobotAdministration {
     const now = this.#clock.now();
     const expiry = options.lifetimeMs === undefined ? {} : { expiresAt: now + options.lifetimeMs };
     const secretHash = hashRobotSecret(secret);
-    const record = { name: fullName, project, role, secretHash, createdAt: now, rotatedAt: now, ...expiry };
+    const times = { createdAt: now, rotatedAt: now, ...expiry };
+    const record = { name: fullName, project, role, secretHash, past: [], ...times };
     if (!(await this.#robots.createRobot(record))) {
       throw new AdminError(
         'EXISTS',
@@ -78,7 +79,8 @@ export class RobotAdministration {
   }
 
   /**
-   * Exchanges the secret; the old one stays good for `overlapMs` (a day), so that no running node fails.
+   * Exchanges the secret; the old one stays good for `overlapMs` (a day), so that no running node fails, as do those before
+   * it whose time is not over. The new one is good for `lifetimeMs`, or for as long as the old one was made for.
    *
    * @throws AdminError `NOT_FOUND`
    */
@@ -89,13 +91,15 @@ export class RobotAdministration {
     const secret = makeRobotSecret();
     const now = this.#clock.now();
     const expiry = options.lifetimeMs === undefined ? {} : { expiresAt: now + options.lifetimeMs };
-    const previousUntil = now + (options.overlapMs ?? OVERLAP_MS);
-    const change = { secretHash: hashRobotSecret(secret), previousUntil, ...expiry };
-    if (!(await this.#robots.rotateRobot(name, change))) {
+    const pastUntil = now + (options.overlapMs ?? OVERLAP_MS);
+    const change = { secretHash: hashRobotSecret(secret), pastUntil, ...expiry };
+    const robot = await this.#robots.rotateRobot(name, change);
+    if (robot === undefined) {
       throw new AdminError('NOT_FOUND', `Cannot rotate robot "${name}": there is none`);
     }
     await this.#record('robot.rotate', name);
-    return { name, secret, ...expiry };
+    const { expiresAt } = robot;
+    return { name, secret, ...(expiresAt === undefined ? {} : { expiresAt }) };
   }
 
   /** @throws AdminError `NOT_FOUND` */
@@ -118,7 +122,8 @@ export class RobotAdministration {
   }
 
   #shown(record: RobotRecord): Robot {
-    const { name, project, role, createdAt, rotatedAt, expiresAt, previousUntil = 0 } = record;
+    const { name, project, role, createdAt, rotatedAt, expiresAt, past } = record;
+    const overlapUntil = Math.max(0, ...past.map(({ until }) => until));
     return {
       name,
       project,
@@ -126,7 +131,7 @@ export class RobotAdministration {
       createdAt,
       rotatedAt,
       ...(expiresAt === undefined ? {} : { expiresAt }),
-      ...(previousUntil > this.#clock.now() ? { overlapUntil: previousUntil } : {}),
+      ...(overlapUntil > this.#clock.now() ? { overlapUntil } : {}),
     };
   }
 }

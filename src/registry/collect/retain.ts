@@ -1,6 +1,7 @@
 import type { Clock } from '../../base/clock.ts';
 import type { ProjectIndex } from '../metadata/identity-index.ts';
 import type { RetentionIndex } from '../metadata/collection-index.ts';
+import { tagProtection } from '../policy.ts';
 import { decideRetention } from './retention.ts';
 
 /** One thing that retention removed, or would remove. */
@@ -18,6 +19,8 @@ export interface RetainParts {
   readonly clock: Clock;
   /** Digests and `path:tag` names that clusters use now. */
   readonly inUse: (signal: AbortSignal) => Promise<ReadonlySet<string>>;
+  /** Told of everything that was removed, once it was; of nothing in a dry run. */
+  readonly retired: (item: RetiredItem) => Promise<void>;
 }
 
 /**
@@ -33,6 +36,10 @@ export async function retain(
   const { index, clock } = parts;
   const inUse = await parts.inUse(options.signal);
   const retired: RetiredItem[] = [];
+  const note = async (item: RetiredItem): Promise<void> => {
+    retired.push(item);
+    if (!options.dryRun) await parts.retired(item);
+  };
   for (const { name, policy } of await parts.projects.listProjects()) {
     if (options.project !== undefined && options.project !== name) continue;
     if (policy.retention.length === 0 && policy.untaggedDays === undefined) continue;
@@ -45,12 +52,14 @@ export async function retain(
       };
       const decision = decideRetention(content, { policy, inUse, now: clock.now() });
       for (const { tag, keep, reason } of decision.tags) {
-        if (keep || !(options.dryRun || (await index.retireTag(repository, tag)))) continue;
-        retired.push({ repository, name: tag.name, kind: 'tag', reason });
+        if (keep) continue;
+        const protection = tagProtection(policy, repository, tag.name);
+        if (!options.dryRun && !(await index.retireTag(repository, tag, protection))) continue;
+        await note({ repository, name: tag.name, kind: 'tag', reason });
       }
       for (const { manifest, keep, reason } of parentsFirst(decision.manifests)) {
         if (keep || !(options.dryRun || (await index.retireManifest(repository, manifest)))) continue;
-        retired.push({ repository, name: manifest.digest, kind: 'manifest', reason });
+        await note({ repository, name: manifest.digest, kind: 'manifest', reason });
       }
     }
   }

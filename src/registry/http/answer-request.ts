@@ -7,7 +7,7 @@ import type { TokenService } from '../identity/token-service.ts';
 import { RegistryError } from '../registry-error.ts';
 import { emptyAnswer, jsonAnswer, type Answer } from './answer.ts';
 import { auditSubject } from './audit-request.ts';
-import { identifyCaller, readAuthorization, type Caller } from './caller.ts';
+import { claimedAccount, identifyCaller, type Caller } from './caller.ts';
 import { dispatch } from './dispatch.ts';
 import type { Service } from './exchange.ts';
 import { challengeOf, guard, needsOf, type ChallengeParts } from './guard.ts';
@@ -75,10 +75,8 @@ async function answerToken(
   trail.kind = 'token';
   if (message.method !== 'GET' && message.method !== 'POST') return emptyAnswer(405, { Allow: 'GET, POST' });
   const query = new URLSearchParams((message.url ?? '').slice(trail.path.length + 1));
-  const credential = message.method === 'GET' ? readAuthorization(message.headers.authorization) : undefined;
-  if (credential?.kind === 'password') trail.account = credential.account;
   trail.subject = { action: 'login', target: 'token' };
-  return answerTokenRequest(service, message, query, trail.address);
+  return answerTokenRequest(service, message, query, trail);
 }
 
 async function answerRegistry(
@@ -109,6 +107,8 @@ async function answerParsed(
   }
   const realm = `${publicUrl(parts, message)}/token`;
   const challenge: ChallengeParts = { realm, service: parts.serviceName };
+  // Whoever guesses at passwords is refused before it is known who it is: the log says whose they were to be.
+  trail.account = claimedAccount(message.headers.authorization);
   const caller = await identify(identity, message, trail.address, request, challenge);
   trail.account = caller.identity.account;
   await guard(request, caller, service.rights, challenge);

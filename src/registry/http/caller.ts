@@ -37,6 +37,21 @@ export function readAuthorization(header: string | undefined): PresentedCredenti
   return { kind: 'password', account: text.slice(0, colon), password: text.slice(colon + 1) };
 }
 
+/** Longest account in logs: names are shorter, and anybody may claim to be anybody. */
+const ACCOUNT_LIMIT = 256;
+
+/** Returns an account as logs and terminals may have it. */
+export function printableAccount(account: string): string {
+  return account.slice(0, ACCOUNT_LIMIT).replace(/\p{C}/gu, '\uFFFD');
+}
+
+/** Returns the account that an `Authorization` header claims to be of, verified or not; empty when it names none. */
+export function claimedAccount(header: string | undefined): string {
+  if (header === undefined || !/^basic /i.test(header)) return '';
+  const text = Buffer.from(header.slice('basic '.length).trim(), 'base64').toString('utf8');
+  return printableAccount(text.slice(0, Math.max(text.indexOf(':'), 0)));
+}
+
 /** @throws RegistryError `UNAUTHORIZED`, `TOOMANYREQUESTS` */
 export async function identifyCaller(
   header: string | undefined,

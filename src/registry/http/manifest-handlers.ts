@@ -42,8 +42,13 @@ export async function getManifest(
   try {
     return await contentAnswer({ digest, size, mediaType, cacheControl, open }, contentConditions(message));
   } catch (error) {
-    if (!(error instanceof ContentError && error.code === 'NOT_FOUND')) throw error;
-    service.logger.error({ repository, digest }, 'manifest is recorded but its bytes are gone');
+    const isLost =
+      error instanceof ContentError && (error.code === 'NOT_FOUND' || error.code === 'DIGEST_MISMATCH');
+    if (!isLost) throw error;
+    service.logger.error(
+      { repository, digest, reason: error.message },
+      'manifest is recorded but cannot be read',
+    );
     throw await manifestUnknown(service, repository, reference);
   }
 }

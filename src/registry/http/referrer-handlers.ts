@@ -87,12 +87,13 @@ async function fallbackReferrers(
   if (record === undefined || !isIndexType(record.mediaType)) return [];
   try {
     const index = JSON.parse(Buffer.from(await service.manifestBytes.read(record.digest)).toString()) as {
-      manifests: readonly ReferrerDescriptor[];
+      manifests: readonly ReferrerDescriptor[] | null;
     };
     // The index was checked when it was pushed: each entry has media type, digest and size.
-    return index.manifests.filter((descriptor) => isDigest(descriptor.digest));
+    return (index.manifests ?? []).filter((descriptor) => isDigest(descriptor.digest));
   } catch (error) {
-    if (error instanceof ContentError && error.code === 'NOT_FOUND') return [];
+    // Lost or damaged: what the index of referrers has is listed all the same.
+    if (error instanceof ContentError) return [];
     throw error;
   }
 }

@@ -222,12 +222,12 @@ function pageOf(query: URLSearchParams): Page {
   const n = query.get('n');
   const after = query.get('last') ?? '';
   if (n === null || n === '') return { after };
-  if (!/^\d{1,15}$/.test(n)) {
+  if (!/^\d+$/.test(n)) {
     throw new RegistryError('PAGINATION_NUMBER_INVALID', 'invalid number of results requested', {
       detail: { n },
     });
   }
-  return { limit: Number(n), after };
+  return { limit: Math.min(Number(n), Number.MAX_SAFE_INTEGER), after };
 }
 
 /** Decodes one segment. A segment that hides a slash or is not UTF-8 names nothing that could be here. */

@@ -2,8 +2,9 @@ import type { IncomingMessage } from 'node:http';
 import type { TokenRequest, TokenService } from '../identity/token-service.ts';
 import { RegistryError, registryErrorFrom } from '../registry-error.ts';
 import { errorAnswer, jsonAnswer, type Answer } from './answer.ts';
-import { readAuthorization } from './caller.ts';
+import { printableAccount, readAuthorization } from './caller.ts';
 import { readBounded } from './read-bounded.ts';
+import type { RequestTrail } from './request-trail.ts';
 
 /** Longest form: a password may be a token of a few KiB, and scopes add up. */
 const FORM_LIMIT = 64 * 1024;
@@ -12,17 +13,19 @@ const NO_STORE = { 'Cache-Control': 'no-store' };
 
 /**
  * Answers both shapes of token requests: GET with Basic, and POST of a form with `grant_type` `password` or
- * `refresh_token`.
+ * `refresh_token`. Notes on the trail whose password it was, or claimed to be.
  */
 export async function answerTokenRequest(
   service: TokenService,
   message: IncomingMessage,
   query: URLSearchParams,
-  address: string,
+  trail: Pick<RequestTrail, 'address' | 'account'>,
 ): Promise<Answer> {
   try {
+    const { address } = trail;
     const request =
       message.method === 'POST' ? await readForm(message, address) : readQuery(message, query, address);
+    if (request.credential.kind === 'password') trail.account = printableAccount(request.credential.account);
     return jsonAnswer(200, await service.exchange(request), NO_STORE);
   } catch (error) {
     const known = registryErrorFrom(error);

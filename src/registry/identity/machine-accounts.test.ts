@@ -42,6 +42,64 @@ describe('robots', () => {
     assert.equal(await scopeOf(served, `${fresh.name}:${fresh.secret}`, scope), scope);
   });
 
+  test('one exchange soon after another leaves all secrets good for their time; one without overlap ends them', async (t) => {
+    const clock = new ManualClock(START);
+    const served = await serveRegistry(t, { auth: 'required', clock });
+    const { robots } = served.registry;
+    await served.registry.admin.createProject('p');
+    const first = await robots.create('p', 'node', 'guest');
+    const second = await robots.rotate(first.name, { overlapMs: 60_000 });
+    await clock.advance(10_000);
+    const third = await robots.rotate(first.name, { overlapMs: 60_000 });
+    const good = async (): Promise<number[]> => {
+      const found: number[] = [];
+      for (const [place, { name, secret }] of [first, second, third].entries()) {
+        if (typeof (await scopeOf(served, `${name}:${secret}`, '')) === 'string') found.push(place + 1);
+      }
+      return found;
+    };
+    assert.deepEqual(await good(), [1, 2, 3]);
+    assert.equal((await robots.list())[0]?.overlapUntil, START + 70_000);
+    await clock.advance(50_000);
+    assert.deepEqual(await good(), [2, 3]);
+    await robots.rotate(first.name, { overlapMs: 0 });
+    assert.deepEqual(await good(), []);
+  });
+
+  test('an exchanged secret is good for as long as the one before it was made for, which it does not prolong', async (t) => {
+    const clock = new ManualClock(START);
+    const served = await serveRegistry(t, { auth: 'required', clock });
+    await served.registry.admin.createProject('p');
+    const old = await served.registry.robots.create('p', 'node', 'guest', { lifetimeMs: 100_000 });
+    await clock.advance(90_000);
+    const fresh = await served.registry.robots.rotate(old.name);
+    assert.equal(fresh.expiresAt, START + 190_000);
+    await clock.advance(10_000);
+    assert.equal(await scopeOf(served, `${old.name}:${old.secret}`, ''), 401);
+    assert.equal(await scopeOf(served, `${fresh.name}:${fresh.secret}`, ''), '');
+    await clock.advance(90_000);
+    assert.equal(await scopeOf(served, `${fresh.name}:${fresh.secret}`, ''), 401);
+  });
+
+  test('a robot that is not there is refused as fast as one whose secret is wrong', async (t) => {
+    const served = await serveRegistry(t, { auth: 'required' });
+    await served.registry.admin.createProject('p');
+    const robot = await served.registry.robots.create('p', 'node', 'guest');
+    const quickest = async (name: string): Promise<number> => {
+      let best = Infinity;
+      for (let guess = 0; guess < 4; guess++) {
+        const from = performance.now();
+        assert.equal(await scopeOf(served, `${name}:dray_${guess}`, ''), 401);
+        best = Math.min(best, performance.now() - from);
+      }
+      return best;
+    };
+    await quickest('robot.p.other');
+    const [there, absent] = [await quickest(robot.name), await quickest('robot.p.none')];
+    // A user's password takes its 40 ms.
+    assert.ok(Math.abs(there - absent) < 20, `${there} ms and ${absent} ms`);
+  });
+
   test('an expired robot is refused, and so is a removed one, at once', async (t) => {
     const clock = new ManualClock(START);
     const served = await serveRegistry(t, { auth: 'required', clock });

@@ -32,7 +32,7 @@ export class RobotAccounts implements AccountSource {
   async find(account: string): Promise<KnownAccount | undefined> {
     if (!account.startsWith(ROBOT_PREFIX)) return undefined;
     const robot = await this.#robots.findRobot(account);
-    if (robot === undefined || (robot.expiresAt ?? Infinity) <= this.#clock.now()) return undefined;
+    if (robot === undefined || (robot.expiresAt ?? Infinity) <= this.#clock.now()) return nobody(account);
     const hashes = this.#goodHashes(robot);
     return {
       version: hashes.join(' '),
@@ -49,9 +49,17 @@ export class RobotAccounts implements AccountSource {
     };
   }
 
-  #goodHashes(robot: RobotRecord): string[] {
-    const { secretHash, previousHash, previousUntil = 0 } = robot;
-    const overlap = previousHash !== undefined && previousUntil > this.#clock.now();
-    return overlap ? [secretHash, previousHash] : [secretHash];
+  #goodHashes({ secretHash, past }: RobotRecord): string[] {
+    const now = this.#clock.now();
+    return [secretHash, ...past.filter(({ until }) => until > now).map(({ hash }) => hash)];
   }
+}
+
+/**
+ * A robot that is not there is one that no secret opens. Were it passed on, it would be refused as slowly as a user is, and
+ * time would tell which robots, and so which projects, there are.
+ */
+function nobody(account: string): KnownAccount {
+  const identity = { kind: 'robot', account, admin: false, grants: [] } as const;
+  return { version: '', identity, verify: async () => false };
 }

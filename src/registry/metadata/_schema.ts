@@ -217,4 +217,17 @@ UPDATE upload SET touched_at = started_at;
 DROP INDEX upload_started;
 CREATE INDEX upload_touched ON upload (touched_at);
 `,
+  `
+-- Secrets that robots had before and that are still good: each exchange leaves one, and one may follow soon after another.
+CREATE TABLE robot_past_secret (
+  robot TEXT NOT NULL REFERENCES robot(name) ON DELETE CASCADE,
+  hash TEXT NOT NULL,
+  until INTEGER NOT NULL,
+  PRIMARY KEY (robot, hash)
+) WITHOUT ROWID;
+INSERT INTO robot_past_secret (robot, hash, until)
+  SELECT name, previous_hash, previous_until FROM robot WHERE previous_hash IS NOT NULL;
+ALTER TABLE robot DROP COLUMN previous_hash;
+ALTER TABLE robot DROP COLUMN previous_until;
+`,
 ];

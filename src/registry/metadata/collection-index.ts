@@ -1,4 +1,5 @@
 import type { Digest } from '../../oci/digest.ts';
+import type { TagProtection } from '../policy.ts';
 import type { ManifestRecord } from './registry-index.ts';
 
 /** A part of a walk over all rows: few enough that a push waiting for the transaction does not notice. */
@@ -69,8 +70,8 @@ export interface RetentionIndex {
   repositoriesOf(project: string): Promise<string[]>;
   tagsOf(repository: string): Promise<TagRecord[]>;
   manifestsOf(repository: string): Promise<RetainedManifest[]>;
-  /** Removes a tag that still is as it was; false otherwise. */
-  retireTag(repository: string, tag: TagRecord): Promise<boolean>;
+  /** Removes a tag that still is as it was, remembering it where it may not come back otherwise; false otherwise. */
+  retireTag(repository: string, tag: TagRecord, protection: TagProtection): Promise<boolean>;
   /** Removes a manifest that still has no tag and no index above it, and was not renewed since; false otherwise. */
   retireManifest(repository: string, manifest: ManifestRecord): Promise<boolean>;
 }

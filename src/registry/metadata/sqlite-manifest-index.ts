@@ -2,6 +2,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { Digest } from '../../oci/digest.ts';
 import { renewReferences } from './_renew-references.ts';
 import { ensureRepository, repositoryId } from './_repository-row.ts';
+import { rememberTag } from './_tag-past.ts';
 import type { TagProtection } from '../policy.ts';
 import type {
   DeleteManifestResult,
@@ -13,12 +14,14 @@ import type {
 } from './registry-index.ts';
 import type { SqliteDatabase, SqlRow } from './sqlite-database.ts';
 
+// Bytes that a scrub found damaged are not expected any more: without them there is no manifest, until it is pushed again.
+const BYTES = 'JOIN blob b ON b.digest = m.digest';
 const BY_TAG = `SELECT m.digest, m.media_type, m.size, m.renewed_at FROM tag t
   JOIN repository r ON r.id = t.repository_id
-  JOIN manifest m ON m.repository_id = t.repository_id AND m.digest = t.digest
+  JOIN manifest m ON m.repository_id = t.repository_id AND m.digest = t.digest ${BYTES}
   WHERE r.name = ? AND t.name = ?`;
 const BY_DIGEST = `SELECT m.digest, m.media_type, m.size, m.renewed_at FROM manifest m
-  JOIN repository r ON r.id = m.repository_id WHERE r.name = ? AND m.digest = ?`;
+  JOIN repository r ON r.id = m.repository_id ${BYTES} WHERE r.name = ? AND m.digest = ?`;
 const INSERT = `INSERT INTO manifest
   (repository_id, digest, media_type, size, subject, artifact_type, annotations, pushed_at, pushed_by, renewed_at)
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -89,7 +92,7 @@ export class SqliteManifestIndex implements ManifestIndex {
         .map((row) => String(row['name']));
       const fixed = tags.find((tag) => !protection(tag).mayDelete);
       if (fixed !== undefined) return { kind: 'fixed', tag: fixed };
-      for (const tag of tags) this.#rememberTag(id, tag, digest, protection(tag));
+      for (const name of tags) rememberTag(this.#db, id, { name, digest }, protection(name));
       renewReferences(this.#db, id, digest, this.#clock.now());
       this.#db.run('DELETE FROM manifest WHERE repository_id = ? AND digest = ?', id, digest);
       return { kind: 'removed', tags };
@@ -106,7 +109,7 @@ export class SqliteManifestIndex implements ManifestIndex {
       const digest = id === undefined ? undefined : this.#digestOfTag(id, tag);
       if (id === undefined || digest === undefined) return { kind: 'unknown' };
       if (!protection(tag).mayDelete) return { kind: 'fixed', tag };
-      this.#rememberTag(id, tag, digest, protection(tag));
+      rememberTag(this.#db, id, { name: tag, digest }, protection(tag));
       this.#db.run('DELETE FROM tag WHERE repository_id = ? AND name = ?', id, tag);
       return { kind: 'removed', tags: [tag] };
     });
@@ -141,12 +144,6 @@ export class SqliteManifestIndex implements ManifestIndex {
       if (past !== undefined && past !== manifest.digest) return { kind: 'fixed', tag, digest: past };
     }
     return undefined;
-  }
-
-  #rememberTag(id: number, tag: string, digest: Digest, { mayRecreate }: TagProtection): void {
-    if (mayRecreate) return;
-    const sql = 'INSERT INTO tag_past (repository_id, name, digest) VALUES (?, ?, ?) ON CONFLICT DO NOTHING';
-    this.#db.run(sql, id, tag, digest);
   }
 
   #digestOfTag(id: number, tag: string): Digest | undefined {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test, type TestContext } from 'node:test';
 import { ManualClock } from '../../base/manual-clock.ts';
+import { MIGRATIONS } from './_schema.ts';
 import { metadataConformance } from './conformance.ts';
 import { openSqliteMetadata } from './sqlite-metadata.ts';
 
@@ -33,6 +34,27 @@ test('a database of a newer version is refused and left as it is', async (t) => 
   newer.exec('PRAGMA user_version=999');
   newer.close();
   assert.throws(() => openSqliteMetadata(path, new ManualClock()), /schema version 999/);
+});
+
+test('secrets that were exchanged before a new version came stay good for their time', async (t) => {
+  const path = join(await directory(t), 'registry.db');
+  const old = new DatabaseSync(path);
+  for (const migration of MIGRATIONS.slice(0, 5)) old.exec(migration);
+  old.exec(`PRAGMA user_version=5;
+    INSERT INTO project (name, public, created_at) VALUES ('p', 0, 1);
+    INSERT INTO robot (name, project, role, secret_hash, previous_hash, previous_until, created_at, rotated_at)
+      VALUES ('robot.p.a', 'p', 'guest', 'new', 'old', 9, 1, 2), ('robot.p.b', 'p', 'guest', 'only', NULL, NULL, 1, 1);`);
+  old.close();
+  const metadata = openSqliteMetadata(path, new ManualClock());
+  const robots = await metadata.robots.listRobots('p');
+  assert.deepEqual(
+    robots.map(({ secretHash, past }) => ({ secretHash, past })),
+    [
+      { secretHash: 'new', past: [{ hash: 'old', until: 9 }] },
+      { secretHash: 'only', past: [] },
+    ],
+  );
+  metadata.close();
 });
 
 test('what two openings of one file write is seen by both', async (t) => {

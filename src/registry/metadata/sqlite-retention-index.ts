@@ -1,7 +1,9 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Digest } from '../../oci/digest.ts';
+import type { TagProtection } from '../policy.ts';
 import { renewReferences } from './_renew-references.ts';
 import { repositoryId } from './_repository-row.ts';
+import { rememberTag } from './_tag-past.ts';
 import type { RetainedManifest, RetentionIndex, TagRecord } from './collection-index.ts';
 import type { ManifestRecord } from './registry-index.ts';
 import type { SqliteDatabase } from './sqlite-database.ts';
@@ -48,11 +50,13 @@ export class SqliteRetentionIndex implements RetentionIndex {
     }));
   }
 
-  retireTag(repository: string, tag: TagRecord): Promise<boolean> {
+  retireTag(repository: string, tag: TagRecord, protection: TagProtection): Promise<boolean> {
     const sql = 'DELETE FROM tag WHERE repository_id = ? AND name = ? AND digest = ? AND updated_at = ?';
     return this.#db.write(() => {
       const id = repositoryId(this.#db, repository);
-      return id !== undefined && this.#db.run(sql, id, tag.name, tag.digest, tag.updatedAt) > 0;
+      if (id === undefined || this.#db.run(sql, id, tag.name, tag.digest, tag.updatedAt) === 0) return false;
+      rememberTag(this.#db, id, tag, protection);
+      return true;
     });
   }
 

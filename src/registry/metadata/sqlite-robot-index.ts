@@ -1,7 +1,15 @@
 import type { Clock } from '../../base/clock.ts';
 import { roleOf } from './_role-column.ts';
-import type { RobotIndex, RobotRecord } from './robot-index.ts';
+import type { PastSecret, RobotIndex, RobotRecord } from './robot-index.ts';
 import type { SqliteDatabase, SqlRow } from './sqlite-database.ts';
+
+const ROBOTS = `SELECT r.*, (SELECT json_group_array(json_object('hash', hash, 'until', until)) FROM robot_past_secret
+  WHERE robot = r.name) AS past FROM robot r`;
+const ROTATE = `UPDATE robot SET secret_hash = ?1, rotated_at = ?2,
+  expires_at = coalesce(?3, ?2 + expires_at - rotated_at) WHERE name = ?4`;
+const SHORTEN = 'UPDATE robot_past_secret SET until = min(until, ?) WHERE robot = ?';
+const PAST = `INSERT INTO robot_past_secret (robot, hash, until)
+  SELECT name, secret_hash, min(?1, coalesce(expires_at, ?1)) FROM robot WHERE name = ?2`;
 
 /** Keeps robots in SQLite. */
 export class SqliteRobotIndex implements RobotIndex {
@@ -14,7 +22,7 @@ export class SqliteRobotIndex implements RobotIndex {
   }
 
   async findRobot(name: string): Promise<RobotRecord | undefined> {
-    const row = this.#db.get('SELECT * FROM robot WHERE name = ?', name);
+    const row = this.#db.get(`${ROBOTS} WHERE r.name = ?`, name);
     return row && robotOf(row);
   }
 
@@ -29,14 +37,17 @@ export class SqliteRobotIndex implements RobotIndex {
 
   rotateRobot(
     name: string,
-    change: { secretHash: string; previousUntil: number; expiresAt?: number },
-  ): Promise<boolean> {
-    const sql = `UPDATE robot SET previous_hash = secret_hash, previous_until = ?, secret_hash = ?, rotated_at = ?,
-      expires_at = coalesce(?, expires_at) WHERE name = ?`;
-    const { secretHash, previousUntil, expiresAt } = change;
-    return this.#db.write(
-      () => this.#db.run(sql, previousUntil, secretHash, this.#clock.now(), expiresAt ?? null, name) > 0,
-    );
+    { secretHash, pastUntil, expiresAt }: { secretHash: string; pastUntil: number; expiresAt?: number },
+  ): Promise<RobotRecord | undefined> {
+    return this.#db.write(() => {
+      const now = this.#clock.now();
+      this.#db.run(SHORTEN, pastUntil, name);
+      this.#db.run(PAST, pastUntil, name);
+      this.#db.run('DELETE FROM robot_past_secret WHERE until <= ?', now);
+      this.#db.run(ROTATE, secretHash, now, expiresAt ?? null, name);
+      const row = this.#db.get(`${ROBOTS} WHERE r.name = ?`, name);
+      return row && robotOf(row);
+    });
   }
 
   deleteRobot(name: string): Promise<boolean> {
@@ -44,7 +55,7 @@ export class SqliteRobotIndex implements RobotIndex {
   }
 
   async listRobots(project: string | undefined): Promise<RobotRecord[]> {
-    const sql = 'SELECT * FROM robot WHERE ? IS NULL OR project = ? ORDER BY name';
+    const sql = `${ROBOTS} WHERE ? IS NULL OR r.project = ? ORDER BY r.name`;
     return this.#db.all(sql, project ?? null, project ?? null).map(robotOf);
   }
 }
@@ -55,9 +66,7 @@ function robotOf(row: SqlRow): RobotRecord {
     project: String(row['project']),
     role: roleOf(row),
     secretHash: String(row['secret_hash']),
-    ...(row['previous_hash'] === null
-      ? {}
-      : { previousHash: String(row['previous_hash']), previousUntil: Number(row['previous_until']) }),
+    past: JSON.parse(String(row['past'])) as PastSecret[],
     ...(row['expires_at'] === null ? {} : { expiresAt: Number(row['expires_at']) }),
     createdAt: Number(row['created_at']),
     rotatedAt: Number(row['rotated_at']),

@@ -9,6 +9,9 @@ const MANIFESTS = 8;
 /** How long a tag that an upstream does not have is remembered in the table. */
 const FORGET_MS = 7 * 24 * 3_600_000;
 
+/** What a scrub found damaged has to be fetched again. */
+const HAS_BYTES = 'digest IN (SELECT b.digest FROM blob b)';
+
 /** Remembers upstreams in SQLite. */
 export class SqliteUpstreamIndex implements UpstreamIndex {
   readonly #db: SqliteDatabase;
@@ -41,13 +44,13 @@ export class SqliteUpstreamIndex implements UpstreamIndex {
 
   pointTag(repository: string, tag: string, digest: Digest): Promise<boolean> {
     const sql = `INSERT INTO tag (repository_id, name, digest, updated_at)
-      SELECT repository_id, ?, digest, ? FROM manifest WHERE repository_id = ? AND digest = ?
+      SELECT repository_id, ?, digest, ? FROM manifest WHERE repository_id = ? AND digest = ? AND ${HAS_BYTES}
       ON CONFLICT (repository_id, name) DO UPDATE SET digest = excluded.digest, updated_at = excluded.updated_at`;
     return this.#db.write(() => {
       const id = repositoryId(this.#db, repository);
       if (id === undefined) return false;
       // A tag that stays where it is keeps its time: retention counts from its last move.
-      const same = 'SELECT 1 FROM tag WHERE repository_id = ? AND name = ? AND digest = ?';
+      const same = `SELECT 1 FROM tag WHERE repository_id = ? AND name = ? AND digest = ? AND ${HAS_BYTES}`;
       if (this.#db.get(same, id, tag, digest) !== undefined) return true;
       return this.#db.run(sql, tag, this.#clock.now(), id, digest) > 0;
     });

@@ -55,11 +55,13 @@ export class UpstreamBlobs {
     for (const manifest of await metadata.upstream.manifestsNaming(target.local, digest)) {
       const document = JSON.parse(Buffer.from(await manifestBytes.read(manifest)).toString()) as {
         config?: Descriptor;
-        layers?: readonly Descriptor[];
-        blobs?: readonly Descriptor[];
+        layers?: readonly Descriptor[] | null;
+        blobs?: readonly Descriptor[] | null;
       };
-      const { config, layers = [], blobs = [] } = document;
-      const found = [config, ...layers, ...blobs].find((descriptor) => descriptor?.digest === digest);
+      const { config, layers, blobs } = document;
+      const found = [config, ...(layers ?? []), ...(blobs ?? [])].find(
+        (descriptor) => descriptor?.digest === digest,
+      );
       if (found !== undefined) return found;
     }
     return undefined;

@@ -90,7 +90,7 @@ export class WebhookSender {
     } catch (error) {
       if (signal.aborted) return;
       const { attempts, createdAt } = delivery;
-      const facts = { webhook: hook.name, attempts, reason: messageOf(error) };
+      const facts = { webhook: hook.name, attempts, reason: reasonOf(error) };
       if (clock.now() - createdAt > GIVE_UP_MS) {
         await index.removeDelivery(delivery.id);
         logger.error(facts, 'notification was given up');
@@ -120,4 +120,10 @@ async function post(hook: Webhook, delivery: WebhookDelivery, signal: AbortSigna
   });
   await answer.body?.cancel();
   if (!answer.ok) throw new Error(`receiver answered ${answer.status}`);
+}
+
+/** `fetch` says only that it failed; why is behind it. */
+function reasonOf(error: unknown): string {
+  const cause = error instanceof TypeError ? error.cause : undefined;
+  return cause === undefined ? messageOf(error) : `${messageOf(error)}: ${messageOf(cause)}`;
 }
