@@ -115,7 +115,8 @@ test('a budget is shared by the expressions that are given it', () => {
 });
 
 test('JSON comes back as it went in', () => {
-  const value = fc.jsonValue({ maxDepth: 4 }).filter((json) => !JSON.stringify(json).includes('-0'));
+  // Text knows no -0: JSON.stringify writes 0.
+  const value = fc.jsonValue({ maxDepth: 4 }).map((json): unknown => JSON.parse(JSON.stringify(json)));
   fc.assert(
     fc.property(value, (json) => {
       assert.deepEqual(fromCel(toCel(json)), json);
