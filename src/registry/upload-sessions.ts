@@ -174,7 +174,7 @@ export class UploadSessions {
     await appendBody(ingest, body, beforeWrite, uploadHeaders(repository, id, ingest.offset));
   }
 
-  /** Bytes go first, and none are read: on a full disk that is what makes room. */
+  /** None of the bytes are read. */
   async #dropClosed(id: string): Promise<void> {
     try {
       await this.#parts.store.abortIngest(`upload/${id}`);
@@ -199,13 +199,14 @@ export class UploadSessions {
     };
   }
 
+  /** Bytes go first: on a full disk that is what makes room to note that the upload is gone. */
   async #drop(record: UploadRecord): Promise<void> {
-    if (!this.#open.isOpen(record.id)) return this.#dropClosed(record.id);
-    const claim = await this.#open.claim(record, undefined);
-    try {
-      await this.#parts.uploads.removeUpload(record.id);
-    } finally {
+    if (this.#open.isOpen(record.id)) {
+      const claim = await this.#open.claim(record, undefined);
       await claim.release('abort');
+      await this.#parts.uploads.removeUpload(record.id);
+    } else {
+      await this.#dropClosed(record.id);
     }
   }
 }
