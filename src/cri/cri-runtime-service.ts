@@ -4,6 +4,7 @@ import type { ContainerSession, SessionRuntime } from '../runtime/container-sess
 import { RuntimeError } from '../runtime/runtime-error.ts';
 import type {
   ContainerConfig,
+  ContainerResources,
   ContainerStatus,
   ExecResult,
   PodSandbox,
@@ -16,6 +17,7 @@ import { CriError } from './cri-error.ts';
 import { ignoringAbsence } from './ignoring-absence.ts';
 import {
   containerToWire,
+  resourcesToWire,
   sandboxFromWire,
   sandboxToWire,
   stateFromWire,
@@ -131,6 +133,15 @@ export class CriRuntimeService implements RuntimeService, SessionRuntime {
   async containerStatus(id: string, signal: AbortSignal): Promise<ContainerStatus | undefined> {
     const [listed] = await this.#containers({ id }, signal);
     return listed === undefined ? undefined : await this.#status(listed, signal);
+  }
+
+  async updateContainerResources(
+    id: string,
+    resources: ContainerResources,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const request = { containerId: id, linux: resourcesToWire(resources) };
+    await this.#connection.call('UpdateContainerResources', request, signal);
   }
 
   async execSync(

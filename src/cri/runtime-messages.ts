@@ -1,5 +1,6 @@
 import type {
   ContainerConfig,
+  ContainerResources,
   ContainerState,
   ContainerStatus,
   PodSandbox,
@@ -100,6 +101,15 @@ export function sandboxFromWire(wire: WireSandbox): PodSandbox {
   };
 }
 
+export function resourcesToWire(resources: ContainerResources): object {
+  return {
+    cpuPeriod: resources.cpuPeriodMicros ?? 0,
+    cpuQuota: resources.cpuQuotaMicros ?? 0,
+    cpuShares: resources.cpuShares ?? 0,
+    memoryLimitInBytes: resources.memoryBytes ?? 0,
+  };
+}
+
 export function containerToWire(config: ContainerConfig): object {
   const { user = {}, resources = {}, privileged = false } = config;
   return {
@@ -122,13 +132,7 @@ export function containerToWire(config: ContainerConfig): object {
     ...(config.stdinOnce === undefined ? {} : { stdinOnce: config.stdinOnce }),
     tty: config.tty,
     linux: {
-      resources: {
-        cpuPeriod: resources.cpuPeriodMicros ?? 0,
-        cpuQuota: resources.cpuQuotaMicros ?? 0,
-        cpuShares: resources.cpuShares ?? 0,
-        memoryLimitInBytes: resources.memoryBytes ?? 0,
-        oomScoreAdj: config.oomScoreAdj ?? 0,
-      },
+      resources: { ...resourcesToWire(resources), oomScoreAdj: config.oomScoreAdj ?? 0 },
       securityContext: {
         namespaceOptions: NAMESPACES,
         privileged,

@@ -69,6 +69,8 @@ export interface Container {
   }[];
   ports?: { name?: string; containerPort: number; hostPort?: number; protocol?: string; hostIP?: string }[];
   resources?: ResourceRequirements;
+  /** Whether a change of a resource needs a new start; `NotRequired` when absent. */
+  resizePolicy?: { resourceName: string; restartPolicy: string }[];
   volumeMounts?: VolumeMount[];
   livenessProbe?: Probe;
   readinessProbe?: Probe;

@@ -1,3 +1,4 @@
+import type { Allocations } from './allocations.ts';
 import type { Clock } from '../base/clock.ts';
 import { messageOf } from '../base/coded-error.ts';
 import { formatGoDuration } from '../base/go-duration.ts';
@@ -48,6 +49,7 @@ export interface ContainerStarterOptions {
   readonly hooks: HookRunner;
   readonly paths: PodPaths;
   readonly env: EnvSources;
+  readonly allocations: Allocations;
   readonly clock: Clock;
   readonly metrics?: StartMetrics;
 }
@@ -147,6 +149,7 @@ export class ContainerStarter {
       return { reason: 'CreateContainerError', message: messageOf(error) };
     }
     for (const _ of imageMounts) this.#options.metrics?.imageVolumeMounted(true);
+    await this.#options.allocations.actuate(pod, container);
     say('Created', 'Container created');
     try {
       await this.#options.runtime.startContainer(id, signal);

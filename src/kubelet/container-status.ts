@@ -16,6 +16,8 @@ export interface ContainerFacts {
   /** Readiness as the probes see it. */
   ready(status: ContainerStatus): boolean;
   started(status: ContainerStatus): boolean;
+  /** What a container runs with, which is not always what it was promised; undefined when it is not known. */
+  resources?(container: string): Container['resources'];
 }
 
 /** Describes one container for the Pod's status (rules 4.11 and 4.16). */
@@ -55,7 +57,7 @@ export function containerStatus(
       image: newest.image,
       imageID: newest.imageRef,
       containerID: `${facts.idPrefix}${newest.id}`,
-      resources: container.resources ?? {},
+      resources: facts.resources?.(container.name) ?? container.resources ?? {},
       ...allocated(container),
       ...user(newest),
     };

@@ -13,6 +13,9 @@ export interface ProbeVerdicts {
   unhealthy(containerId: string): 'liveness' | 'startup' | undefined;
 }
 
+/** No container must be started anew for new resources. */
+const NONE: ReadonlySet<string> = new Set();
+
 export interface ContainerToKill {
   readonly container: ContainerStatus;
   /** Text of the `Killing` event after the container's name; undefined: `Stopping container NAME`. */
@@ -42,14 +45,23 @@ const NOTHING: PodPlan = {
   startEphemeral: [],
 };
 
-/** Decides what to do next. Pure: the same specification, runtime state and verdicts give the same plan. */
-export function planPod(pod: Pod, running: RuntimePod, probes: ProbeVerdicts): PodPlan {
+/**
+ * Decides what to do next. Pure: the same specification, runtime state and verdicts give the same plan.
+ *
+ * @param resized containers that must be started anew to get what they were promised
+ */
+export function planPod(
+  pod: Pod,
+  running: RuntimePod,
+  probes: ProbeVerdicts,
+  resized: ReadonlySet<string> = NONE,
+): PodPlan {
   const sandbox = running.sandboxes[0];
   if (sandbox?.state !== 'ready') return planNewSandbox(pod, running);
   const hasStartedMain = pod.spec.containers.some(
     (container) => latest(running, container.name) !== undefined,
   );
-  const init = planInit(pod, running, probes, hasStartedMain);
+  const init = planInit(pod, running, probes, hasStartedMain, resized);
   if (init.failed) return { ...NOTHING, killPod: true };
   const startEphemeral = (pod.spec.ephemeralContainers ?? []).filter(
     ({ name }) => latest(running, name) === undefined,
@@ -68,7 +80,7 @@ export function planPod(pod: Pod, running: RuntimePod, probes: ProbeVerdicts): P
       continue;
     }
     alive++;
-    const because = reasonToKill(pod, container, status, probes);
+    const because = reasonToKill(container, status, probes, resized);
     if (because === undefined) continue;
     kill.push({ container: status, because });
     if (pod.spec.restartPolicy !== 'Never') start.push(container);
@@ -108,7 +120,13 @@ interface InitPlan {
   readonly kill: ContainerToKill[];
 }
 
-function planInit(pod: Pod, running: RuntimePod, probes: ProbeVerdicts, hasStartedMain: boolean): InitPlan {
+function planInit(
+  pod: Pod,
+  running: RuntimePod,
+  probes: ProbeVerdicts,
+  hasStartedMain: boolean,
+  resized: ReadonlySet<string>,
+): InitPlan {
   const plan: InitPlan = { done: true, failed: false, start: [], kill: [] };
   const sandboxId = running.sandboxes[0]?.id;
   for (const container of pod.spec.initContainers ?? []) {
@@ -121,7 +139,7 @@ function planInit(pod: Pod, running: RuntimePod, probes: ProbeVerdicts, hasStart
         if (!hasStartedMain) return { ...plan, done: false };
         continue;
       }
-      const because = reasonToKill(pod, container, status, probes);
+      const because = reasonToKill(container, status, probes, resized);
       if (because !== undefined) {
         plan.kill.push({ container: status, because });
         plan.start.push(container);
@@ -144,15 +162,16 @@ function planInit(pod: Pod, running: RuntimePod, probes: ProbeVerdicts, hasStart
 }
 
 function reasonToKill(
-  _pod: Pod,
   container: Container,
   status: ContainerStatus,
   probes: ProbeVerdicts,
+  resized: ReadonlySet<string>,
 ): string | undefined {
   const recorded = recordedHash(status.annotations);
   if (recorded !== undefined && recorded !== containerHash(container)) {
     return `Container ${container.name} definition changed, will be restarted`;
   }
+  if (resized.has(container.name)) return `Container ${container.name} resize requires restart`;
   const verdict = probes.unhealthy(status.id);
   return verdict === undefined
     ? undefined

@@ -1,11 +1,13 @@
 import { messageOf } from '../base/coded-error.ts';
 import type { Pod } from '../kube/pod.ts';
+import { podRequests } from '../kube/scheduling/pod-requests.ts';
 import type { Logger } from '../observe/logger.ts';
 import { NODE_AFFINITY, refusalsOf, type AdmittingNode, type PodRefusal } from './admit-pod.ts';
 import { isCritical } from './critical-pods.ts';
 import type { EventRecorder } from './ensure-image.ts';
 import { graceOf } from './pod-killer.ts';
 import { podEventObject, podUid } from './pod-reference.ts';
+import { refusalOfCapacity, type ResizeRefusal } from './pod-resizer.ts';
 import type { Eviction } from './pod-syncer.ts';
 import { podsToPreempt, type Need } from './preemption.ts';
 
@@ -44,6 +46,18 @@ export class PodAdmission {
     const { reason, message } = refusal;
     recorder.event(podEventObject(pod), 'Warning', reason, message);
     return { reason, message: `Pod was rejected: ${message}`, graceSeconds: 0 };
+  }
+
+  /** Says why a Pod that runs may not have what it asks for now; undefined when there is room. */
+  refuseResize(pod: Pod): ResizeRefusal | undefined {
+    const node = this.#options.node();
+    const never = refusalOfCapacity(podRequests(pod), node.status.allocatable);
+    if (never !== undefined) return never;
+    const others = this.#options.present().filter((other) => podUid(other) !== podUid(pod));
+    const lacking = refusalsOf(pod, others, node).find(({ lacks }) => lacks !== undefined);
+    return lacking === undefined
+      ? undefined
+      : { reason: 'Deferred', event: lacking.reason, message: lacking.message };
   }
 
   async #judge(pod: Pod, present: readonly Pod[], signal: AbortSignal): Promise<PodRefusal | undefined> {

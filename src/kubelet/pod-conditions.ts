@@ -1,16 +1,19 @@
 import type { Pod, PodCondition, PodContainerStatus, PodStatus } from '../kube/pod.ts';
 import { isSidecar } from './pod-reference.ts';
+import type { ResizeState } from './pod-resizer.ts';
 
 type Answer = Pick<PodCondition, 'status' | 'reason' | 'message'>;
 
 const DISRUPTION = 'DisruptionTarget';
 const TRUE: Answer = { status: 'True' };
 
+/** What the node knows of a Pod beside its specification. */
 interface Known {
   readonly phase: string;
   readonly sandboxReady: boolean;
   readonly init: readonly PodContainerStatus[];
   readonly containers: readonly PodContainerStatus[];
+  readonly resize?: ResizeState;
 }
 
 /** Derives the conditions that a kubelet owns, in the order in which it writes them. */
@@ -23,6 +26,9 @@ export function podConditions(pod: Pod, known: Known, now: string): PodCondition
     ['ContainersReady', containersReady],
     ['PodScheduled', TRUE],
   ];
+  const { pending, inProgress } = known.resize ?? {};
+  if (inProgress !== undefined) answers.unshift(['PodResizeInProgress', { status: 'True', ...inProgress }]);
+  if (pending !== undefined) answers.unshift(['PodResizePending', { status: 'True', ...pending }]);
   const disruption = pod.status?.conditions?.find(({ type }) => type === DISRUPTION);
   const own = answers.map(([type, answer]) => condition(pod, type, answer, now));
   return disruption === undefined ? own : [disruption, ...own];

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { Clock } from '../base/clock.ts';
 import type { Pod } from '../kube/pod.ts';
 import type { Logger } from '../observe/logger.ts';
+import { Allocations } from './allocations.ts';
 import { ContainerBackoff } from './container-backoff.ts';
 import { ContainerStarter } from './container-starter.ts';
 import type { KubeletOptions } from './kubelet-options.ts';
@@ -10,6 +11,7 @@ import type { MachineFacts } from './node/machine-facts.ts';
 import { apiObjects, NO_OBJECTS } from './object-source.ts';
 import { PodKiller } from './pod-killer.ts';
 import type { PodPaths } from './pod-paths.ts';
+import { PodResizer, type ResizeRefusal } from './pod-resizer.ts';
 import { PodSyncer, type Eviction } from './pod-syncer.ts';
 import { PodWorkers } from './pod-workers.ts';
 import { ProbeManager } from './probes/probe-manager.ts';
@@ -37,6 +39,8 @@ export interface PodMachineryContext {
   readonly logger: Logger;
   /** Says why a Pod that is new here may not run. */
   readonly admit: (pod: Pod, signal: AbortSignal) => Promise<Eviction | undefined>;
+  /** Says whether the node has room for a Pod as it asks now. */
+  readonly refuseResize: (pod: Pod) => ResizeRefusal | undefined;
   /** UID by which the API knows a Pod; undefined while it knows none. */
   readonly apiUid: (pod: Pod) => string | undefined;
   /** Told when a Pod is gone from here. */
@@ -65,7 +69,17 @@ export function createPodMachinery(context: PodMachineryContext, signal: AbortSi
     podIP: address,
     changed: (uid) => workers.wake(uid),
   });
+  const allocations = new Allocations(paths);
+  const resizer = new PodResizer({
+    allocations,
+    runtime,
+    recorder,
+    refuse: context.refuseResize,
+    memoryBytes: machine.memoryBytes,
+  });
   const syncer = new PodSyncer({
+    allocations,
+    resizer,
     runtime,
     runtimeName,
     imageManager,
@@ -79,6 +93,7 @@ export function createPodMachinery(context: PodMachineryContext, signal: AbortSi
       hooks,
       paths,
       env: { objects, addresses, capacity, cluster: options.clusterEnv ?? {} },
+      allocations,
       clock,
       ...metrics,
     }),
@@ -106,6 +121,9 @@ export function createPodMachinery(context: PodMachineryContext, signal: AbortSi
     logger,
     random: options.random ?? Math.random,
     admit: context.admit,
+    freed: () => {
+      for (const uid of resizer.waiting()) workers.wake(uid);
+    },
     left: context.gone,
   });
   return { workers, statuses, probes };

@@ -2,6 +2,7 @@ import { formatTime } from '../kube/time.ts';
 import type { Pod, PodStatus } from '../kube/pod.ts';
 import { containerStatus, type ContainerFacts } from './container-status.ts';
 import { podConditions, podPhase } from './pod-conditions.ts';
+import type { ResizeState } from './pod-resizer.ts';
 import type { RuntimePod } from './runtime-pod.ts';
 
 export interface PodFacts extends ContainerFacts {
@@ -11,6 +12,7 @@ export interface PodFacts extends ContainerFacts {
   readonly sandboxReady?: boolean;
   /** Nothing of the Pod will be started any more. */
   readonly ended?: boolean;
+  readonly resize?: ResizeState;
 }
 
 /** Derives a Pod's status from its specification and what runs. Pure. */
@@ -49,7 +51,17 @@ export function podStatus(pod: Pod, running: RuntimePod, facts: PodFacts): PodSt
   const now = formatTime(facts.now);
   const sandboxReady = facts.sandboxReady ?? running.sandboxes[0]?.state === 'ready';
   const hasAddress = running.sandboxes.length > 0 || sandboxReady || before?.podIP !== undefined;
-  const conditions = podConditions(pod, { phase, sandboxReady, init, containers }, now);
+  const conditions = podConditions(
+    pod,
+    {
+      phase,
+      sandboxReady,
+      init,
+      containers,
+      ...(facts.resize === undefined ? {} : { resize: facts.resize }),
+    },
+    now,
+  );
   return {
     ...(pod.metadata.generation === undefined ? {} : { observedGeneration: pod.metadata.generation }),
     phase,

@@ -1,4 +1,5 @@
 import { rm } from 'node:fs/promises';
+import type { Allocations } from './allocations.ts';
 import { activeDeadline, DEADLINE_MESSAGE, DEADLINE_REASON } from './active-deadline.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Container, Pod, PodStatus } from '../kube/pod.ts';
@@ -14,6 +15,7 @@ import { planPod, type PodPlan } from './plan-pod.ts';
 import type { PodPaths } from './pod-paths.ts';
 import { isSidecar, podEventObject, podUid, type ContainerKind } from './pod-reference.ts';
 import { disruptionCondition } from './pod-conditions.ts';
+import type { PodResizer } from './pod-resizer.ts';
 import { podStatus } from './pod-status.ts';
 import type { ProbeManager } from './probes/probe-manager.ts';
 import type { PodPullSecrets } from './pull-secrets-of-pod.ts';
@@ -46,6 +48,8 @@ export interface PodSyncerOptions {
   readonly messages: TerminationMessages;
   readonly volumes: VolumeManager;
   readonly pullSecrets: PodPullSecrets;
+  readonly allocations: Allocations;
+  readonly resizer: PodResizer;
   readonly paths: PodPaths;
   readonly address: string;
   readonly clock: Clock;
@@ -64,7 +68,7 @@ export class PodSyncer {
   /** Looks at a Pod, reports its status and does what its plan says. */
   async sync(given: Pod, signal: AbortSignal): Promise<SyncOutcome> {
     const uid = podUid(given);
-    const pod = this.#withKnownStatus(given);
+    const pod = this.#withKnownStatus(await this.#options.resizer.admit(given));
     const running = await readRuntimePod(this.#options.runtime, uid, signal);
     const status = await this.#report(pod, running, {});
     if (status.phase === 'Succeeded' || status.phase === 'Failed') return { kind: 'ended' };
@@ -90,7 +94,11 @@ export class PodSyncer {
     this.#mounts.forget(podUid(pod));
     await this.#options.pullSecrets.refresh(pod, signal);
 
-    const plan = planPod(pod, running, this.#options.probes);
+    const { resizer } = this.#options;
+    const before = resizer.state(podUid(pod));
+    const resized = await resizer.actuate(pod, running, signal);
+    if (resizer.state(podUid(pod)) !== before) await this.#report(this.#withKnownStatus(pod), running, {});
+    const plan = planPod(pod, running, this.#options.probes, resized);
     if (plan.killPod) return { kind: 'ended' };
     await this.#killSome(pod, plan, signal);
     const sandboxId = await this.#sandbox(pod, running, plan, signal);
@@ -135,6 +143,8 @@ export class PodSyncer {
     await rm(paths.logDirectory(pod), { recursive: true, force: true });
     statuses.forget(uid);
     pullSecrets.forget(uid);
+    this.#options.allocations.forget(uid);
+    this.#options.resizer.forget(uid);
     this.#mounts.forget(uid);
   }
 
@@ -154,7 +164,8 @@ export class PodSyncer {
     running: RuntimePod,
     more: { sandboxReady?: boolean; ended?: boolean },
   ): Promise<PodStatus> {
-    const { messages, reasons, probes, runtimeName, address, clock, statuses } = this.#options;
+    const { messages, reasons, probes, runtimeName, address, clock, statuses, resizer } = this.#options;
+    const uid = podUid(pod);
     await messages.read([...running.containers.values()].flat());
     this.#watchProbes(pod, running);
     const status = podStatus(pod, running, {
@@ -163,6 +174,8 @@ export class PodSyncer {
       terminationMessage: (container) => messages.get(container),
       ready: (container) => probes.ready(container.id),
       started: (container) => probes.started(container.id),
+      resources: (container) => this.#options.allocations.actuated(uid, container),
+      resize: resizer.state(uid),
       hostIP: address,
       now: clock.now(),
       ...more,

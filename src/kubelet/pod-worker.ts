@@ -23,6 +23,8 @@ export interface PodWorkerOptions {
   readonly logger: Logger;
   /** Chooses where in the stretch to be, 0 to 1. */
   readonly random: () => number;
+  /** Called when the Pod takes nothing of the node any more. */
+  readonly freed?: () => void;
   /** Called once, when the Pod is gone from here. */
   readonly gone: (uid: string) => void;
 }
@@ -150,6 +152,7 @@ export class PodWorker {
     if (this.#removed) {
       this.#ended.resolve();
       this.#options.gone(this.uid);
+      this.#options.freed?.();
     }
   }
 
@@ -183,6 +186,7 @@ export class PodWorker {
   }
 
   #end(): void {
+    if (this.#state !== 'ended') this.#options.freed?.();
     this.#state = 'ended';
     this.#ended.resolve();
   }

@@ -101,6 +101,7 @@ class RunningKubelet implements Kubelet {
         clock,
         logger,
         admit: (pod, now) => this.#admission.judge(pod, now),
+        refuseResize: (pod) => this.#admission.refuseResize(pod),
         apiUid: (pod) => (isStaticPod(pod) ? this.#mirrors?.uidOf(podUid(pod)) : podUid(pod)),
         gone: (uid) => this.#statics.gone(uid),
       },
@@ -201,8 +202,9 @@ class RunningKubelet implements Kubelet {
 
   async stop(): Promise<void> {
     this.#stopping.abort(new Error('the node agent stops'));
-    this.#machinery.probes.close();
     await this.#machinery.workers.stop();
+    // Only now: whoever still worked on a Pod may have begun to probe it.
+    this.#machinery.probes.close();
     await this.#server?.close();
     await Promise.allSettled(this.#running);
   }

@@ -24,12 +24,17 @@ const RETRY_MS = 2_000;
 /** Conditions that the kubelet writes; others belong to somebody else. */
 const OWNED = new Set([
   'DisruptionTarget',
+  'PodResizePending',
+  'PodResizeInProgress',
   'PodReadyToStartContainers',
   'Initialized',
   'Ready',
   'ContainersReady',
   'PodScheduled',
 ]);
+
+/** Of these, the ones that go away again. */
+const PASSING = new Set(['PodResizePending', 'PodResizeInProgress']);
 
 interface Entry {
   readonly waiting: { pod: Pod; status: PodStatus }[];
@@ -231,7 +236,10 @@ export function statusPatch(uid: string, from: PodStatus | undefined, to: PodSta
 }
 
 function conditionsPatch(from: readonly PodCondition[], to: readonly PodCondition[]): object[] {
-  return to.flatMap((condition) => {
+  const over = from.filter(
+    ({ type }) => PASSING.has(type) && !to.some((condition) => condition.type === type),
+  );
+  const changed = to.flatMap((condition) => {
     if (!OWNED.has(condition.type)) return [];
     const before = from.find((candidate) => candidate.type === condition.type);
     if (isDeepStrictEqual(before, condition)) return [];
@@ -240,6 +248,7 @@ function conditionsPatch(from: readonly PodCondition[], to: readonly PodConditio
     if (before?.message !== undefined && condition.message === undefined) gone['message'] = null;
     return [{ ...condition, ...gone }];
   });
+  return [...changed, ...over.map(({ type }) => ({ $patch: 'delete', type }))];
 }
 
 function plain(status: PodStatus): Record<string, unknown> {

@@ -1,7 +1,7 @@
 import type { Rootfs } from '../images/rootfs.ts';
 import type { ProcessIdentity } from './process-identity.ts';
 import type { ProcessSpec } from './process-spec.ts';
-import type { ContainerConfig } from './runtime-service.ts';
+import type { ContainerConfig, ContainerResources } from './runtime-service.ts';
 
 /** A mount whose source is known. */
 export interface ResolvedMount {
@@ -77,6 +77,8 @@ export interface Launcher {
    * @throws RuntimeError `START_FAILED` when it is clear already that the process cannot be started
    */
   exec(container: LaunchedContainer, process: ProcessSpec, terminal: boolean): Promise<Command>;
+  /** Changes what a running container may take; absent where nothing is limited. */
+  readonly update?: (id: string, resources: ContainerResources) => Promise<void>;
   /** Reports what is known of the end and frees what the launcher kept. Harmless when repeated. */
   afterExit(plan: Pick<LaunchPlan, 'id' | 'directory'> & { cgroup: string }): Promise<{ oomKilled: boolean }>;
 }

@@ -35,6 +35,7 @@ import { RootedTree } from './rooted-path.ts';
 import { RuntimeError } from './runtime-error.ts';
 import type {
   ContainerConfig,
+  ContainerResources,
   ContainerStatus,
   ExecResult,
   PodSandbox,
@@ -265,6 +266,20 @@ class DirectoryRuntime implements LocalRuntime {
   async containerStatus(id: string, signal: AbortSignal): Promise<ContainerStatus | undefined> {
     const container = this.#containers.get(id);
     return container === undefined ? undefined : await this.#describer.describe(container, signal);
+  }
+
+  async updateContainerResources(
+    id: string,
+    resources: ContainerResources,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { record, state } = this.#get(id);
+    if (state !== 'running') throw new RuntimeError('NOT_RUNNING', `container is in ${state} state`);
+    const launcher = await this.#launchers.named(record.launcher, signal);
+    if (launcher.update === undefined) {
+      throw new RuntimeError('UNAVAILABLE', 'resources of containers are not limited on this node');
+    }
+    await launcher.update(id, resources);
   }
 
   async execSync(

@@ -3,11 +3,13 @@ import { randomUUID } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { isSystemError } from '../base/coded-error.ts';
+import { isSystemError, messageOf } from '../base/coded-error.ts';
 import type { Command, LaunchedContainer, Launcher, LaunchPlan } from './launcher.ts';
 import { ociSpec } from './oci-spec.ts';
 import type { ProcessSpec } from './process-spec.ts';
+import { RuntimeError } from './runtime-error.ts';
 import { lastMessage } from './runtime-log.ts';
+import type { ContainerResources } from './runtime-service.ts';
 import { oomKills } from './cgroup-oom.ts';
 
 const run = promisify(execFile);
@@ -101,6 +103,24 @@ export class RuncLauncher implements Launcher {
     };
   }
 
+  async update(id: string, resources: ContainerResources): Promise<void> {
+    const { memoryBytes, cpuShares, cpuQuotaMicros, cpuPeriodMicros } = resources;
+    const wanted: readonly (readonly [string, number | undefined])[] = [
+      ['--cpu-share', cpuShares],
+      ['--cpu-period', cpuPeriodMicros],
+      ['--cpu-quota', cpuQuotaMicros],
+      ['--memory', memoryBytes],
+    ];
+    const args = wanted.flatMap(([flag, value]) => (value === undefined ? [] : [flag, String(value)]));
+    try {
+      await run(this.#program, ['--root', this.#state, 'update', ...args, id], { env: RUNTIME_ENV });
+    } catch (error) {
+      throw new RuntimeError('INVALID', `Cannot update resources of container: ${lastLine(error)}`, {
+        cause: error,
+      });
+    }
+  }
+
   async afterExit(plan: { id: string; directory: string; cgroup: string }): Promise<{ oomKilled: boolean }> {
     const oomKilled = (await oomKills(plan.cgroup)) > 0;
     try {
@@ -118,4 +138,11 @@ export class RuncLauncher implements Launcher {
   #global(directory: string): string[] {
     return ['--root', this.#state, '--log', join(directory, 'runtime.log'), '--log-format', 'json'];
   }
+}
+
+/** What a program that failed said last. */
+function lastLine(error: unknown): string {
+  const { stderr } = error as { stderr?: unknown };
+  const lines = typeof stderr === 'string' ? stderr.trim().split('\n') : [];
+  return lines.at(-1) || messageOf(error);
 }

@@ -43,6 +43,14 @@ export interface LinuxUser {
   readonly supplementalGroups?: readonly number[];
 }
 
+/** What a container may take. */
+export interface ContainerResources {
+  readonly memoryBytes?: number;
+  readonly cpuShares?: number;
+  readonly cpuQuotaMicros?: number;
+  readonly cpuPeriodMicros?: number;
+}
+
 export interface ContainerConfig {
   readonly name: string;
   readonly attempt: number;
@@ -67,12 +75,7 @@ export interface ContainerConfig {
   readonly user?: LinuxUser;
   readonly privileged?: boolean;
   readonly readonlyRootfs?: boolean;
-  readonly resources?: {
-    readonly memoryBytes?: number;
-    readonly cpuShares?: number;
-    readonly cpuQuotaMicros?: number;
-    readonly cpuPeriodMicros?: number;
-  };
+  readonly resources?: ContainerResources;
   readonly capabilities?: { readonly add: readonly string[]; readonly drop: readonly string[] };
   /** True forbids gaining privileges by set-user-ID files (`allowPrivilegeEscalation: false`). */
   readonly noNewPrivileges?: boolean;
@@ -151,6 +154,12 @@ export interface RuntimeService {
   ): Promise<ContainerStatus[]>;
   /** Returns undefined for one that is not there. */
   containerStatus(id: string, signal: AbortSignal): Promise<ContainerStatus | undefined>;
+  /**
+   * Gives a running container more or less than before.
+   *
+   * @throws RuntimeError `UNAVAILABLE` where containers are not limited at all
+   */
+  updateContainerResources(id: string, resources: ContainerResources, signal: AbortSignal): Promise<void>;
   execSync(
     id: string,
     command: readonly string[],

@@ -15,6 +15,7 @@ const OPERATIONS: ReadonlyMap<string | symbol, string> = new Map([
   ['removeContainer', 'remove_container'],
   ['listContainers', 'list_containers'],
   ['containerStatus', 'container_status'],
+  ['updateContainerResources', 'update_container'],
   ['execSync', 'exec_sync'],
   ['exec', 'exec'],
   ['attach', 'attach'],
