@@ -23,12 +23,8 @@ import { readPatch } from './_read-patch.ts';
 import { applyJsonPatch } from './json-patch.ts';
 import { applyMergePatch } from './merge-patch.ts';
 import { PatchError } from './patch-error.ts';
+import type { PatchMediaType } from './patch-media-type.ts';
 import { applyStrategicMergePatch } from './strategic-merge-patch.ts';
-
-export type PatchMediaType =
-  | 'application/json-patch+json'
-  | 'application/merge-patch+json'
-  | 'application/strategic-merge-patch+json';
 
 export interface PatchOptions {
   readonly mediaType: PatchMediaType;
