@@ -17,7 +17,7 @@ import { QuantityError } from '../quantity.ts';
 import { convertCustom } from '../custom/convert-custom.ts';
 import { formatApiVersion, parseApiVersion, structOfResource, type ResourceInfo } from '../resources.ts';
 import { findKindStruct } from '../schema/schema.ts';
-import { invalid, plainError, requestEntityTooLarge, unprocessable } from '../status.ts';
+import { badRequest, invalid, plainError, requestEntityTooLarge, unprocessable } from '../status.ts';
 import { printPatched } from './_print-patched.ts';
 import { readPatch } from './_read-patch.ts';
 import { applyJsonPatch } from './json-patch.ts';
@@ -64,6 +64,8 @@ function run(current: KubeObject, patch: unknown, { mediaType, resource }: Patch
         throw unprocessable();
       case 'TOO_MANY_OPERATIONS':
         throw requestEntityTooLarge(error.message);
+      case 'BAD_PATCH_FORMAT':
+        throw badRequest(error.message, { cause: error });
       case 'BAD_STRATEGIC_PATCH':
         throw plainError(error.message, { cause: error });
     }
