@@ -18,6 +18,7 @@ import { DefinitionLifecycle } from './definition-lifecycle.ts';
 import { KubeletProxy, type KubeletTls } from './pod-log.ts';
 import { PodSessions } from './pod-sessions.ts';
 import { RbacAuthorizer } from './rbac-authorizer.ts';
+import { noEscalation } from './rbac-escalation.ts';
 import { handleRequest, type ApiLogger, type HandlerContext } from './request-handler.ts';
 import { ServedResources } from './served-resources.ts';
 import { ServiceAccountTokens } from './service-account-tokens.ts';
@@ -112,7 +113,11 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     store,
     clock,
     defaults,
-    admission: new AdmissionChain([...plugins.all, ...(options.admissionPlugins ?? [])]),
+    admission: new AdmissionChain([
+      ...plugins.all,
+      ...(options.admissionPlugins ?? []),
+      noEscalation(rbac, authorizer),
+    ]),
     tokens,
     rbac,
     served,

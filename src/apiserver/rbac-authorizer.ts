@@ -79,6 +79,12 @@ export class RbacAuthorizer implements Authorizer {
     }
   }
 
+  /** Returns what a role grants; `undefined` when there is none. */
+  rulesOfRole(kind: string, namespace: string, name: string): readonly PolicyRule[] | undefined {
+    const policy = (this.#policy ??= this.#load());
+    return kind === 'Role' ? policy.roles.get(`${namespace}/${name}`) : policy.clusterRoles.get(name);
+  }
+
   close(): void {
     for (const stop of this.#stops) stop();
   }

@@ -86,7 +86,7 @@ test('access of others is reviewed by what they are, and questions that make no 
     ],
     [
       { ...pods, nonResourceAttributes: { path: '/x' }, user: 'x' },
-      'SubjectAccessReview.authorization.k8s.io "" is invalid: spec.nonResourceAttributes: Invalid value: {"path":"/x"}: cannot be specified in combination with resourceAttributes',
+      'SubjectAccessReview.authorization.k8s.io "" is invalid: spec.nonResourceAttributes: Invalid value: {"Path":"/x","Verb":""}: cannot be specified in combination with resourceAttributes',
     ],
   ];
   for (const [spec, why] of cases) {

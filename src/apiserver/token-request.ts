@@ -1,3 +1,4 @@
+import { invalidValue } from '../kube/field-error.ts';
 import type { KubeObject } from '../kube/object.ts';
 import type { Pod } from '../kube/pod.ts';
 import { parseApiVersion } from '../kube/resources.ts';
@@ -31,6 +32,11 @@ export async function createToken(context: RouterContext, call: ApiCall): Promis
   const kind = { group: 'authentication.k8s.io', version: 'v1', kind: 'TokenRequest' };
   const decoded = decodeBody<TokenRequest>(body, kind, options.fieldValidation);
   call.warnings.push(...decoded.warnings);
+  const given: string | undefined = decoded.object.metadata?.name;
+  if (given !== undefined && given !== '' && given !== call.request.name) {
+    const why = 'must match the service account name if specified';
+    throw invalid(kind, call.request.name, [invalidValue('metadata.name', given, why)]);
+  }
   const account = mustGet(context, call).object;
   const admission = admissionOfOther(call, 'CREATE', decoded.object, options.dryRun);
   await context.admission.admit(admission, call.signal);
@@ -41,10 +47,7 @@ export async function createToken(context: RouterContext, call: ApiCall): Promis
   const long = seconds > MAX_SECONDS ? 'may not specify a duration larger than 2^32 seconds' : undefined;
   const why = wrong ?? long;
   if (why !== undefined) {
-    const message = `Invalid value: ${seconds}: ${why}`;
-    throw invalid(kind, object.metadata?.name ?? '', [
-      { type: 'FieldValueInvalid', field: 'spec.expirationSeconds', message },
-    ]);
+    throw invalid(kind, '', [invalidValue('spec.expirationSeconds', seconds, why)]);
   }
   const audiences = (object.spec?.audiences ?? []).length === 0 ? [DEFAULT_AUDIENCE] : object.spec?.audiences;
   const bound = boundObject(context, call, object.spec?.boundObjectRef);

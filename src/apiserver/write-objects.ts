@@ -1,11 +1,13 @@
 import { isDeepStrictEqual } from 'node:util';
+import { ApplyError } from '../kube/apply/apply-error.ts';
 import { updateManagedFields, type ManagedFieldsEntry } from '../kube/apply/managed-fields.ts';
 import { serverSideApply } from '../kube/apply/server-side-apply.ts';
 import type { Decoded } from '../kube/decode/decode-object.ts';
 import { setDefaults } from '../kube/default/set-defaults.ts';
 import { generateName, newUid } from '../kube/names.ts';
 import type { KubeObject } from '../kube/object.ts';
-import { patchObject, type PatchMediaType } from '../kube/patch/patch-object.ts';
+import type { PatchMediaType } from '../kube/patch/patch-media-type.ts';
+import { patchObject } from '../kube/patch/patch-object.ts';
 import { alreadyExists, invalid, notFound, plainError, unsupportedPatchType } from '../kube/status.ts';
 import { completeForCreate, finishUpdate, prepareForCreate, prepareForUpdate } from '../kube/strategy.ts';
 import { structOfResource, type ResourceInfo } from '../kube/resources.ts';
@@ -272,9 +274,21 @@ function ownFields(
   old?: KubeObject,
 ): void {
   const by = fieldManager(context, call, options.fieldManager);
-  const entries = updateManagedFields(old, object, by, structOfResource(call.resource));
-  if (entries.length > 0) object.metadata.managedFields = entries;
+  const entries = entriesAfter(old, object, by, structOfResource(call.resource));
+  if (entries.length > 0) object.metadata.managedFields = [...entries];
   else delete object.metadata.managedFields;
+}
+
+/** An object that cannot be told apart part by part keeps the owners that it had: that alone refuses no write. */
+function entriesAfter(
+  ...[old, object, by, struct]: Parameters<typeof updateManagedFields>
+): readonly unknown[] {
+  try {
+    return updateManagedFields(old, object, by, struct);
+  } catch (error) {
+    if (!(error instanceof ApplyError)) throw error;
+    return old?.metadata.managedFields ?? [];
+  }
 }
 
 /** Tells whether a write would change nothing but the times in managedFields; such a write is not made. */

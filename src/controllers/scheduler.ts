@@ -1,11 +1,14 @@
 import { isApiError } from '../kube/client/kube-api-error.ts';
+import type { KubeObject } from '../kube/object.ts';
 import type { Pod, PodCondition } from '../kube/pod.ts';
 import { preference } from '../kube/scheduling/node-selection.ts';
 import { podRequests } from '../kube/scheduling/pod-requests.ts';
 import { formatTime } from '../kube/time.ts';
 import { queueKey, splitKey, unless, type ControllerContext } from './controller-context.ts';
-import { NODES, PODS } from './resource-types.ts';
-import { fitPod, unschedulableMessage, type Fit, type Node } from './scheduling-fit.ts';
+import { CLAIMS, NAMESPACES, NODES, PODS } from './resource-types.ts';
+import { claimFault } from './scheduling-claims.ts';
+import { fitPod, nowhereMessage, unschedulableMessage, type Fit, type Node } from './scheduling-fit.ts';
+import { neighbourJudge } from './scheduling-neighbours.ts';
 
 const COMPONENT = 'default-scheduler';
 /** A Pod that fits nowhere is tried again after this long even if nothing seems to have changed. */
@@ -15,6 +18,8 @@ const RETRY_MS = 60_000;
 export function startScheduler(context: ControllerContext): void {
   const pods = context.informer<Pod>(PODS);
   const nodes = context.informer<Node>(NODES);
+  const claims = context.informer(CLAIMS);
+  const namespaces = context.informer(NAMESPACES);
   /** Bindings sent whose outcome the informer has not shown yet; they count as placed. */
   const assumed = new Map<string, { pod: Pod; node: string }>();
   const unschedulable = new Set<string>();
@@ -28,18 +33,30 @@ export function startScheduler(context: ControllerContext): void {
     }
     if (assumed.has(key)) return;
     const placed = podsByNode(pods.values(), assumed);
+    const all = nodes.values();
+    const leave = async (message: string): Promise<void> => {
+      unschedulable.add(key);
+      queue.addAfter(key, RETRY_MS);
+      await tellUnschedulable(context, pod, message, signal);
+    };
+    const fault = claimFault(pod, (claim) => claims.get(namespace, claim));
+    if (fault !== undefined) {
+      await leave(nowhereMessage(fault, all.length, pod.spec));
+      return;
+    }
+    const labelsOfNamespace = (name: string): Record<string, string> | undefined =>
+      namespaces.get(undefined, name)?.metadata.labels;
+    const neighbours = neighbourJudge(pod, { nodes: all, placed, labelsOfNamespace });
     const fits: Fit[] = [];
     const fitting: Node[] = [];
-    for (const node of nodes.values()) {
-      const fit = fitPod(pod, node, placed.get(node.metadata.name) ?? []);
+    for (const node of all) {
+      const fit = fitPod(pod, node, placed.get(node.metadata.name) ?? [], neighbours);
       fits.push(fit);
       if (fit.fits) fitting.push(node);
     }
     const chosen = choose(pod, fitting, placed);
     if (chosen === undefined) {
-      unschedulable.add(key);
-      queue.addAfter(key, RETRY_MS);
-      await tellUnschedulable(context, pod, unschedulableMessage(fits), signal);
+      await leave(unschedulableMessage(fits, pod.spec));
       return;
     }
     unschedulable.delete(key);
@@ -56,16 +73,28 @@ export function startScheduler(context: ControllerContext): void {
   const retryAll = (): void => {
     for (const key of unschedulable) queue.add(key);
   };
+  /** Tries those again that wait for something of the sort that has come. */
+  const retryWho = (waits: (pod: Pod) => boolean): void => {
+    for (const key of unschedulable) {
+      const { namespace, name } = splitKey(key);
+      const pod = pods.get(namespace, name);
+      if (pod !== undefined && waits(pod)) queue.add(key);
+    }
+  };
   void context.synced().then(
     () => {
-      pods.onChange(({ type, object }) => {
+      pods.onChange(({ type, object, old }) => {
         const key = queueKey(object);
         if (type === 'deleted' || !isWaiting(object)) {
           assumed.delete(key);
           unschedulable.delete(key);
-          // Room may have become free.
+          // Room may have become free, or somebody to be near has come.
           if (type === 'deleted' || isFinished(object)) retryAll();
+          else if (old !== undefined && isWaiting(old)) retryWho(wantsCompany);
         } else queue.add(key);
+      });
+      claims.onChange(({ type, object, old }) => {
+        if (type !== 'updated' || phaseOf(old) !== phaseOf(object)) retryWho(usesClaims);
       });
       nodes.onChange(({ type, object, old }) => {
         if (type !== 'updated' || old === undefined || hasMoreRoom(old, object)) retryAll();
@@ -83,6 +112,18 @@ function isWaiting(pod: Pod): boolean {
     (pod.spec.schedulerName ?? COMPONENT) === COMPONENT &&
     (pod.spec.schedulingGates ?? []).length === 0
   );
+}
+
+function wantsCompany(pod: Pod): boolean {
+  return pod.spec.affinity?.['podAffinity'] !== undefined;
+}
+
+function usesClaims(pod: Pod): boolean {
+  return (pod.spec.volumes ?? []).some((volume) => volume.persistentVolumeClaim !== undefined);
+}
+
+function phaseOf(claim: KubeObject | undefined): string | undefined {
+  return (claim as { status?: { phase?: string } } | undefined)?.status?.phase;
 }
 
 function isFinished(pod: Pod): boolean {

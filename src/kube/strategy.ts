@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 
 import { inheritLabels } from './default/workload-defaults.ts';
-import { numberAt, objectAt, objectsAt, type JsonObject } from './json/json-object.ts';
+import { numberAt, objectAt, objectsAt, stringAt, type JsonObject } from './json/json-object.ts';
 import type { KubeObject } from './object.ts';
 import { quantityValue } from './quantity.ts';
 import type { ResourceInfo } from './resources.ts';
@@ -253,7 +253,7 @@ function preparePod(object: JsonObject, old: JsonObject, subresource: string | u
   }
   if (subresource === 'resize') keepAllButResources(object, old);
   const status = objectAt(object, 'status');
-  if (status !== undefined) {
+  if (status !== undefined && (subresource !== 'status' || stringAt(status, 'qosClass') === '')) {
     status['qosClass'] = objectAt(old, 'status')?.['qosClass'] ?? qosClassOf(objectAt(object, 'spec'));
   }
 }

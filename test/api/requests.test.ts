@@ -314,3 +314,59 @@ describe('patches refuse what does not become the object:', () => {
     ],
   );
 });
+
+describe('strategic patches refuse what cannot be merged:', () => {
+  before(async () => {
+    const spec = { containers: [{ name: 'a', image: 'x' }], volumes: [{ name: 'v', emptyDir: {} }] };
+    await api.send('POST', `${DEMO}/serviceaccounts`, { body: { metadata: { name: 'default' } } });
+    const answer = await api.send('POST', `${DEMO}/pods`, { body: { metadata: { name: 'p' }, spec } });
+    assert.equal(answer.code, 201, answer.text);
+  });
+  refuses(
+    () => api,
+    [
+      [
+        'keys to retain that are no list',
+        `STRATEGIC ${DEMO}/pods/p`,
+        { spec: { volumes: [{ name: 'v', $retainKeys: 'x' }] } },
+        400,
+        'invalid patch format of retainKeys',
+      ],
+      [
+        'a key beside those to retain',
+        `STRATEGIC ${DEMO}/pods/p`,
+        { spec: { volumes: [{ name: 'v', $retainKeys: ['name'], hostPath: { path: '/x' } }] } },
+        400,
+        'invalid patch format of retainKeys',
+      ],
+      [
+        'an order that is no list',
+        `STRATEGIC ${DEMO}/pods/p`,
+        { metadata: { '$setElementOrder/finalizers': 'x' } },
+        500,
+        'expected a []interface {}, but received a string',
+      ],
+      [
+        'an order of a field that there is not',
+        `STRATEGIC ${DEMO}/pods/p`,
+        { spec: { '$setElementOrder/boxes': ['x'] } },
+        500,
+        'unable to find api field in struct PodSpec for the json field "boxes"',
+      ],
+      [
+        'an order that lacks what is changed',
+        `STRATEGIC ${DEMO}/pods/p`,
+        { spec: { '$setElementOrder/containers': [{ name: 'z' }], containers: [{ name: 'a', image: 'y' }] } },
+        500,
+        "The order in patch list:\n[map[image:y name:a]]\n doesn't match $setElementOrder list:\n[map[name:z]]\n",
+      ],
+      [
+        'texts among containers',
+        `STRATEGIC ${DEMO}/pods/p`,
+        { spec: { containers: ['x'] } },
+        500,
+        /^list element types are not identical: \[\[map\[image:x .*\]\] \[x\]\]$/,
+      ],
+    ],
+  );
+});

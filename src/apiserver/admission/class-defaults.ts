@@ -65,7 +65,7 @@ export function runtimeClass(store: ObjectStore): AdmissionPlugin {
       const refuse = (why: string): Error => forbidden(request.resource, request.name, why);
       const found = find(spec);
       if (found === undefined) {
-        if ((spec.runtimeClassName ?? '') === '') return;
+        if ((spec.runtimeClassName ?? '') === '') return refuseOverhead(spec, refuse);
         throw refuse(`pod rejected: RuntimeClass "${spec.runtimeClassName ?? ''}" not found`);
       }
       const overhead = found.overhead?.podFixed;
@@ -74,7 +74,7 @@ export function runtimeClass(store: ObjectStore): AdmissionPlugin {
           throw refuse("pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead");
         }
         spec.overhead = overhead;
-      }
+      } else refuseOverhead(spec, refuse);
       const { nodeSelector = {}, tolerations = [] } = found.scheduling ?? {};
       for (const [key, value] of Object.entries(nodeSelector)) {
         const own = spec.nodeSelector?.[key];
@@ -91,4 +91,10 @@ export function runtimeClass(store: ObjectStore): AdmissionPlugin {
       if (missing.length > 0) spec.tolerations = [...(spec.tolerations ?? []), ...missing];
     },
   };
+}
+
+/** Only a class says what a Pod costs beyond its containers. */
+function refuseOverhead(spec: Spec, refuse: (why: string) => Error): void {
+  if (Object.keys(spec.overhead ?? {}).length === 0) return;
+  throw refuse('pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead');
 }

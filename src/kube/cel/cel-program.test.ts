@@ -115,11 +115,11 @@ test('a budget is shared by the expressions that are given it', () => {
 });
 
 test('JSON comes back as it went in', () => {
-  // Text knows no -0: JSON.stringify writes 0.
-  const value = fc.jsonValue({ maxDepth: 4 }).map((json): unknown => JSON.parse(JSON.stringify(json)));
+  // Text has no zero below zero.
+  const printed = (json: unknown): unknown => JSON.parse(JSON.stringify(json));
   fc.assert(
-    fc.property(value, (json) => {
-      assert.deepEqual(fromCel(toCel(json)), json);
+    fc.property(fc.jsonValue({ maxDepth: 4 }), (json) => {
+      assert.deepEqual(printed(fromCel(toCel(json))), printed(json));
     }),
   );
 });

@@ -26,25 +26,27 @@ export function validateDefinition(object: JsonObject): FieldError[] {
       errors.push(invalidValue('spec.group', group, 'should be a domain with at least one dot'));
     }
   }
-  if (!SCOPES.includes(scope)) errors.push(notSupported('spec.scope', scope, SCOPES));
-  errors.push(...validateNames(names));
+  if ((scope as string) === '') errors.push(required('spec.scope'));
+  else if (!SCOPES.includes(scope)) errors.push(notSupported('spec.scope', scope, SCOPES));
   if (versions.length === 0) {
-    errors.push(required('spec.versions', 'must have at least one version'));
-  } else if (versions.filter((version) => version.storage).length !== 1) {
-    errors.push(
-      invalidValue(
-        'spec.versions',
-        versions.map(({ name }) => name),
-        'must have exactly one version marked as storage version',
-      ),
-    );
+    errors.push(required('spec.validation.openAPIV3Schema', 'schemas are required'));
   }
   versions.forEach((version, index) => {
-    errors.push(...validateVersion(version, `spec.versions[${index}]`));
-    if (versions.findIndex(({ name }) => name === version.name) < index) {
-      errors.push(invalidValue(`spec.versions[${index}].name`, version.name, 'must be unique'));
-    }
+    if (isObject(version.schema?.openAPIV3Schema)) return;
+    errors.push(required(`spec.versions[${index}].schema.openAPIV3Schema`, 'schemas are required'));
   });
+  versions.forEach((version, index) => {
+    errors.push(...validateVersion(version, `spec.versions[${index}]`));
+  });
+  const versionNames = versions.map(({ name }) => name);
+  if (new Set(versionNames).size < versionNames.length) {
+    errors.push(invalidValue('spec.versions', versionNames, 'must contain unique version names'));
+  }
+  if (versions.filter((version) => version.storage).length !== 1) {
+    const why = 'must have exactly one version marked as storage version';
+    errors.push(invalidValue('spec.versions', versions.length === 0 ? null : versionNames, why));
+  }
+  errors.push(...validateNames(names));
   if (conversion?.strategy !== undefined && conversion.strategy !== 'None') {
     errors.push(notSupported('spec.conversion.strategy', conversion.strategy, ['None']));
   }
@@ -58,6 +60,32 @@ export function validateDefinition(object: JsonObject): FieldError[] {
     );
   }
   return errors;
+}
+
+const APPROVAL = 'api-approved.kubernetes.io';
+
+/** Checks that a group of the Kubernetes community names who approved its kinds; changes of others pass. */
+export function validateApproval(object: JsonObject, old?: JsonObject): FieldError[] {
+  const { spec } = object as unknown as CustomResourceDefinition;
+  if (!/(?:^|\.)(?:k8s|kubernetes)\.io$/.test(spec.group)) return [];
+  const approvalOf = (definition: JsonObject): string | undefined =>
+    (definition as unknown as CustomResourceDefinition).metadata.annotations?.[APPROVAL];
+  const approval = approvalOf(object);
+  const state = approvalState(approval);
+  if (old !== undefined && approvalState(approvalOf(old)) === state) return [];
+  const at = `metadata.annotations[${APPROVAL}]`;
+  const must = `protected groups must have approval annotation "${APPROVAL}"`;
+  const see = 'see https://github.com/kubernetes/enhancements/pull/1111';
+  if (state === 'missing') return [required(at, `${must}, ${see}`)];
+  if (state !== 'invalid') return [];
+  const how = 'with either a URL or a reason starting with "unapproved"';
+  return [invalidValue(at, approval, `${must} ${how}, ${see}`)];
+}
+
+function approvalState(approval: string | undefined): 'missing' | 'bypassed' | 'approved' | 'invalid' {
+  if (approval === undefined || approval === '') return 'missing';
+  if (approval.startsWith('unapproved')) return 'bypassed';
+  return URL.canParse(approval) && new URL(approval).host !== '' ? 'approved' : 'invalid';
 }
 
 /** Checks what of a definition cannot change. */
@@ -104,8 +132,7 @@ function validateVersion(version: DefinitionVersion, path: string): FieldError[]
   );
   const schemaPath = `${path}.schema.openAPIV3Schema`;
   const schema: unknown = version.schema?.openAPIV3Schema;
-  if (!isObject(schema)) errors.push(required(schemaPath, 'schemas are required'));
-  else errors.push(...validateSchema(schema, schemaPath));
+  if (isObject(schema)) errors.push(...validateSchema(schema, schemaPath));
   (version.additionalPrinterColumns ?? []).forEach(({ name, type, jsonPath }, index) => {
     const at = `${path}.additionalPrinterColumns[${index}]`;
     const types = ['boolean', 'date', 'integer', 'number', 'string'];

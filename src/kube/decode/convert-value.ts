@@ -9,6 +9,7 @@ import {
   type TypeSchema,
 } from '../schema/schema.ts';
 import { formatMicroTime, formatTime, parseTime } from '../time.ts';
+import { timeFault } from './_go-time.ts';
 import { goType, jsonKind, restoreText } from './_go-types.ts';
 import { canonicalBase64 } from './base64.ts';
 import { ConvertError } from './convert-error.ts';
@@ -234,13 +235,9 @@ function convertTime(value: unknown, scalar: 'time' | 'microtime'): string | nul
       `json: cannot unmarshal ${jsonKind(value)} into Go value of type string`,
     );
   }
-  const layout = scalar === 'time' ? '2006-01-02T15:04:05Z07:00' : '2006-01-02T15:04:05.000000Z07:00';
-  const ms = parseTime(value);
-  if (ms === undefined) {
-    throw new ConvertError(
-      'WRONG_TYPE',
-      `parsing time ${JSON.stringify(value)} as ${JSON.stringify(layout)}: cannot parse ${JSON.stringify(value)} as "2006"`,
-    );
-  }
+  const fault = timeFault(value, scalar === 'microtime');
+  const ms = fault === undefined ? parseTime(value) : undefined;
+  if (ms === undefined)
+    throw new ConvertError('WRONG_TYPE', fault ?? `parsing time ${JSON.stringify(value)}`);
   return scalar === 'time' ? formatTime(ms) : formatMicroTime(ms);
 }

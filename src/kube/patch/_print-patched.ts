@@ -1,5 +1,5 @@
 import { isObject, setOwn } from '../json/own-property.ts';
-import type { PatchMediaType } from './patch-object.ts';
+import type { PatchMediaType } from './patch-media-type.ts';
 import { goPrint } from './_go-print.ts';
 
 /**

@@ -3,7 +3,7 @@ import { isObject } from '../json/own-property.ts';
 import { JsonError, parseJson } from '../json/parse-json.ts';
 import { badRequest } from '../status.ts';
 import { jsonKind } from '../decode/_go-types.ts';
-import type { PatchMediaType } from './patch-object.ts';
+import type { PatchMediaType } from './patch-media-type.ts';
 
 export interface ReadPatch {
   readonly patch: unknown;

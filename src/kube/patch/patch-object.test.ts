@@ -9,7 +9,8 @@ import { findKind } from '../resources.ts';
 import { invalid } from '../status.ts';
 import { prepareForUpdate } from '../strategy.ts';
 import { validateUpdate } from '../validate/validate-object.ts';
-import { patchObject, type PatchMediaType } from './patch-object.ts';
+import type { PatchMediaType } from './patch-media-type.ts';
+import { patchObject } from './patch-object.ts';
 
 interface PatchCase {
   name: string;

@@ -17,18 +17,14 @@ import { QuantityError } from '../quantity.ts';
 import { convertCustom } from '../custom/convert-custom.ts';
 import { formatApiVersion, parseApiVersion, structOfResource, type ResourceInfo } from '../resources.ts';
 import { findKindStruct } from '../schema/schema.ts';
-import { invalid, plainError, requestEntityTooLarge, unprocessable } from '../status.ts';
+import { badRequest, invalid, plainError, requestEntityTooLarge, unprocessable } from '../status.ts';
 import { printPatched } from './_print-patched.ts';
 import { readPatch } from './_read-patch.ts';
 import { applyJsonPatch } from './json-patch.ts';
 import { applyMergePatch } from './merge-patch.ts';
 import { PatchError } from './patch-error.ts';
+import type { PatchMediaType } from './patch-media-type.ts';
 import { applyStrategicMergePatch } from './strategic-merge-patch.ts';
-
-export type PatchMediaType =
-  | 'application/json-patch+json'
-  | 'application/merge-patch+json'
-  | 'application/strategic-merge-patch+json';
 
 export interface PatchOptions {
   readonly mediaType: PatchMediaType;
@@ -68,6 +64,8 @@ function run(current: KubeObject, patch: unknown, { mediaType, resource }: Patch
         throw unprocessable();
       case 'TOO_MANY_OPERATIONS':
         throw requestEntityTooLarge(error.message);
+      case 'BAD_PATCH_FORMAT':
+        throw badRequest(error.message, { cause: error });
       case 'BAD_STRATEGIC_PATCH':
         throw plainError(error.message, { cause: error });
     }

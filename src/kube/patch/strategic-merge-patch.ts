@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 
+import { goQuote } from '../../base/go-quote.ts';
 import type { GroupVersionKind } from '../decode/decode-object.ts';
-import { isObject, setOwn } from '../json/own-property.ts';
+import { getOwn, isObject, setOwn } from '../json/own-property.ts';
 import type { JsonObject } from '../json/json-object.ts';
 import {
   findKindStruct,
@@ -83,7 +84,11 @@ function mergeKeyInto(original: JsonObject, key: string, value: unknown, shape: 
   } else if (Array.isArray(before) && Array.isArray(value)) {
     const merges = field?.strategy.includes('merge') === true;
     setOwn(original, key, merges ? mergeList(before, value, field) : value);
-  } else setOwn(original, key, value);
+  } else {
+    const added = withoutDirectives(value);
+    if (added === undefined) delete original[key];
+    else setOwn(original, key, added);
+  }
 }
 
 interface FieldMerge {
@@ -108,6 +113,7 @@ function itemShape(field: FieldMerge | undefined): Shape {
 
 function mergeList(original: readonly unknown[], patch: readonly unknown[], field: FieldMerge): unknown[] {
   if (original.length === 0 && patch.length === 0) return [...original];
+  checkElements(original, patch);
   const first = patch[0] ?? original[0];
   if (!isObject(first)) {
     const merged = unique([...original, ...patch]);
@@ -121,6 +127,13 @@ function mergeList(original: readonly unknown[], patch: readonly unknown[], fiel
   const merged = mergeEntries(kept, plain, mergeKey, itemShape(field));
   const [fromPatch, fromServer] = partition(merged, plain, mergeKey);
   return mergeOrder(fromPatch, fromServer, plain, original, mergeKey);
+}
+
+/** Lists are merged when all that is in them is of one type, which is no list. */
+function checkElements(original: readonly unknown[], patch: readonly unknown[]): void {
+  const types = new Set([...original, ...patch].map(goTypeOf));
+  if (types.size > 1) throw bad(`list element types are not identical: ${goPrint([original, patch])}`);
+  if (types.has(LIST_TYPE)) throw new PatchError('UNPROCESSABLE', 'lists of lists are not supported');
 }
 
 /** Carries out the entries that are directives and returns what remains of both lists. */
@@ -177,11 +190,12 @@ function retainKeys(original: JsonObject, patch: JsonObject): void {
   if (!Object.hasOwn(patch, RETAIN_KEYS)) return;
   const list = patch[RETAIN_KEYS];
   delete patch[RETAIN_KEYS];
-  if (!Array.isArray(list)) throw bad('invalid patch format of retainKeys');
+  if (!Array.isArray(list)) throw malformed('invalid patch format of retainKeys');
   const retained = new Set<unknown>(list);
   for (const [key, value] of Object.entries(patch)) {
-    if (value !== null && !key.startsWith('$') && !retained.has(key))
-      throw bad('invalid patch format of retainKeys');
+    const isDirective = key.startsWith(SET_ORDER) || key.startsWith(DELETE_FROM);
+    if (value === null || isDirective || retained.has(key)) continue;
+    throw malformed('invalid patch format of retainKeys');
   }
   for (const key of Object.keys(original)) if (!retained.has(key)) delete original[key];
 }
@@ -191,9 +205,16 @@ function applyElementOrders(original: JsonObject, patch: JsonObject, shape: Shap
   for (const [directive, order] of Object.entries(patch)) {
     if (!directive.startsWith(SET_ORDER)) continue;
     delete patch[directive];
-    if (!Array.isArray(order)) throw bad('$setElementOrder must be a list');
     const key = directive.slice(SET_ORDER.length);
+    for (const list of [order, getOwn(original, key) ?? [], getOwn(patch, key) ?? []]) {
+      if (!Array.isArray(list)) throw bad(`expected a ${LIST_TYPE}, but received a ${goTypeOf(list)}`);
+    }
+    if (!Array.isArray(order)) continue;
     const field = fieldOf(shape, key);
+    if (field === undefined && shape?.is === 'struct') {
+      const { goName } = structOf(shape.name);
+      throw bad(`unable to find api field in struct ${goName} for the json field ${goQuote(key)}`);
+    }
     const before = listAt(original, key);
     const change = listAt(patch, key);
     checkOrder(change, order, field?.mergeKey);
@@ -269,6 +290,21 @@ function withoutDirectives(value: unknown): unknown {
 
 function unique(list: readonly unknown[]): unknown[] {
   return [...new Set(list)];
+}
+
+function malformed(message: string): PatchError {
+  return new PatchError('BAD_PATCH_FORMAT', message);
+}
+
+const LIST_TYPE = '[]interface {}';
+
+/** Names what a decoded value is in Go. */
+function goTypeOf(value: unknown): string {
+  if (Array.isArray(value)) return LIST_TYPE;
+  if (isObject(value)) return 'map[string]interface {}';
+  if (value === null) return '%!s(<nil>)';
+  if (typeof value === 'number') return Number.isInteger(value) ? 'int64' : 'float64';
+  return typeof value === 'boolean' ? 'bool' : typeof value;
 }
 
 function bad(message: string): PatchError {

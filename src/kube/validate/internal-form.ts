@@ -73,6 +73,8 @@ const ORDERS: ReadonlyMap<string, readonly string[]> = new Map(
     'core.v1.VolumeResourceRequirements': 'limits requests',
     'core.v1.TypedLocalObjectReference': 'apiGroup kind name',
     'core.v1.TypedObjectReference': 'apiGroup kind name namespace',
+    'core.v1.ObjectReference': 'kind namespace name uid apiVersion resourceVersion fieldPath',
+    'policy.v1.PodDisruptionBudgetSpec': 'minAvailable selector maxUnavailable unhealthyPodEvictionPolicy',
     'core.v1.PodResourceClaim': 'name resourceClaimName resourceClaimTemplateName',
     'core.v1.Capabilities': 'add drop',
     'core.v1.ImageVolumeSource': 'reference pullPolicy',
@@ -85,7 +87,12 @@ const ORDERS: ReadonlyMap<string, readonly string[]> = new Map(
 );
 
 /** Fields that are null inside when they are absent, though others of their type are zero. */
-const POINTERS: ReadonlySet<string> = new Set(['apps.v1.RollingUpdateStatefulSetStrategy.maxUnavailable']);
+const POINTERS: ReadonlySet<string> = new Set([
+  'apps.v1.RollingUpdateStatefulSetStrategy.maxUnavailable',
+  'core.v1.EmptyDirVolumeSource.sizeLimit',
+  'policy.v1.PodDisruptionBudgetSpec.minAvailable',
+  'policy.v1.PodDisruptionBudgetSpec.maxUnavailable',
+]);
 
 /** Go names that are not simply the field's name with a capital letter. */
 const GO_NAMES: Readonly<Record<string, string | undefined>> = {

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
 
 import {
@@ -18,7 +19,7 @@ import {
   type JsonObject,
 } from '../json/json-object.ts';
 import { internalForm } from './internal-form.ts';
-import { validateFinalizerOwner, validateImmutable } from './metadata.ts';
+import { validateFinalizerOwner, validateImmutable, validateLabelSelector } from './metadata.ts';
 import {
   configKeyFaults,
   labelValueFaults,
@@ -58,6 +59,21 @@ const EFFECTS = ['NoSchedule', 'PreferNoSchedule', 'NoExecute'];
 
 /** Checks a Node, less its metadata. Errors of its taints name metadata, as a real server's do. */
 export function validateNode(node: JsonObject): FieldError[] {
+  return [...validateTaints(node), ...validateRanges(node)];
+}
+
+/** Checks the ranges of addresses for a Node's Pods. */
+function validateRanges(node: JsonObject): FieldError[] {
+  return stringsAt(objectAt(node, 'spec'), 'podCIDRs').flatMap((range, index) => {
+    const [address = '', bits = '', ...rest] = range.split('/');
+    const most = isIP(address) === 6 ? 128 : 32;
+    const fits = isIP(address) !== 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= most && rest.length === 0;
+    const why = 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)';
+    return fits ? [] : [invalidValue(`spec.podCIDRs[${index}]`, range, why)];
+  });
+}
+
+function validateTaints(node: JsonObject): FieldError[] {
   const seen = new Set<string>();
   return objectsAt(objectAt(node, 'spec'), 'taints').flatMap((taint, index) => {
     const at = `metadata.taints[${index}]`;
@@ -95,7 +111,9 @@ export function validateNodeUpdate(node: JsonObject, old: JsonObject): FieldErro
     const why = 'node updates may not change providerID except from "" to valid';
     errors.push(forbiddenField('spec.providerID', why));
   }
-  return [...errors, ...validateNode(node)];
+  errors.push(...validateTaints(node));
+  if (stringAt(before, 'externalID') === stringAt(spec, 'externalID')) return errors;
+  return [...errors, forbiddenField('spec.externalID', 'may not be updated')];
 }
 
 /** Checks a Namespace, less its metadata. */
@@ -125,14 +143,6 @@ export function validateNamespacePhase(namespace: JsonObject): FieldError[] {
   if (phase === only) return [];
   const why = `may only be '${only}' if \`deletionTimestamp\` is ${when}`;
   return [invalidValue('status.Phase', phase, why)];
-}
-
-/** Checks an Event of the core group, less its metadata. */
-export function validateEvent(event: JsonObject): FieldError[] {
-  const involved = stringAt(objectAt(event, 'involvedObject'), 'namespace');
-  const own = stringAt(objectAt(event, 'metadata'), 'namespace');
-  if (involved === own || (involved === '' && own === 'default')) return [];
-  return [invalidValue('involvedObject.namespace', involved, 'does not match event.namespace')];
 }
 
 /** Checks the rules of a Role or ClusterRole. */
@@ -169,6 +179,25 @@ export function validateRules(role: JsonObject, namespaced: boolean): FieldError
     }
     return errors;
   });
+}
+
+/** Checks a ClusterRole: its rules, and how it gathers those of others. */
+export function validateClusterRole(role: JsonObject): FieldError[] {
+  const errors = validateRules(role, false);
+  const aggregation = objectAt(role, 'aggregationRule');
+  if (aggregation === undefined) return errors;
+  const path = 'aggregationRule.clusterRoleSelectors';
+  const selectors = objectsAt(aggregation, 'clusterRoleSelectors');
+  if (selectors.length === 0) {
+    errors.push(required(path, 'at least one clusterRoleSelector required if aggregationRule is non-nil'));
+  }
+  selectors.forEach((selector, index) => {
+    const faults = validateLabelSelector(selector, `${path}[${index}]`);
+    errors.push(...faults);
+    if (faults.length > 0)
+      errors.push(invalidValue(`${path}[${index}]`, undefined, 'invalid label selector.'));
+  });
+  return errors;
 }
 
 const RBAC_GROUP = 'rbac.authorization.k8s.io';

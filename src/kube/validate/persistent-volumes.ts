@@ -52,7 +52,7 @@ export function validatePersistentVolume(volume: JsonObject): FieldError[] {
   const modes = stringsAt(spec, 'accessModes');
   const errors = modes.length === 0 ? [required('spec.accessModes')] : [];
   errors.push(...validateAccessModes(modes, 'spec.accessModes'));
-  errors.push(...validateCapacity(objectAt(spec, 'capacity') ?? {}));
+  errors.push(...validateCapacity(objectAt(spec, 'capacity')));
   const policy = stringAt(spec, 'persistentVolumeReclaimPolicy');
   if (policy !== '' && !POLICIES.includes(policy)) {
     errors.push(notSupported('spec.persistentVolumeReclaimPolicy', policy, POLICIES));
@@ -73,11 +73,12 @@ export function validatePersistentVolume(volume: JsonObject): FieldError[] {
   return [...errors, ...validateAttributesClass(spec)];
 }
 
-function validateCapacity(capacity: JsonObject): FieldError[] {
+function validateCapacity(given: JsonObject | undefined): FieldError[] {
+  const capacity = given ?? {};
   const names = Object.keys(capacity).toSorted();
   const errors = names.length === 0 ? [required('spec.capacity')] : [];
   if (capacity['storage'] === undefined || names.length > 1) {
-    errors.push(notSupported('spec.capacity', capacity, ['storage']));
+    errors.push(notSupported('spec.capacity', given, ['storage']));
   }
   for (const name of names) {
     const amount = capacity[name];

@@ -8,6 +8,7 @@ import {
 } from '../field-error.ts';
 import { objectAt, objectsAt, stringAt, stringsAt, type JsonObject } from '../json/json-object.ts';
 import { compareQuantities, quantityValue } from '../quantity.ts';
+import { internalForm } from './internal-form.ts';
 import { validateImmutable, validateLabelSelector } from './metadata.ts';
 import { qualifiedNameFaults } from './name-rules.ts';
 
@@ -96,6 +97,7 @@ export function validateLimitRange(range: JsonObject): FieldError[] {
   objectsAt(objectAt(range, 'spec'), 'limits').forEach((item, index) => {
     const at = `spec.limits[${index}]`;
     const type = stringAt(item, 'type');
+    errors.push(...validateLimitType(type, `${at}.type`));
     if (types.has(type)) errors.push(duplicateValue(`${at}.type`, type));
     types.add(type);
     if (type === 'Pod') {
@@ -174,12 +176,22 @@ function compareLimits(item: JsonObject, at: string): FieldError[] {
   return errors;
 }
 
+const LIMIT_TYPES = ['Pod', 'Container', 'PersistentVolumeClaim'];
+
+function validateLimitType(type: string, path: string): FieldError[] {
+  const faults = qualifiedNameFaults(type);
+  if (faults.length > 0) return faults.map((fault) => invalidValue(path, type, fault));
+  if (type.includes('/') || LIMIT_TYPES.includes(type)) return [];
+  return [invalidValue(path, type, 'must be a standard limit type or fully qualified')];
+}
+
 /** Checks a PodDisruptionBudget, less its metadata. */
 export function validateDisruptionBudget(budget: JsonObject): FieldError[] {
   const spec = objectAt(budget, 'spec') ?? {};
   const errors: FieldError[] = [];
   if (spec['minAvailable'] !== undefined && spec['maxUnavailable'] !== undefined) {
-    errors.push(invalidValue('spec', spec, 'minAvailable and maxUnavailable cannot be both set'));
+    const shown = internalForm(spec, 'policy.v1.PodDisruptionBudgetSpec');
+    errors.push(invalidValue('spec', shown, 'minAvailable and maxUnavailable cannot be both set'));
   }
   for (const key of ['minAvailable', 'maxUnavailable'])
     errors.push(...validateShare(spec[key], `spec.${key}`));

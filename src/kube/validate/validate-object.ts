@@ -1,4 +1,8 @@
-import { validateDefinition, validateDefinitionUpdate } from '../custom/validate-definition.ts';
+import {
+  validateApproval,
+  validateDefinition,
+  validateDefinitionUpdate,
+} from '../custom/validate-definition.ts';
 import { validateRules as validateCustomRules } from '../custom/validation-rules.ts';
 import { validateValue } from '../custom/validate-value.ts';
 import type { FieldError } from '../field-error.ts';
@@ -19,9 +23,9 @@ import { labelNameFaults, pathSegmentFaults, subdomainFaults } from './name-rule
 import { validateClaim, validateClaimUpdate } from './claims.ts';
 import {
   validateBinding,
+  validateClusterRole,
   validateConfigMap,
   validateConfigMapUpdate,
-  validateEvent,
   validateLease,
   validateNamespace,
   validateNamespaceFinalizers,
@@ -33,8 +37,10 @@ import {
   validateRoleRefKept,
   validateRules,
 } from './other-kinds.ts';
+import { validateEvent, validateNewerEvent, validateNewerEventUpdate } from './events.ts';
 import { validatePersistentVolume, validatePersistentVolumeUpdate } from './persistent-volumes.ts';
 import { validatePodResize } from './pod-resize.ts';
+import { validatePodStatus } from './pod-status.ts';
 import { validateEphemeralUpdate, validatePod, validatePodUpdate } from './pod.ts';
 import { validateSecret, validateSecretUpdate } from './secret.ts';
 import { validateStatefulSet, validateStatefulSetUpdate } from './stateful-sets.ts';
@@ -85,10 +91,7 @@ const rules: ReadonlyMap<string, KindRules> = new Map<string, KindRules>([
   ['Job', { check: validateJob, checkUpdate: validateJobUpdate }],
   ['CronJob', { check: validateCronJob }],
   ['Role', { name: pathSegmentFaults, check: (role) => validateRules(role, true), metadataTwice: true }],
-  [
-    'ClusterRole',
-    { name: pathSegmentFaults, check: (role) => validateRules(role, false), metadataTwice: true },
-  ],
+  ['ClusterRole', { name: pathSegmentFaults, check: validateClusterRole, metadataTwice: true }],
   [
     'RoleBinding',
     {
@@ -115,7 +118,14 @@ const rules: ReadonlyMap<string, KindRules> = new Map<string, KindRules>([
   ...policyRules,
   [
     'CustomResourceDefinition',
-    { check: validateDefinition, checkUpdate: both(validateDefinition, validateDefinitionUpdate) },
+    {
+      check: (definition) => [...validateDefinition(definition), ...validateApproval(definition)],
+      checkUpdate: (definition, old) => [
+        ...validateDefinition(definition),
+        ...validateDefinitionUpdate(definition, old),
+        ...validateApproval(definition, old),
+      ],
+    },
   ],
 ]);
 
@@ -175,7 +185,10 @@ export function validateUpdate(
   if (resource.kind === 'Namespace' && subresource === 'finalize') {
     return [...errors, ...validateNamespaceFinalizers(json)];
   }
-  if (subresource === 'status') return [...errors, ...validateWorkloadStatus(resource.kind, json, before)];
+  if (subresource === 'status') {
+    if (resource.kind === 'Pod') errors.push(...validatePodStatus(json, before));
+    return [...errors, ...validateWorkloadStatus(resource.kind, json, before)];
+  }
   if (subresource === 'finalize' || subresource === 'binding') return errors;
   if (subresource === 'resize') return [...errors, ...validatePodResize(json, before)];
   if (subresource === 'ephemeralcontainers') return [...errors, ...validateEphemeralUpdate(json, before)];
@@ -194,8 +207,14 @@ export function warningsOf(object: KubeObject, resource: ResourceInfo, old?: Kub
   return warningsFor(json, resource.kind, before);
 }
 
-/** Events of the newer group are checked as the ones they are stored as. */
+const newerEventRules: KindRules = {
+  check: validateNewerEvent,
+  checkUpdate: validateNewerEventUpdate,
+  metadataTwice: true,
+};
+
+/** Events are of two groups, each with rules of its own. */
 function rulesOf(resource: ResourceInfo): KindRules {
-  if (resource.kind === 'Event' && resource.group !== '') return {};
+  if (resource.kind === 'Event' && resource.group !== '') return newerEventRules;
   return rules.get(resource.kind) ?? {};
 }
