@@ -7,6 +7,7 @@ import { registrySource } from '../pull/copy/registry-endpoint.ts';
 import { storeTarget } from '../pull/copy/store-endpoint.ts';
 import type { CredentialSource } from '../remote/credential.ts';
 import { userCredentials, type RemoteOptions } from './_client-remote.ts';
+import { fullName } from './_image-names.ts';
 import { withLocalStores } from './_local-stores.ts';
 import { interruptible } from './_interruptible.ts';
 import { withRemoteOptions } from './_options.ts';
@@ -42,11 +43,12 @@ async function pull(image: string, options: PullOptions): Promise<number> {
   if (options.platform !== undefined && options.allPlatforms === true)
     throw new UsageError('--platform and --all-platforms: one of them');
   const transfers = transferLimits(options);
+  const { domain } = parseDockerReference(fullName(image));
   return withLocalStores(
     { options, command: 'dray pull', serves: true, transfers, signal },
     async (stores) => {
       const credentials = userCredentials(options, signal);
-      const pulled = await advising(parseDockerReference(image).domain, async () => {
+      const pulled = await advising(domain, async () => {
         if (options.allPlatforms === true) await keepAll(stores, image, credentials, printer, signal);
         return stores.pull({
           reference: image,

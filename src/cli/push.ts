@@ -6,7 +6,7 @@ import { parseDockerReference } from '../oci/reference.ts';
 import { describeImage, storeSource } from '../pull/copy/store-endpoint.ts';
 import { pushImage } from '../pull/push-image.ts';
 import { userCredentials, type RemoteOptions } from './_client-remote.ts';
-import { findImage } from './_image-names.ts';
+import { findImage, fullName } from './_image-names.ts';
 import { withLocalStores } from './_local-stores.ts';
 import { interruptible } from './_interruptible.ts';
 import { withRemoteOptions } from './_options.ts';
@@ -39,9 +39,10 @@ async function push(image: string, destination: string, options: PushOptions): P
   const signal = interruptible();
   if (options.platform !== undefined && options.allPlatforms === true)
     throw new UsageError('--platform and --all-platforms: one of them');
+  const { domain } = parseDockerReference(fullName(destination));
   return withLocalStores({ options, command: 'dray push', serves: true, signal }, async (stores) => {
     const target = await chosen(stores, image, options, signal);
-    const pushed = await advising(parseDockerReference(destination).domain, () =>
+    const pushed = await advising(domain, () =>
       pushImage({
         remote: stores.remote,
         content: stores.content,
