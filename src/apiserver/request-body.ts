@@ -7,20 +7,28 @@ import { mediaTypeOf } from './negotiation.ts';
 export const MAX_BODY = 3 * 1024 * 1024;
 
 /**
+ * So much of a body that is too large is read and thrown away. Who still sends when the connection is closed sees a broken pipe in
+ * place of the answer; whoever sends more than this does not ask for one.
+ */
+export const MAX_DRAINED = 64 * 1024 * 1024;
+
+/**
  * Reads the whole body of a request, counting while it arrives.
  *
- * @throws StatusError 413 as soon as there is too much; the rest is not read
+ * @throws StatusError 413 when there is too much
  */
 export async function readBody(request: IncomingMessage): Promise<RequestBody> {
   const mediaType = mediaTypeOf(request.headers['content-type']);
   const tooLarge = (): Error => requestEntityTooLarge(`limit is ${MAX_BODY}`);
-  if (Number(request.headers['content-length'] ?? 0) > MAX_BODY) throw tooLarge();
-  const chunks: Buffer[] = [];
+  if (Number(request.headers['content-length'] ?? 0) > MAX_DRAINED) throw tooLarge();
+  let chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
     size += chunk.length;
-    if (size > MAX_BODY) throw tooLarge();
-    chunks.push(chunk);
+    if (size > MAX_DRAINED) throw tooLarge();
+    if (size > MAX_BODY) chunks = [];
+    else chunks.push(chunk);
   }
+  if (size > MAX_BODY) throw tooLarge();
   return { bytes: Buffer.concat(chunks, size), mediaType };
 }

@@ -1,4 +1,5 @@
 import type { ImageStore, ImageWithNames } from '../images/image-store.ts';
+import { diagnoseReference } from '../oci/reference-diagnosis.ts';
 import {
   familiarReference,
   formatReference,
@@ -13,7 +14,10 @@ export function fullName(text: string): string {
     return formatReference(parseDockerReference(text));
   } catch (error) {
     if (!(error instanceof ReferenceError)) throw error;
-    throw new UsageError(`${JSON.stringify(text)} is no image name: ${error.message}`);
+    const { says, suggestion } = diagnoseReference(text) ?? {};
+    const why = says === undefined ? '' : `: ${says}`;
+    const meant = suggestion === undefined ? '' : `; perhaps ${JSON.stringify(suggestion)} is meant`;
+    throw new UsageError(`${JSON.stringify(text)} is no image name: ${error.message}${why}${meant}`);
   }
 }
 

@@ -5,6 +5,7 @@ import type { NodeSettings } from '../daemon/system-nodes.ts';
 import {
   containerRuntimeEndpointOf,
   evictionFieldsOf,
+  evictionMaxPodGracePeriodOf,
   evictionTransitionPeriodOf,
   imageSettingsOf,
   parseKubeletConfiguration,
@@ -90,6 +91,7 @@ export async function nodeSettings(
           eviction: {
             thresholds: parseEvictionThresholds(evictionFieldsOf(document)),
             transitionPeriod: evictionTransitionPeriodOf(document),
+            maxPodGraceSeconds: evictionMaxPodGracePeriodOf(document),
           },
         }
       : {}),

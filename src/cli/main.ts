@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { CodedError, messageOf } from '../base/coded-error.ts';
 import { nearest } from '../base/nearest.ts';
+import { candidatesFor, inOneLine, prepare, starting } from './_command-tree.ts';
 import { AdvisedError, EXIT, textFor, UsageError } from './exit.ts';
 
 /** One command: loaded only when it is called, so that a small question gets a quick answer. */
@@ -43,6 +44,10 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   'credential-provider': {
     summary: 'plug-ins of the kubelet for ECR, Artifact Registry and ACR',
     load: () => import('./credential-provider.ts'),
+  },
+  completion: {
+    summary: 'print what a shell needs to complete commands',
+    load: () => import('./completion.ts'),
   },
 };
 
@@ -87,7 +92,8 @@ async function run(args: readonly string[]): Promise<number> {
     process.stdout.write(`dray ${version()}\n`);
     return EXIT.ok;
   }
-  const entry = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (name === '__complete') return await complete(args.slice(1));
+  const entry = entryOf(name);
   if (entry === undefined) {
     const what = name.startsWith('-') ? 'option' : 'command';
     const meant = nearest(name, Object.keys(COMMANDS)).map((each) => `"${each}"`);
@@ -96,19 +102,27 @@ async function run(args: readonly string[]): Promise<number> {
     );
   }
   const { command } = await entry.load();
-  const made = (await command(args.slice(1))).name(`dray ${name}`);
-  reportThroughMain(made);
-  await made.parseAsync(args.slice(1), { from: 'user' });
+  const made = await command(args.slice(1));
+  await prepare(made.name(`dray ${name}`)).parseAsync(args.slice(1), { from: 'user' });
   return Number(process.exitCode ?? EXIT.ok);
 }
 
-/** Commander leaves the process by itself in subcommands that are not told otherwise; bad usage has an exit code of its own. */
-function reportThroughMain(command: Command): void {
-  command
-    .exitOverride()
-    .showSuggestionAfterError(true)
-    .configureOutput({ outputError: () => {} });
-  for (const each of command.commands) reportThroughMain(each);
+function entryOf(name: string): CommandEntry | undefined {
+  return Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+}
+
+/** Prints what may stand in the place of the last of these words, for a shell. */
+async function complete(words: readonly string[]): Promise<number> {
+  const [name = '', ...rest] = words;
+  const entry = entryOf(name);
+  const commands = Object.entries(COMMANDS).map(([word, { summary }]) => ({ word, about: summary }));
+  let found = starting(commands, name);
+  if (words.length > 1) {
+    const made = await (await entry?.load())?.command(rest.slice(0, -1));
+    found = made === undefined ? [] : candidatesFor(made, rest);
+  }
+  process.stdout.write(found.map(({ word, about }) => `${word}\t${about}\n`).join(''));
+  return EXIT.ok;
 }
 
 /** Prints what went wrong and returns the exit code for it. */
@@ -121,7 +135,8 @@ function report(error: unknown): number {
     String(error.code).startsWith('commander.')
   ) {
     if (error.exitCode === 0) return EXIT.ok;
-    process.stderr.write(`dray: ${error.message.replace(/^error: /, '')}\n`);
+    // The help itself says what was missing.
+    if (error.code !== 'commander.help') process.stderr.write(`dray: ${inOneLine(error.message)}\n`);
     return EXIT.usage;
   }
   if (error instanceof UsageError) {

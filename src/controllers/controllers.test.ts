@@ -11,6 +11,7 @@ import {
   CONFIG_MAPS,
   DAEMON_SETS,
   DEPLOYMENTS,
+  EVENTS,
   JOBS,
   NAMESPACES,
   PODS,
@@ -42,6 +43,14 @@ after(async () => {
   for (const node of nodes) await node.stopped;
   await api.close();
 });
+
+const QUOTAS: ResourceType = {
+  group: '',
+  version: 'v1',
+  resource: 'resourcequotas',
+  kind: 'ResourceQuota',
+  namespaced: true,
+};
 
 /** Waits until what a namespace holds of a kind satisfies `holds`. */
 async function until<T extends KubeObject>(
@@ -207,6 +216,31 @@ test('a ReplicaSet replaces Pods, adopts those that fit and lets go of those tha
   const four = await until<Pod>(PODS, 'sets', (found) => found.length === 4);
   assert.equal(four.find((pod) => pod.metadata.name === leaver)?.metadata.ownerReferences, undefined);
   await until(REPLICA_SETS, 'sets', ([set]) => statusOf(set)['readyReplicas'] === 3);
+});
+
+test('a ReplicaSet that may not make Pods says so once and tries again with pauses', async () => {
+  await newNamespace('refused');
+  await make(QUOTAS, 'refused', 'none', { hard: { pods: '0' } });
+  const set = await make(REPLICA_SETS, 'refused', 'web', workload('web', 'x:1', { replicas: 1 }));
+  const events = await until<KubeObject & { reason?: string; message?: string }>(EVENTS, 'refused', (all) => {
+    return all.filter(({ reason }) => reason === 'FailedCreate').length >= 4;
+  });
+  const messages = events
+    .filter(({ reason }) => reason === 'FailedCreate')
+    .map(({ message }) => message ?? '');
+  assert.equal(new Set(messages).size, messages.length, 'every Pod has another name');
+  type Failing = KubeObject & { status?: { conditions?: { type: string; message: string }[] } };
+  const { metadata, status } = await api.client.get<Failing>(
+    REPLICA_SETS,
+    { namespace: 'refused', name: 'web' },
+    stop.signal,
+  );
+  const [condition] = status?.conditions ?? [];
+  assert.equal(condition?.type, 'ReplicaFailure');
+  const told = /pods "([^"]+)"/.exec(condition?.message ?? '')?.[1] ?? '';
+  assert.ok(messages[0]?.includes(`"${told}"`), 'the condition is that of the first failure');
+  const changes = Number(metadata.resourceVersion) - Number(set.metadata.resourceVersion);
+  assert.ok(changes < 20, `${changes} changes`);
 });
 
 test('a Deployment is rolled out to a new template and keeps the old set for an undo', async () => {

@@ -138,7 +138,12 @@ function start<T extends KubeObject>(context: ControllerContext, keeper: Keeper<
         reason: 'FailedCreate',
         message: messageOf(failure),
       };
-      conditions = setCondition(before?.conditions ?? [], condition, formatTime(now));
+      // Each failure has words of its own, with the name of the Pod that was not made. To write them down would be a change that
+      // asks for the next look at once, in place of one after a pause.
+      const isKnown = before?.conditions?.some(({ type }) => type === condition.type) ?? false;
+      conditions = isKnown
+        ? (before?.conditions ?? [])
+        : setCondition(before?.conditions ?? [], condition, formatTime(now));
     }
     const status: ReplicaStatus = withoutZeros<ReplicaStatus>(
       {

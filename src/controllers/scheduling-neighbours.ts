@@ -5,7 +5,8 @@ import {
   type LabelSelector,
   type LabelSelectorObject,
 } from '../kube/selector/label-selector.ts';
-import { untolerated, type Fit, type Node } from './scheduling-fit.ts';
+import { untolerated } from '../kube/scheduling/taints.ts';
+import type { Fit, Node } from './scheduling-fit.ts';
 
 /* What Pods say of other Pods: spread over a topology, near some, away from others. Pure: no clock, no network. */
 

@@ -66,6 +66,8 @@ export interface NodeEviction {
   readonly thresholds: readonly EvictionThreshold[];
   /** How long a condition stays after it was last seen, in milliseconds; Kubernetes' five minutes when absent. */
   readonly transitionPeriod?: number | undefined;
+  /** Longest time that Pods get to end when a soft threshold evicts them, in seconds; below 0 there is no bound. */
+  readonly maxPodGraceSeconds?: number | undefined;
 }
 
 /** Where the configuration and the programs of credential-provider plug-ins lie (rule 9.1). */
@@ -225,6 +227,9 @@ export async function startNode(options: NodeOptions, signal: AbortSignal): Prom
               ...(options.eviction.transitionPeriod === undefined
                 ? {}
                 : { evictionTransitionPeriod: options.eviction.transitionPeriod }),
+              ...(options.eviction.maxPodGraceSeconds === undefined
+                ? {}
+                : { evictionMaxPodGraceSeconds: options.eviction.maxPodGraceSeconds }),
             }),
         clock,
         logger,

@@ -9,7 +9,10 @@ test('from the tenth message of a group on, all share one event', () => {
   const told = Array.from({ length: 12 }, (_, index) =>
     similar.combined('rs/web FailedCreate', `m${index}`, 0),
   );
-  assert.deepEqual(told.slice(0, 9), new Array(9).fill(undefined));
+  assert.deepEqual(
+    told.slice(0, 9),
+    Array.from({ length: 9 }, () => undefined),
+  );
   assert.deepEqual(
     told.slice(9),
     ['m9', 'm10', 'm11'].map((message) => `(combined from similar events): ${message}`),

@@ -56,6 +56,8 @@ export interface KubeletOptions {
   /** When the node counts as short of something (`parseEvictionThresholds`); absent: never, as befits a machine with other work too. */
   readonly evictionThresholds?: readonly EvictionThreshold[];
   readonly evictionTransitionPeriod?: number;
+  /** Longest time that Pods get to end when a soft threshold evicts them, in seconds (rule 11.30); 0 when absent. */
+  readonly evictionMaxPodGraceSeconds?: number;
   /** Measures a container, to choose whom eviction ends; absent where the runtime cannot tell. */
   readonly containerUsage?: (id: string) => Promise<ContainerUsage | undefined>;
   readonly clock?: Clock;

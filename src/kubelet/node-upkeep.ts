@@ -86,6 +86,9 @@ export function createNodeUpkeep(context: NodeUpkeepContext): NodeUpkeep {
     ...(options.evictionTransitionPeriod === undefined
       ? {}
       : { transitionPeriod: options.evictionTransitionPeriod }),
+    ...(options.evictionMaxPodGraceSeconds === undefined
+      ? {}
+      : { maxPodGraceSeconds: options.evictionMaxPodGraceSeconds }),
     observe: (signal) => observeResources(root, options.images, signal),
     removeUnusedImages: (signal) => collector.deleteUnused(signal),
     removeDeadContainers: (signal) =>

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { RuntimeError } from './runtime-error.ts';
 import { openInput } from './container-input.ts';
 import type { ContainerProcess } from './container-process.ts';
@@ -66,8 +67,16 @@ export async function attachTo(
   const ended = (): boolean => container.state === 'exited';
   const output = (name: string): ReturnType<typeof followOutput> =>
     followOutput(join(directory, name), ended, alive);
-  const stdout = await output('stdout');
-  const stderr = tty ? undefined : await output('stderr');
+  let stdout: Readable;
+  let stderr: Readable | undefined;
+  try {
+    stdout = await output('stdout');
+    stderr = tty ? undefined : await output('stderr');
+  } catch (error) {
+    // The container may be removed in between: one output is open then, and nobody has it.
+    closing.abort(error);
+    throw error;
+  }
   const input = options.stdin && stdin ? openInput(directory, stdinOnce) : undefined;
   const exit = untilEnded(container, alive);
   // Whoever never asks how it ended is not to bring the program down.

@@ -18,6 +18,8 @@ export async function followOutput(
   const file = await open(path, 'r');
   try {
     const { size } = await file.stat();
+    // Whoever let go meanwhile would not be told of what comes from here.
+    signal.throwIfAborted();
     return new AppendedOutput(file, watch(path, { persistent: false }), size, ended, signal);
   } catch (error) {
     await file.close();

@@ -28,7 +28,7 @@ test('a mistyped command is answered with the one that was meant', async () => {
 test('a mistyped option is bad usage, said in one line', async () => {
   const outcome = await runDray(['up', '--api-prot', '1']);
   assert.equal(outcome.code, 2);
-  assert.match(outcome.stderr, /^dray: unknown option '--api-prot'/);
+  assert.match(outcome.stderr, /^dray: unknown option "--api-prot": did you mean "--api-port"\?\n$/);
 });
 
 test('a port that is none is refused before anything starts', async () => {
@@ -41,4 +41,30 @@ test('--exit without --tour is refused', async () => {
   const outcome = await runDray(['up', '--exit']);
   assert.equal(outcome.code, 2);
   assert.match(outcome.stderr, /--exit goes with --tour/);
+});
+
+const MISTAKES: readonly (readonly [string, string])[] = [
+  ['registry project lst', 'dray: unknown command "lst": did you mean "list"?\n'],
+  ['registry nope', 'dray: unknown command "nope"\n'],
+  ['index create', 'dray: missing required argument "name"\n'],
+  [
+    'credential-provider test',
+    'dray: required option "--image-credential-provider-config <path>" not specified\n',
+  ],
+  [
+    'pull BAD//ref',
+    'dray: "BAD//ref" is no image name: invalid reference format: nothing stands between the slashes; perhaps "BAD/ref" is meant\n',
+  ],
+];
+for (const [line, expected] of MISTAKES) {
+  test(`dray ${line} is bad usage, said in one line`, async () => {
+    assert.deepEqual(await runDray(line.split(' ')), { code: 2, stdout: '', stderr: expected });
+  });
+}
+
+test('a command of several parts shows its help when none is named, and is bad usage', async () => {
+  const outcome = await runDray(['index']);
+  assert.equal(outcome.code, 2);
+  assert.match(outcome.stderr, /^Usage: dray index .*create/s);
+  assert.doesNotMatch(outcome.stderr, /outputHelp/);
 });

@@ -1,14 +1,22 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { parse } from 'yaml';
 import { isSystemError, messageOf } from '../../base/coded-error.ts';
 import { parseManifests } from '../decode/parse-manifests.ts';
 import type { KubeObject } from '../object.ts';
-import { findKind } from '../resources.ts';
-import { generate, type Generated } from './generate.ts';
+import { fresh, type Built } from './built.ts';
+import { generate, onTopOf, type Generated } from './generate.ts';
 import { KustomizeError } from './kustomize-error.ts';
-import { KUSTOMIZATION_FILES, parseKustomization, type Kustomization } from './kustomization.ts';
-import { nameHash } from './name-hash.ts';
-import { rewriteReferences } from './name-references.ts';
+import {
+  KUSTOMIZATION_FILES,
+  parseKustomization,
+  type Generator,
+  type Kustomization,
+  type Replacement,
+} from './kustomization.ts';
+import { inApplyOrder } from './object-order.ts';
+import { addHashes, rename } from './rename.ts';
+import { replaceValues } from './replace-values.ts';
 import { addAnnotations, addLabels, applyPatch, changeImages, changeReplicas } from './transform.ts';
 
 /** A kustomization that names itself through others would never end. */
@@ -21,7 +29,9 @@ const MAX_DEPTH = 32;
  * @throws KustomizeError
  */
 export async function buildKustomization(directory: string): Promise<KubeObject[]> {
-  return (await build(resolve(directory), [], 0)).map((each) => each.object);
+  const layer = await build(resolve(directory), [], 0);
+  const objects = addHashes(layer.built).map((each) => each.object);
+  return layer.keepsOrder ? objects : inApplyOrder(objects);
 }
 
 /** Tells whether a directory holds a kustomization. */
@@ -29,13 +39,12 @@ export async function hasKustomization(directory: string): Promise<boolean> {
   return (await findFile(directory)) !== undefined;
 }
 
-/** An object on its way, with every name that it ever had: others may still call it by an old one. */
-interface Built {
-  readonly object: KubeObject;
-  readonly names: readonly string[];
+interface Layer {
+  readonly built: Built[];
+  readonly keepsOrder: boolean;
 }
 
-async function build(directory: string, given: readonly Built[], depth: number): Promise<Built[]> {
+async function build(directory: string, given: readonly Built[], depth: number): Promise<Layer> {
   if (depth > MAX_DEPTH)
     throw new KustomizeError(
       'BAD_KUSTOMIZATION',
@@ -52,43 +61,71 @@ async function build(directory: string, given: readonly Built[], depth: number):
   let built: Built[] = [...given];
   for (const resource of kustomization.resources)
     built.push(...(await readResource(directory, resource, depth)));
-  const generated: Generated[] = [];
-  for (const each of kustomization.configMapGenerator)
-    generated.push(await generate('ConfigMap', each, kustomization.generatorOptions, directory));
-  for (const each of kustomization.secretGenerator)
-    generated.push(await generate('Secret', each, kustomization.generatorOptions, directory));
-  const suffixes = new Map(
-    generated.filter((each) => each.hashed).map((each) => [each.object.metadata.name, each.object.kind]),
-  );
-  built.push(...generated.map((each) => fresh(each.object)));
-  for (const component of kustomization.components)
-    built = await build(join(directory, component), built, depth + 1);
+  for (const [kind, generators] of [
+    ['ConfigMap', kustomization.configMapGenerator],
+    ['Secret', kustomization.secretGenerator],
+  ] as const) {
+    for (const each of generators) {
+      const made = await generate(kind, each, kustomization.generatorOptions, directory);
+      built = withGenerated(built, made, each, file);
+    }
+  }
+  for (const component of kustomization.components) {
+    ({ built } = await build(join(directory, component), built, depth + 1));
+  }
   for (const [index, patch] of kustomization.patches.entries()) {
     const where = `patch ${index + 1} of ${JSON.stringify(file)}`;
     const text =
       patch.patch ?? (patch.path === undefined ? undefined : await readText(join(directory, patch.path)));
     if (text === undefined)
       throw new KustomizeError('BAD_KUSTOMIZATION', `Cannot apply ${where}: it has neither patch nor path`);
-    const outcome = applyPatch(
-      built.map((each) => each.object),
-      text,
-      patch.target,
-      where,
-    );
-    built = built.flatMap((each, at) => {
-      const object = outcome[at];
-      return object === undefined ? [] : [{ object, names: each.names }];
-    });
+    built = applyPatch(built, text, patch.target, where);
   }
   transform(
     built.map((each) => each.object),
     kustomization,
   );
-  return rename(built, kustomization, (object) => suffixes.get(object.metadata.name) === object.kind);
+  for (const each of built) changeReplicas(each, kustomization.replicas);
+  built = rename(built, kustomization);
+  for (const [index, each] of kustomization.replacements.entries()) {
+    const where = `replacement ${index + 1} of ${JSON.stringify(file)}`;
+    const all = each.path === undefined ? [each] : await readReplacements(join(directory, each.path));
+    for (const one of all) replaceValues(built, one, where);
+  }
+  return { built, keepsOrder: kustomization.sortOptions?.order === 'fifo' };
 }
 
-function fresh(object: KubeObject): Built {
-  return { object, names: [object.metadata.name] };
+/** Adds what a generator made, or puts it in the place of what others made under the same name. */
+function withGenerated(
+  built: readonly Built[],
+  made: Generated,
+  generator: Generator,
+  file: string,
+): Built[] {
+  const { behavior = 'create', name } = generator;
+  const at = built.findIndex(
+    (each) =>
+      each.object.kind === made.object.kind &&
+      each.names.includes(name) &&
+      (generator.namespace === undefined || generator.namespace === each.object.metadata.namespace),
+  );
+  const old = built[at];
+  const refuse = (why: string): never => {
+    throw new KustomizeError(
+      'BAD_KUSTOMIZATION',
+      `Cannot generate ${JSON.stringify(name)} of ${JSON.stringify(file)}: ${why}`,
+    );
+  };
+  if (behavior === 'create') {
+    if (old !== undefined) refuse('it is there already; behavior merge or replace changes it');
+    return [...built, fresh(made.object, made.hashed)];
+  }
+  if (behavior !== 'merge' && behavior !== 'replace') {
+    refuse(`behavior ${JSON.stringify(behavior)} is none of create, merge, replace`);
+  }
+  if (old === undefined) return refuse(`there is nothing to ${behavior}`);
+  const object = onTopOf(old.object, made.object, behavior === 'merge');
+  return built.with(at, { ...old, object, hashed: made.hashed });
 }
 
 function transform(objects: readonly KubeObject[], kustomization: Kustomization): void {
@@ -103,42 +140,12 @@ function transform(objects: readonly KubeObject[], kustomization: Kustomization)
     if (kustomization.commonAnnotations !== undefined)
       addAnnotations(object, kustomization.commonAnnotations);
     changeImages(object, kustomization.images);
-    changeReplicas(object, kustomization.replicas);
   }
 }
 
-/** Gives objects their namespace and final names, then lets the others know. */
-function rename(
-  built: readonly Built[],
-  kustomization: Kustomization,
-  isHashed: (object: KubeObject) => boolean,
-): Built[] {
-  const renamed = built.map(({ object, names }): Built => {
-    const hashed = isHashed(object);
-    const namespaced = findKind(object.apiVersion, object.kind)?.namespaced ?? true;
-    if (kustomization.namespace !== undefined && namespaced)
-      object.metadata.namespace = kustomization.namespace;
-    const plain = object.kind === 'Namespace' || object.kind === 'CustomResourceDefinition';
-    const name = plain
-      ? object.metadata.name
-      : `${kustomization.namePrefix ?? ''}${object.metadata.name}${kustomization.nameSuffix ?? ''}`;
-    object.metadata.name = hashed ? `${name}-${nameHash(object)}` : name;
-    return { object, names: [...names, object.metadata.name] };
-  });
-  const index = new Map<string, string>();
-  const key = (kind: string, namespace: string | undefined, name: string): string =>
-    `${kind} ${namespace ?? ''} ${name}`;
-  for (const { object, names } of renamed)
-    for (const name of names)
-      index.set(key(object.kind, object.metadata.namespace, name), object.metadata.name);
-  for (const { object } of renamed) {
-    rewriteReferences(
-      object,
-      (kind, name) =>
-        index.get(key(kind, object.metadata.namespace, name)) ?? index.get(key(kind, undefined, name)),
-    );
-  }
-  return renamed;
+async function readReplacements(path: string): Promise<Replacement[]> {
+  const value: unknown = parse(await readText(path), { maxAliasCount: 100 });
+  return (Array.isArray(value) ? value : [value]) as Replacement[];
 }
 
 async function readResource(directory: string, resource: string, depth: number): Promise<Built[]> {
@@ -156,9 +163,8 @@ async function readResource(directory: string, resource: string, depth: number):
       { cause: error },
     );
   });
-  return found.isDirectory()
-    ? build(path, [], depth + 1)
-    : readObjects(await readText(path), path).map(fresh);
+  if (found.isDirectory()) return (await build(path, [], depth + 1)).built;
+  return readObjects(await readText(path), path).map((object) => fresh(object));
 }
 
 function readObjects(text: string, path: string): KubeObject[] {

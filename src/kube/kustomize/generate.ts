@@ -53,6 +53,31 @@ export async function generate(
   };
 }
 
+/** Changes a generated object by one of a later layer: its name, and what the later one does not say about metadata, stay. */
+export function onTopOf(
+  old: Generated['object'],
+  made: Generated['object'],
+  keepsData: boolean,
+): Generated['object'] {
+  const labels = { ...old.metadata.labels, ...made.metadata.labels };
+  const annotations = { ...old.metadata.annotations, ...made.metadata.annotations };
+  const both = (key: 'data' | 'binaryData'): object => {
+    const values = { ...(keepsData ? old[key] : {}), ...made[key] };
+    return Object.keys(values).length === 0 ? {} : { [key]: values };
+  };
+  const { data: _data, binaryData: _binaryData, ...rest } = made;
+  return {
+    ...rest,
+    metadata: {
+      ...old.metadata,
+      ...(Object.keys(labels).length === 0 ? {} : { labels }),
+      ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
+    },
+    ...both('data'),
+    ...both('binaryData'),
+  };
+}
+
 async function readValues(generator: Generator, directory: string): Promise<Map<string, Buffer>> {
   const values = new Map<string, Buffer>();
   const add = (key: string, value: Buffer): void => {

@@ -59,6 +59,28 @@ export interface Kustomization {
   readonly secretGenerator: readonly Generator[];
   readonly configMapGenerator: readonly Generator[];
   readonly generatorOptions?: GeneratorOptions;
+  readonly replacements: readonly (Replacement & { readonly path?: string })[];
+  /** `fifo` leaves objects in the order in which they were read. */
+  readonly sortOptions?: { readonly order?: string };
+}
+
+/** Which part of a field is meant, and whether a field is made that is not there. */
+export interface FieldOptions {
+  readonly delimiter?: string;
+  readonly index?: number;
+  readonly create?: boolean;
+}
+
+/** A value that is copied from one object to others. */
+export interface Replacement {
+  readonly source?: Target & { readonly fieldPath?: string; readonly options?: FieldOptions };
+  readonly sourceValue?: string;
+  readonly targets?: readonly {
+    readonly select?: Target;
+    readonly reject?: readonly Target[];
+    readonly fieldPaths?: readonly string[];
+    readonly options?: FieldOptions;
+  }[];
 }
 
 const LISTS = [
@@ -70,6 +92,7 @@ const LISTS = [
   'patches',
   'secretGenerator',
   'configMapGenerator',
+  'replacements',
 ] as const;
 const KNOWN = new Set<string>([
   ...LISTS,
@@ -82,6 +105,7 @@ const KNOWN = new Set<string>([
   'commonLabels',
   'commonAnnotations',
   'generatorOptions',
+  'sortOptions',
   'bases',
   'patchesStrategicMerge',
   'patchesJson6902',

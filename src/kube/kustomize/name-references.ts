@@ -1,20 +1,20 @@
 import type { KubeObject } from '../object.ts';
 
-/** Returns the name that the object of this kind, once called `name`, has now; undefined when it is not among those built. */
-export type CurrentName = (kind: string, name: string) => string | undefined;
+/** Returns what the object of this kind, once called `name`, is called now; undefined when it is not among those built. */
+export type CurrentName = (kind: string, name: string) => { name: string; namespace?: string } | undefined;
 
 type Json = unknown;
 
 /**
  * Rewrites what objects say about one another after names changed: pull secrets, volumes, environment, service accounts,
- * claims, the service of a StatefulSet, and role bindings.
+ * claims, classes, Services of StatefulSets and Ingresses, roles, their bindings, and what they are about.
  */
 export function rewriteReferences(object: KubeObject, currentName: CurrentName): void {
   const set = (holder: Json, field: string, kind: string): void => {
     if (!isRecord(holder) || !Object.hasOwn(holder, field)) return;
     const old = holder[field];
-    const name = typeof old === 'string' ? currentName(kind, old) : undefined;
-    if (name !== undefined) holder[field] = name;
+    const now = typeof old === 'string' ? currentName(kind, old) : undefined;
+    if (now !== undefined) holder[field] = now.name;
   };
 
   if (object.kind === 'ServiceAccount') {
@@ -24,10 +24,31 @@ export function rewriteReferences(object: KubeObject, currentName: CurrentName):
   }
   if (object.kind === 'RoleBinding' || object.kind === 'ClusterRoleBinding') {
     const binding = object as unknown as Record<string, Json>;
-    for (const subject of items(binding['subjects']))
-      if (isRecord(subject) && subject['kind'] === 'ServiceAccount') set(subject, 'name', 'ServiceAccount');
+    for (const subject of items(binding['subjects'])) {
+      if (!isRecord(subject) || subject['kind'] !== 'ServiceAccount') continue;
+      const now = currentName('ServiceAccount', String(subject['name']));
+      if (now === undefined) continue;
+      subject['name'] = now.name;
+      if (now.namespace !== undefined) subject['namespace'] = now.namespace;
+    }
     const role = binding['roleRef'];
     if (isRecord(role)) set(role, 'name', String(role['kind']));
+  }
+  if (object.kind === 'Role' || object.kind === 'ClusterRole') {
+    for (const rule of items((object as unknown as Record<string, Json>)['rules']))
+      renameInRule(rule, currentName);
+  }
+  if (object.kind === 'Ingress') {
+    visit(object, (holder) => {
+      set(holder['service'], 'name', 'Service');
+      for (const each of items(holder['tls'])) set(each, 'secretName', 'Secret');
+      set(holder, 'ingressClassName', 'IngressClass');
+    });
+  }
+  if (object.kind === 'PersistentVolumeClaim') {
+    const claim = (object as unknown as Record<string, Json>)['spec'];
+    set(claim, 'volumeName', 'PersistentVolume');
+    set(claim, 'storageClassName', 'StorageClass');
   }
   if (object.kind === 'StatefulSet')
     set((object as unknown as Record<string, Json>)['spec'], 'serviceName', 'Service');
@@ -35,6 +56,7 @@ export function rewriteReferences(object: KubeObject, currentName: CurrentName):
     for (const each of items(holder['imagePullSecrets'])) set(each, 'name', 'Secret');
     set(holder, 'serviceAccountName', 'ServiceAccount');
     set(holder, 'serviceAccount', 'ServiceAccount');
+    set(holder, 'priorityClassName', 'PriorityClass');
     set(holder['secretKeyRef'], 'name', 'Secret');
     set(holder['secretRef'], 'name', 'Secret');
     set(holder['configMapKeyRef'], 'name', 'ConfigMap');
@@ -46,6 +68,26 @@ export function rewriteReferences(object: KubeObject, currentName: CurrentName):
       set(secret, 'secretName', 'Secret');
       // Projected volumes call the same thing `name`.
       if (!Object.hasOwn(secret, 'secretName')) set(secret, 'name', 'Secret');
+    }
+  });
+}
+
+/** Resources that a rule can name objects of. */
+const RESOURCE_KINDS: ReadonlyMap<string, string> = new Map([
+  ['configmaps', 'ConfigMap'],
+  ['secrets', 'Secret'],
+  ['serviceaccounts', 'ServiceAccount'],
+  ['services', 'Service'],
+]);
+
+function renameInRule(rule: Json, currentName: CurrentName): void {
+  if (!isRecord(rule)) return;
+  const names = items(rule['resourceNames']);
+  const kinds = items(rule['resources']).flatMap((resource) => RESOURCE_KINDS.get(String(resource)) ?? []);
+  names.forEach((name, index) => {
+    for (const kind of kinds) {
+      const now = currentName(kind, String(name));
+      if (now !== undefined) names[index] = now.name;
     }
   });
 }

@@ -3,9 +3,10 @@ import type { KubeObject } from '../object.ts';
 import { applyJsonPatch } from '../patch/json-patch.ts';
 import { applyStrategicMergePatch } from '../patch/strategic-merge-patch.ts';
 import { findKind, parseApiVersion } from '../resources.ts';
-import { parseLabelSelector } from '../selector/label-selector.ts';
+import type { Built } from './built.ts';
 import { KustomizeError } from './kustomize-error.ts';
 import type { Kustomization, Target } from './kustomization.ts';
+import { isSelected } from './select-objects.ts';
 
 type Labels = Readonly<Record<string, string>>;
 type Fields = Record<string, unknown>;
@@ -83,8 +84,8 @@ function changed(image: string, images: Kustomization['images']): string {
 }
 
 /** Sets the number of replicas of the objects named. */
-export function changeReplicas(object: KubeObject, replicas: Kustomization['replicas']): void {
-  const change = replicas.find((each) => each.name === object.metadata.name);
+export function changeReplicas({ object, names }: Built, replicas: Kustomization['replicas']): void {
+  const change = replicas.find(({ name }) => names.includes(name));
   const spec = fieldsOf(object, 'spec');
   if (
     change !== undefined &&
@@ -95,44 +96,42 @@ export function changeReplicas(object: KubeObject, replicas: Kustomization['repl
 }
 
 /**
- * Applies one patch, JSON or strategic merge, to the objects it is for; undefined stands where `$patch: delete` removed one.
+ * Applies one patch, JSON or strategic merge, to the objects it is for; `$patch: delete` removes them.
  *
- * @throws KustomizeError `BAD_KUSTOMIZATION` when it is for nothing
+ * @throws KustomizeError `BAD_KUSTOMIZATION` when it names an object that is not there
  */
 export function applyPatch(
-  objects: readonly KubeObject[],
+  built: readonly Built[],
   text: string,
   target: Target | undefined,
   where: string,
-): (KubeObject | undefined)[] {
+): Built[] {
   const patch: unknown = parse(text);
   if (Array.isArray(patch)) {
     if (target === undefined)
       throw new KustomizeError('BAD_KUSTOMIZATION', `Cannot apply ${where}: a JSON patch needs a target`);
     return patchWhere(
-      objects,
-      (object) => matches(object, target),
-      where,
+      built,
+      (each) => isSelected(each, target),
       (object) => applyJsonPatch(object, patch) as KubeObject,
     );
   }
   if (typeof patch !== 'object' || patch === null)
     throw new KustomizeError('BAD_KUSTOMIZATION', `Cannot apply ${where}: it is no object and no list`);
   const wanted = patch as Partial<KubeObject>;
-  const mine = (object: KubeObject): boolean =>
+  const mine = (each: Built): boolean =>
     target === undefined
-      ? object.kind === wanted.kind &&
-        object.metadata.name === wanted.metadata?.name &&
-        parseApiVersion(object.apiVersion).group === parseApiVersion(wanted.apiVersion ?? '').group
-      : matches(object, target);
-  return patchWhere(objects, mine, where, (object) => {
+      ? each.object.kind === wanted.kind &&
+        each.names.includes(wanted.metadata?.name ?? '') &&
+        parseApiVersion(each.object.apiVersion).group === parseApiVersion(wanted.apiVersion ?? '').group
+      : isSelected(each, target);
+  if (target === undefined && !built.some(mine))
+    throw new KustomizeError('BAD_KUSTOMIZATION', `Cannot apply ${where}: no object matches it`);
+  return patchWhere(built, mine, (object) => {
     const { group, version } = parseApiVersion(object.apiVersion);
     if (Object.hasOwn(patch, '$patch') && (patch as Fields)['$patch'] === 'delete') return undefined;
-    // With a target, the names inside the patch only fill its form.
-    const content =
-      target === undefined
-        ? patch
-        : { ...patch, metadata: { ...wanted.metadata, name: object.metadata.name } };
+    // The patch finds its object by any name that it had, and does not change the one that it has.
+    const content = { ...patch, metadata: { ...wanted.metadata, name: object.metadata.name } };
     const known = findKind(object.apiVersion, object.kind) !== undefined;
     if (!known)
       throw new KustomizeError(
@@ -144,30 +143,15 @@ export function applyPatch(
 }
 
 function patchWhere(
-  objects: readonly KubeObject[],
-  mine: (object: KubeObject) => boolean,
-  where: string,
+  built: readonly Built[],
+  mine: (each: Built) => boolean,
   apply: (object: KubeObject) => KubeObject | undefined,
-): (KubeObject | undefined)[] {
-  if (!objects.some(mine))
-    throw new KustomizeError('BAD_KUSTOMIZATION', `Cannot apply ${where}: no object matches it`);
-  return objects.map((object) => (mine(object) ? apply(object) : object));
-}
-
-function matches(object: KubeObject, target: Target): boolean {
-  const { group, version } = parseApiVersion(object.apiVersion);
-  const fits = (pattern: string | undefined, value: string): boolean =>
-    pattern === undefined || pattern === '' || new RegExp(`^(?:${pattern})$`).test(value);
-  if (!fits(target.group, group) || !fits(target.version, version) || !fits(target.kind, object.kind))
-    return false;
-  if (!fits(target.name, object.metadata.name) || !fits(target.namespace, object.metadata.namespace ?? ''))
-    return false;
-  const selects = (selector: string | undefined, labels: Labels | undefined): boolean =>
-    selector === undefined || parseLabelSelector(selector).matches(labels ?? {});
-  return (
-    selects(target.labelSelector, object.metadata.labels) &&
-    selects(target.annotationSelector, object.metadata.annotations)
-  );
+): Built[] {
+  return built.flatMap((each) => {
+    if (!mine(each)) return [each];
+    const object = apply(each.object);
+    return object === undefined ? [] : [{ ...each, object }];
+  });
 }
 
 function mergeMetadata(holder: Fields | undefined, field: 'labels' | 'annotations', values: Labels): void {

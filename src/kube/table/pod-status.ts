@@ -14,6 +14,9 @@ export interface PodSummary {
 /** Node lost: the reason that turns a deleted Pod's status into `Unknown`. */
 const UNREACHABLE = 'NodeLost';
 
+/** Phases after which nothing runs any more: a deleted Pod then says how it ended. */
+const ENDED: ReadonlySet<string> = new Set(['Failed', 'Succeeded']);
+
 /** Sums a Pod up as kubectl's table does. `now` is milliseconds since the epoch. */
 export function summarizePod(pod: JsonObject, now: number): PodSummary {
   const spec = objectAt(pod, 'spec') ?? {};
@@ -41,7 +44,7 @@ export function summarizePod(pod: JsonObject, now: number): PodSummary {
   }
   if (objectAt(pod, 'metadata')?.['deletionTimestamp'] !== undefined) {
     if (stringAt(status, 'reason') === UNREACHABLE) reason = 'Unknown';
-    else if (reason !== 'Succeeded' && reason !== 'Failed') reason = 'Terminating';
+    else if (!ENDED.has(stringAt(status, 'phase'))) reason = 'Terminating';
   }
   const total = objectsAt(spec, 'containers').length + sidecars.size;
   return { ready: `${ready}/${total}`, status: reason, restarts: tally.print(now) };

@@ -172,6 +172,24 @@ const summaries: [string, object, object, string][] = [
     { deletionTimestamp: 't' },
     '1/1 Terminating',
   ],
+  [
+    'a Pod that goes and has ended',
+    { phase: 'Succeeded', containerStatuses: [ended({ exitCode: 0, reason: 'Completed' })] },
+    { deletionTimestamp: 't' },
+    '0/1 Completed',
+  ],
+  [
+    'a Pod that goes and was killed',
+    { phase: 'Failed', containerStatuses: [ended({ exitCode: 137, reason: 'Error' })] },
+    { deletionTimestamp: 't' },
+    '0/1 Error',
+  ],
+  [
+    'a Pod that goes on a lost node',
+    { phase: 'Running', reason: 'NodeLost', containerStatuses: [running] },
+    { deletionTimestamp: 't' },
+    '1/1 Unknown',
+  ],
   ['an evicted Pod', { phase: 'Failed', reason: 'Evicted' }, {}, '0/1 Evicted'],
   [
     'finished beside running',

@@ -114,6 +114,15 @@ export function evictionTransitionPeriodOf(document: KubeletConfigurationDocumen
 }
 
 /**
+ * Takes out the longest time that a Pod gets to end when a soft threshold evicts it, in seconds; below 0 there is no bound (rule 11.30).
+ *
+ * @throws ConfigurationError `BAD_FIELD`
+ */
+export function evictionMaxPodGracePeriodOf(document: KubeletConfigurationDocument): number {
+  return new Fields(document).integer('evictionMaxPodGracePeriod') ?? 0;
+}
+
+/**
  * Takes out where the container runtime is reached; empty when nothing is said.
  *
  * @throws ConfigurationError `BAD_FIELD`

@@ -4,8 +4,19 @@ import type { EvictionSignal, EvictionThreshold } from './eviction-thresholds.ts
 
 export type ReclaimStep = 'dead-containers' | 'unused-images';
 
-/** Grace period with which a Pod is stopped by a hard threshold, in seconds (rule 11.30). */
-export const HARD_EVICTION_GRACE_SECONDS = 1;
+/** The least that a Pod gets to end, in seconds, and all that it gets from a hard threshold (rule 11.30). */
+const LEAST_GRACE_SECONDS = 1;
+
+/**
+ * Returns how long an evicted Pod gets to end, in seconds (rule 11.30).
+ *
+ * @param own what the Pod asks for
+ * @param longest bound for soft thresholds; below 0 there is none
+ */
+export function evictionGraceSeconds(threshold: EvictionThreshold, own: number, longest: number): number {
+  if (threshold.gracePeriod === 0) return LEAST_GRACE_SECONDS;
+  return Math.max(LEAST_GRACE_SECONDS, longest < 0 ? own : Math.min(own, longest));
+}
 
 /** Lists what the node gives back before it evicts Pods, in order (rule 11.29). */
 export function reclaimSteps(signal: EvictionSignal, layout: FilesystemLayout): readonly ReclaimStep[] {

@@ -2,8 +2,8 @@ import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import {
+  evictionGraceSeconds,
   evictionMessage,
-  HARD_EVICTION_GRACE_SECONDS,
   reclaimSteps,
   refusalUnderPressure,
   thresholdMetEvent,
@@ -250,6 +250,26 @@ test('11.29 what is reclaimed first depends on the layout of the file systems', 
   assert.deepEqual(reclaimSteps('memory.available', 'single'), []);
 });
 
+test('11.30 an evicted Pod gets a second to end, or its own time within bounds from a soft threshold', () => {
+  const [hard, soft] = parseEvictionThresholds({
+    evictionHard: { 'imagefs.available': '10%' },
+    evictionSoft: { 'imagefs.available': '30%' },
+    evictionSoftGracePeriod: { 'imagefs.available': '2m' },
+  });
+  assert.ok(hard !== undefined && soft !== undefined);
+  for (const [threshold, own, longest, expected] of [
+    [hard, 30, 60, 1],
+    [hard, 30, -1, 1],
+    [soft, 30, 0, 1],
+    [soft, 30, 60, 30],
+    [soft, 90, 60, 60],
+    [soft, 90, -1, 90],
+    [soft, 0, 60, 1],
+  ] as const) {
+    assert.equal(evictionGraceSeconds(threshold, own, longest), expected);
+  }
+});
+
 test('11.30 an evicted Pod says what ran short, the threshold and what was left', () => {
   const [soft, hard] = [
     parseEvictionThresholds({ evictionHard: { 'imagefs.available': '10%' } })[0],
@@ -264,7 +284,6 @@ test('11.30 an evicted Pod says what ran short, the threshold and what was left'
     evictionMessage(hard, { available: 64 * 1024 ** 2, capacity: GIB }),
     'The node was low on resource: memory. Threshold quantity: 100Mi, available: 64Mi. ',
   );
-  assert.equal(HARD_EVICTION_GRACE_SECONDS, 1);
 });
 
 test('11.31 under DiskPressure only critical Pods come in; short memory keeps out best-effort ones', () => {

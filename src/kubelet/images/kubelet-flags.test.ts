@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { evictionFieldsOf, evictionTransitionPeriodOf, imageSettingsOf } from './configuration.ts';
+import {
+  evictionFieldsOf,
+  evictionMaxPodGracePeriodOf,
+  evictionTransitionPeriodOf,
+  imageSettingsOf,
+} from './configuration.ts';
 import { parseEvictionThresholds } from './eviction-thresholds.ts';
 import { withKubeletFlags } from './kubelet-flags.ts';
 
@@ -38,6 +43,7 @@ test('11.22 11.23 11.24 eviction flags have the form signal<value, grace periods
     'eviction-soft-grace-period': 'imagefs.available=2m',
     'eviction-minimum-reclaim': 'imagefs.available=1Gi',
     'eviction-pressure-transition-period': '30s',
+    'eviction-max-pod-grace-period': '60',
   });
   const thresholds = parseEvictionThresholds(evictionFieldsOf(document));
   assert.deepEqual(
@@ -50,6 +56,8 @@ test('11.22 11.23 11.24 eviction flags have the form signal<value, grace periods
   );
   assert.equal(thresholds[2]?.minimumReclaim?.text, '1Gi');
   assert.equal(evictionTransitionPeriodOf(document), 30_000);
+  assert.equal(evictionMaxPodGracePeriodOf(document), 60);
+  assert.equal(evictionMaxPodGracePeriodOf({}), 0);
 });
 
 test('17.1 the pull deadline is no field of the kubelet any more; it is time without progress', () => {

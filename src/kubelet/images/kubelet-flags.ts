@@ -45,6 +45,7 @@ export const KUBELET_FLAGS: readonly KubeletFlag[] = [
   flag('eviction-soft-grace-period', 'signal=duration,…', 'evictionSoftGracePeriod', pairs),
   flag('eviction-minimum-reclaim', 'signal=value,…', 'evictionMinimumReclaim', pairs),
   flag('eviction-pressure-transition-period', 'duration', 'evictionPressureTransitionPeriod', duration),
+  flag('eviction-max-pod-grace-period', 'seconds', 'evictionMaxPodGracePeriod', integer),
   flag('registry-qps', 'number', 'registryPullQPS', integer),
   flag('registry-burst', 'number', 'registryBurst', integer),
   flag('serialize-image-pulls', 'true|false', 'serializeImagePulls', truth),

@@ -5,8 +5,8 @@ import type { Pod } from '../../kube/pod.ts';
 import type { Logger } from '../../observe/logger.ts';
 import type { EventObject, EventRecorder } from '../ensure-image.ts';
 import {
+  evictionGraceSeconds,
   evictionMessage,
-  HARD_EVICTION_GRACE_SECONDS,
   reclaimSteps,
   refusalUnderPressure,
   thresholdMetEvent,
@@ -28,6 +28,8 @@ import type { ResourceReport } from './observe-resources.ts';
 export interface NodePressureOptions {
   readonly thresholds: readonly EvictionThreshold[];
   readonly transitionPeriod?: number;
+  /** Bound of the time that Pods get to end when a soft threshold evicts them, in seconds; 0 when absent. */
+  readonly maxPodGraceSeconds?: number;
   readonly observe: (signal: AbortSignal) => Promise<ResourceReport>;
   /** Removes every unused image (rule 11.17). */
   readonly removeUnusedImages: (signal: AbortSignal) => Promise<void>;
@@ -155,10 +157,8 @@ export class NodePressure {
     }
     const message =
       evictionMessage(threshold, observed) + containersMessage(victim, usages.get(victim), threshold.signal);
-    const grace =
-      threshold.gracePeriod === 0
-        ? HARD_EVICTION_GRACE_SECONDS
-        : (victim.spec.terminationGracePeriodSeconds ?? 30);
+    const own = victim.spec.terminationGracePeriodSeconds ?? 30;
+    const grace = evictionGraceSeconds(threshold, own, this.#options.maxPodGraceSeconds ?? 0);
     this.#options.evict(victim, message, grace, threshold.signal);
   }
 }
