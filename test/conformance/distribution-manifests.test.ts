@@ -187,6 +187,15 @@ describe('manifests', () => {
       OCI_MANIFEST,
       'MANIFEST_INVALID',
     ],
+    [
+      'more entries than anybody reads',
+      JSON.stringify({
+        schemaVersion: 2,
+        manifests: Array.from({ length: 10_001 }, () => descriptor('x', OCI_MANIFEST)),
+      }),
+      OCI_INDEX,
+      'MANIFEST_INVALID',
+    ],
     ['bytes that are no UTF-8 text', '{"schemaVersion":2,"x":"\\ud800"', OCI_MANIFEST, 'MANIFEST_INVALID'],
   ];
   for (const [name, body, type, code] of refused) {
