@@ -94,7 +94,10 @@ export class Connections {
         allowH2: false,
         timeout: this.#limits.tlsHandshakeMs,
       },
-      proxyTls: { timeout: dialMs, allowH2: false },
+      // A SOCKS proxy for which there are settings of TLS would be greeted with it.
+      ...(/^socks5?:/i.test(proxy)
+        ? { connectTimeout: dialMs }
+        : { proxyTls: { timeout: dialMs, allowH2: false } }),
     });
   }
 

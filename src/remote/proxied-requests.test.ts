@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, request as httpRequest } from 'node:http';
-import { connect, type AddressInfo, type Socket } from 'node:net';
+import { connect, createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net';
 import { test, type TestContext } from 'node:test';
 import { makeCertificates } from '../../test/support/certificates.ts';
 import { FaultRegistry } from '../../test/support/fault-registry.ts';
@@ -124,6 +124,49 @@ test('16.19 an http registry is asked for by its whole address, without a tunnel
   assert.equal(text, registry.manifest('app', 'v1')?.bytes.toString());
   assert.equal(proxy.seen[0], 'HEAD http://registry.test/v2/app/manifests/v1 nobody');
 });
+
+/** A SOCKS5 proxy without login that leads everything to one port of this machine. @see RFC 1928 */
+async function serveSocks(t: TestContext, port: number): Promise<Proxy> {
+  const seen: string[] = [];
+  const sockets = new Set<Socket>();
+  const server = createTcpServer((socket) => {
+    sockets.add(socket);
+    socket.on('error', () => {});
+    socket.once('data', () => {
+      socket.write(Buffer.from([5, 0]));
+      socket.once('data', (asked) => {
+        const end = 5 + (asked[4] ?? 0);
+        seen.push(`${asked.toString('latin1', 5, end)}:${asked.readUInt16BE(end)}`);
+        const onward = connect(port, '127.0.0.1', () => {
+          socket.write(Buffer.from([5, 0, 0, 1, 0, 0, 0, 0, 0, 0]));
+          socket.pipe(onward).pipe(socket);
+        });
+        sockets.add(onward);
+        onward.on('error', () => socket.destroy());
+      });
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  return { port: (server.address() as AddressInfo).port, seen };
+}
+
+for (const scheme of ['http', 'https'] as const) {
+  test(`16.19 an ${scheme} registry is reached through a SOCKS5 proxy, which looks its name up`, async (t) => {
+    const { ca, server } = await makeCertificates(t, ['registry.test']);
+    const registry = await FaultRegistry.start(scheme === 'https' ? { tls: server } : {});
+    t.after(() => registry.close());
+    registry.putImage('app', 'v1', []);
+    const proxy = await serveSocks(t, Number(registry.host.split(':')[1]));
+    const text = await fetchThrough(t, scheme, `socks5://127.0.0.1:${proxy.port}`, { ca });
+    assert.equal(text, registry.manifest('app', 'v1')?.bytes.toString());
+    assert.equal(proxy.seen[0], `registry.test:${scheme === 'https' ? 443 : 80}`);
+  });
+}
 
 const refused: readonly [name: string, scheme: 'http' | 'https', refusal: number, says: RegExp][] = [
   ['wants a login, before a tunnel', 'https', 407, /Proxy Authentication Required/],
