@@ -91,7 +91,7 @@ export function parseManifestDocument(bytes: Uint8Array, contentType: string | u
  * @see CVE-2021-41190
  */
 function refuseFields(document: Json, fields: readonly string[], what: string): void {
-  const foreign = fields.find((field) => (document[field] ?? null) !== null);
+  const foreign = fields.find((field) => Object.hasOwn(document, field));
   if (foreign !== undefined) throw invalid(`${what} has no ${foreign}`);
 }
 
