@@ -37,7 +37,9 @@ export interface Output {
 /** Prints it in the format asked for, with a line end. */
 export function formatOutput(output: Output, format: OutputFormat): string {
   if (format === 'json') return `${JSON.stringify(output.data, undefined, 2)}\n`;
-  if (format === 'yaml') return (load('yaml') as typeof Yaml).stringify(output.data);
+  // Written out where it occurs twice, as kubectl does: many readers know no anchors.
+  if (format === 'yaml')
+    return (load('yaml') as typeof Yaml).stringify(output.data, { aliasDuplicateObjects: false });
   if (format === 'name') return output.names.map((name) => `${name}\n`).join('');
   return formatTable(output.table);
 }

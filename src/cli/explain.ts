@@ -151,6 +151,6 @@ async function explainName(
 
 function print(explanations: readonly ObjectExplanation[], format: string, verbose: boolean): string {
   if (format === 'json') return `${JSON.stringify(explanations, undefined, 2)}\n`;
-  if (format === 'yaml') return stringify(explanations);
+  if (format === 'yaml') return stringify(explanations, { aliasDuplicateObjects: false });
   return formatExplanations(explanations, new Terminal(process.stdout), verbose);
 }

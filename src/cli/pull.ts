@@ -1,5 +1,7 @@
 import { Command } from 'commander';
 import type { ImageStores } from '../daemon/stores/image-stores.ts';
+import { fallbackMatcher } from '../oci/platform-matcher.ts';
+import type { Platform } from '../oci/platform.ts';
 import { parseDockerReference } from '../oci/reference.ts';
 import { copyImage } from '../pull/copy/copy-image.ts';
 import { registrySource } from '../pull/copy/registry-endpoint.ts';
@@ -59,11 +61,26 @@ async function pull(image: string, options: PullOptions): Promise<number> {
           signal,
         });
       });
+      await warnOfOtherPlatform(stores, pulled.imageId, platform);
       printer.line(`${pulled.name}@${pulled.target.digest}: ${pulled.fetchedBytes} bytes fetched`);
       process.stdout.write(`${pulled.imageId}\n`);
       return EXIT.ok;
     },
   );
+}
+
+/** A name that stands for one image is pulled whatever platform that is for, as nodes do (rule 15.13); people are told. */
+async function warnOfOtherPlatform(
+  { images }: ImageStores,
+  id: string,
+  wanted: Platform | undefined,
+): Promise<void> {
+  if (wanted === undefined) return;
+  const own = (await images.find(id))?.platform ?? '';
+  const [os = '', architecture = '', variant = ''] = own.split('/');
+  const named = { os, architecture, ...(variant === '' ? {} : { variant }) };
+  if (own === '' || fallbackMatcher(wanted).matches(named)) return;
+  process.stderr.write(`dray: the image is for ${own}, and the name stands for no other\n`);
 }
 
 /** Brings everything that a name stands for into the store, as it is at the registry. */

@@ -79,6 +79,15 @@ test('an index is read with the platforms of its entries', () => {
   assert.deepEqual(read.manifests[0]?.platform, platform);
 });
 
+test('lists that are null are empty', () => {
+  const index = parseManifest('{"schemaVersion":2,"manifests":null}', MEDIA_TYPE.ociIndex);
+  assert.ok(index.kind === 'index');
+  assert.deepEqual(index.manifests, []);
+  const manifest = parseManifest(manifestText({ layers: null }), MEDIA_TYPE.ociManifest);
+  assert.ok(manifest.kind === 'manifest');
+  assert.deepEqual(manifest.layers, []);
+});
+
 test('15.16 body and media type must agree', () => {
   const { ociManifest, ociIndex, dockerManifest } = MEDIA_TYPE;
   const table: [body: string, mediaType: string, code: string, message: string][] = [

@@ -64,7 +64,10 @@ export function parseManifest(body: string | Uint8Array, mediaType: string): Man
     document,
   };
   if (index) {
-    const manifests = reader.list('manifests', MAX_ENTRIES, descriptor);
+    // Go prints a list that was never made as null; one that is not mentioned at all is no index.
+    const manifests =
+      reader.list('manifests', MAX_ENTRIES, descriptor) ??
+      (Object.hasOwn(document, 'manifests') ? [] : undefined);
     if (manifests === undefined) throw reader.error('manifests', 'a list');
     return { kind: 'index', ...fields, manifests };
   }

@@ -420,8 +420,8 @@ for (const unpacks of [false, true]) {
       reference: `${registry.host}/app:v1`,
       signal: stop.signal,
     });
-    // What is kept counts, not what was sent: nobody tells of it, so it is looked at.
     const ended = assert.rejects(pulling, { code: 'CANCELED', description: /: context canceled$/ });
+    // What is kept counts, not what was sent: nobody tells of it, so it is looked at.
     const isKept = async (): Promise<boolean> =>
       (await node.content.ingests()).some(({ ref, offset }) => ref === image.layers[0]?.digest && offset > 0);
     while (!(await isKept())) await setImmediate();

@@ -1,5 +1,6 @@
 import type { Descriptor } from '../oci/descriptor.ts';
 import { isDigest, type Digest } from '../oci/digest.ts';
+import { MAX_ENTRIES } from '../oci/manifest.ts';
 import { isIndexType, isManifestType, MEDIA_TYPE } from '../oci/media-type.ts';
 import { RegistryError } from './registry-error.ts';
 
@@ -90,7 +91,7 @@ export function parseManifestDocument(bytes: Uint8Array, contentType: string | u
  * @see CVE-2021-41190
  */
 function refuseFields(document: Json, fields: readonly string[], what: string): void {
-  const foreign = fields.find((field) => (document[field] ?? null) !== null);
+  const foreign = fields.find((field) => Object.hasOwn(document, field));
   if (foreign !== undefined) throw invalid(`${what} has no ${foreign}`);
 }
 
@@ -160,6 +161,7 @@ function descriptors(object: Json, field: string): Descriptor[] {
   const list = Object.hasOwn(object, field) ? object[field] : undefined;
   if (list === undefined || list === null) return [];
   if (!Array.isArray(list)) throw invalid(`${field} is not a list`);
+  if (list.length > MAX_ENTRIES) throw invalid(`${field} has more than ${MAX_ENTRIES} entries`);
   return list.map((item, place) => descriptorOf(asObject(item, `${field}[${place}]`), `${field}[${place}]`));
 }
 

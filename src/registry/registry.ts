@@ -72,7 +72,10 @@ export interface RegistryOptions {
   readonly maintenance?: MaintenanceOptions;
   /** Requests of one address that are answered at the same time: 512 by default. */
   readonly concurrentPerClient?: number;
-  /** Proxies in front, as addresses or networks: what they say in `X-Forwarded-For` is who a request is from. */
+  /**
+   * Proxies in front, as addresses or networks: what they say in `X-Forwarded-For` is who a request is from, and in
+   * `X-Forwarded-Proto` whether it came over TLS.
+   */
   readonly trustedProxies?: readonly string[];
   /** Milliseconds that requests under way may take to end when the registry closes: 30,000 by default. */
   readonly closeGraceMs?: number;

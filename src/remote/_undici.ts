@@ -16,13 +16,16 @@ const load = createRequire(import.meta.url);
 export const Agent = load('undici/lib/dispatcher/agent.js') as typeof AgentClass;
 export const buildConnector = load('undici/lib/core/connect.js') as typeof connect;
 
+const api = load('undici/lib/api/index.js') as Pick<Dispatcher, 'request' | 'connect'>;
+
 /** Loads what only machines behind a proxy need. */
 export function proxyAgent(options: ProxyClass.Options): Dispatcher {
   const ProxyAgent = load('undici/lib/dispatcher/proxy-agent.js') as typeof ProxyClass;
+  const Dispatcher = load('undici/lib/dispatcher/dispatcher.js') as { readonly prototype: Dispatcher };
+  // It asks for its tunnels by a method that undici's entry gives to all dispatchers.
+  Dispatcher.prototype.connect = api.connect;
   return new ProxyAgent(options);
 }
-
-const api = load('undici/lib/api/index.js') as Pick<Dispatcher, 'request'>;
 
 /** Sends one request by the given dispatcher. */
 export function request(

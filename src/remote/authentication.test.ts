@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { FaultRegistry, type FaultRegistryOptions } from '../../test/support/fault-registry.ts';
 import type { Credential } from './credential.ts';
@@ -237,6 +240,39 @@ test('17.15 a token service elsewhere gets no credential, and the error says tha
   });
   assert.ok(elsewhere.includes('GET 192.0.2.1 nobody'), elsewhere.join());
   assert.ok(!elsewhere.some((hop) => hop.startsWith('POST')));
+});
+
+test('17.15 a token service elsewhere that hosts.toml names is shown the credential, over TLS alone', async (t) => {
+  for (const [realm, named, shown] of [
+    ['https://192.0.2.1/token', '192.0.2.1', true],
+    ['https://192.0.2.1:8443/token', '192.0.2.1:8443', true],
+    ['https://192.0.2.1:8443/token', '192.0.2.1', false],
+    ['http://192.0.2.1/token', '192.0.2.1', false],
+    ['https://192.0.2.2/token', '192.0.2.1', false],
+  ] as const) {
+    const seen: string[] = [];
+    const registry = await FaultRegistry.start({ auth: { kind: 'bearer', users: USERS, realm } });
+    t.after(() => registry.close());
+    registry.putImage('team/app', 'v1', []);
+    const root = await mkdtemp(join(tmpdir(), 'drayage-hosts-'));
+    t.after(() => rm(root, { recursive: true, force: true }));
+    await mkdir(join(root, registry.host));
+    await writeFile(join(root, registry.host, 'hosts.toml'), `token_services = ["${named}"]\n`);
+    const proxy = 'http://127.0.0.1:9';
+    const client = createRemoteClient({
+      hosts: createHostResolver({ roots: [root] }),
+      // Nothing listens there: what would have been sent is seen in the observer.
+      environment: { HTTPS_PROXY: proxy, HTTP_PROXY: proxy },
+      clock: { now: Date.now, sleep: async () => {} },
+    });
+    t.after(() => client.close());
+    const session = client.repository(registry.host, 'team/app', {
+      credentials: async () => ALICE,
+      observe: (hop) => seen.push(`${hop.method} ${hop.credential ?? 'nobody'}`),
+    });
+    await assert.rejects(resolveReference(session, { tag: 'v1' }, 'n', signal));
+    assert.equal(seen.includes(`POST ${ALICE.name}`), shown, `${realm} ${named}: ${seen.join()}`);
+  }
 });
 
 for (const [name, header, message] of [

@@ -168,7 +168,9 @@ export class Authorizer {
     credential: Credential | undefined,
   ): TokenRequest {
     const registry = new URL(`${this.#host.scheme}://${this.#host.host}`);
-    const show = secretOf(credential) === '' || mayShowCredential(registry, new URL(scheme.realm));
+    const realm = new URL(scheme.realm);
+    const isNamed = realm.protocol === 'https:' && this.#host.tokenServices?.includes(realm.host) === true;
+    const show = secretOf(credential) === '' || isNamed || mayShowCredential(registry, realm);
     this.#withheld = !show;
     return {
       host: this.#host,

@@ -58,6 +58,12 @@ export class Connections {
     return agent;
   }
 
+  /** Returns the address of the proxy through which `url` is reached; undefined when there is none between. */
+  proxyOf(url: URL): URL | undefined {
+    const proxy = proxyFor(url, this.#environment);
+    return proxy === undefined ? undefined : (URL.parse(proxy) ?? undefined);
+  }
+
   /** Ends all connections; requests under way fail. */
   async close(): Promise<void> {
     const agents = [...this.#agents.values()];
@@ -74,6 +80,9 @@ export class Connections {
       bodyTimeout: this.#bodySilenceMs,
       maxHeaderSize: 64 * 1024,
     };
+    // It may hold a password, so it is not quoted.
+    if (proxy !== undefined && !URL.canParse(proxy))
+      throw new Error('the proxy in HTTP_PROXY or HTTPS_PROXY is no URL');
     if (proxy === undefined)
       return new Agent({ ...options, connect: connectorFor(tls, dialMs, this.#limits.tlsHandshakeMs) });
     return proxyAgent({
@@ -85,7 +94,10 @@ export class Connections {
         allowH2: false,
         timeout: this.#limits.tlsHandshakeMs,
       },
-      proxyTls: { timeout: dialMs, allowH2: false },
+      // A SOCKS proxy for which there are settings of TLS would be greeted with it.
+      ...(/^socks5?:/i.test(proxy)
+        ? { connectTimeout: dialMs }
+        : { proxyTls: { timeout: dialMs, allowH2: false } }),
     });
   }
 

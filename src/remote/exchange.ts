@@ -4,6 +4,7 @@ import { LruMap } from '../base/lru-map.ts';
 import { request } from './_undici.ts';
 import type { Connections } from './connections.ts';
 import { describeDialFailure, requestError } from './dial-error.ts';
+import { describeProxiedFailure } from './proxy-error.ts';
 import type { RegistryHost } from './host-config.ts';
 import { printableUrl } from './printable-url.ts';
 import { mayFollowForOthers } from './redirect-policy.ts';
@@ -157,7 +158,12 @@ export class Exchanger {
     } catch (error) {
       signal.throwIfAborted();
       const host = /^[a-z]+:\/\/([^/?#]*)/i.exec(url)?.[1] ?? target.host;
-      const failure = describeDialFailure(error, host, target.protocol === 'https:' ? 443 : 80);
+      const port = target.protocol === 'https:' ? 443 : 80;
+      const proxy = this.#connections.proxyOf(target);
+      const failure =
+        proxy === undefined
+          ? describeDialFailure(error, host, port)
+          : describeProxiedFailure(error, host, port, proxy);
       report({ error: failure.text });
       const described = requestError(method, printableUrl(url), failure, error);
       throw failure.spokePlainHttp ? new PlainHttpError(described) : described;

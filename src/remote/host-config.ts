@@ -27,6 +27,8 @@ export interface RegistryHost {
   readonly redirects?: 'anywhere' | 'outside';
   /** For a mirror: whether it may be shown the credential of the registry it stands for; false when absent. */
   readonly forwardCredentials?: boolean;
+  /** Token services in other domains that may be shown the credential, over TLS: hosts, with a port that is not 443. */
+  readonly tokenServices?: readonly string[];
 }
 
 /** Returns the hosts to try for a registry name, in order; at least one. Files are read anew for each call (16.4). */

@@ -148,6 +148,13 @@ for (const held of [false, true]) {
     await assert.rejects(readFile(archive), { code: 'ENOENT' });
     await must('pull', '-q', '--all-platforms', image);
     await must('push', '-q', '--platform', 'linux/s390x', image, `${host}/one:v1`);
+    registry.putImage('single', 'v1', [layerOf('single')], { os, architecture });
+    const single = await dray('pull', '-q', '--platform', 'linux/s390x', `${host}/single:v1`);
+    assert.equal(single.code, 0);
+    assert.equal(
+      single.stderr,
+      `dray: the image is for ${os}/${architecture}, and the name stands for no other\n`,
+    );
     const absent = await dray('push', '--platform', 'linux/ppc64le', image, `${host}/one:v2`);
     assert.equal(absent.code, 1);
     assert.match(absent.stderr, /no match for platform in manifest/);

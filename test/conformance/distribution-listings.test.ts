@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { describe, test } from 'node:test';
 import {
   describe as descriptor,
@@ -79,6 +81,34 @@ describe('catalog', () => {
     const second = await page(served, first.next ?? '');
     assert.deepEqual(second.body, { repositories: ['c'] });
     assert.equal(second.next, undefined);
+  });
+
+  test('whoever may see little of much keeps nobody else waiting while it is looked through', async (t) => {
+    const served = await serveRegistry(t, { auth: 'required' });
+    await served.registry.admin.addUser('carol', 'carols-password');
+    const database = new DatabaseSync(join(served.directory, 'registry.db'));
+    database.exec(`BEGIN;
+      WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40000)
+        INSERT INTO repository (id, name, created_at) SELECT i, 'p/r' || i, 0 FROM n;
+      INSERT INTO manifest (repository_id, digest, media_type, size, annotations, pushed_at, pushed_by, renewed_at)
+        SELECT id, 'sha256:' || id, '', 0, '{}', 0, '', 0 FROM repository;
+      COMMIT`);
+    database.close();
+    const basic = 'carol:carols-password';
+    // The login takes its time; the next ones are remembered.
+    assert.equal((await served.send('GET', '/v2/', { basic })).status, 200);
+    const order: string[] = [];
+    const catalog = served.send('GET', '/v2/_catalog', { basic }).then(async (answer) => {
+      order.push('catalog');
+      return answer.json();
+    });
+    await served.send('GET', '/healthz');
+    for (let ping = 0; ping < 3; ping++) {
+      await served.send('GET', '/v2/', { basic });
+      order.push('ping');
+    }
+    assert.deepEqual(await catalog, { repositories: [] });
+    assert.deepEqual(order, ['ping', 'ping', 'ping', 'catalog']);
   });
 });
 

@@ -43,6 +43,16 @@ describe('clients', () => {
     assert.equal(entries[0]?.address, '198.51.100.2');
   });
 
+  test('of a proxy that ends TLS are sent to the token service over TLS, if the proxy is trusted', async (t) => {
+    for (const trustedProxies of [['127.0.0.0/8'], []]) {
+      const served = await serveRegistry(t, { auth: 'required', trustedProxies });
+      const headers = { 'x-forwarded-proto': 'https' };
+      const challenge = (await served.send('GET', '/v2/', { headers })).headers.get('www-authenticate');
+      const scheme = trustedProxies.length > 0 ? 'https' : 'http';
+      assert.equal(challenge, `Bearer realm="${scheme}://${served.host}/token",service="drayage"`);
+    }
+  });
+
   test('that nobody vouches for cannot pass for others', async (t) => {
     const served = await serveRegistry(t, { auth: 'required' });
     await served.registry.admin.addUser('alice', 'correct-horse');

@@ -167,11 +167,22 @@ describe('manifests made to hurt', () => {
       'MANIFEST_INVALID',
     ],
     [
-      'with twenty thousand layers that are not there',
+      'with twenty thousand layers',
       JSON.stringify(
         manifestOf(
           'c',
           Array.from({ length: 20_000 }, (_, at) => `layer ${at}`),
+        ),
+      ),
+      {},
+      'MANIFEST_INVALID',
+    ],
+    [
+      'with ten thousand layers that are not there',
+      JSON.stringify(
+        manifestOf(
+          'c',
+          Array.from({ length: 10_000 }, (_, at) => `layer ${at}`),
         ),
       ),
       {},

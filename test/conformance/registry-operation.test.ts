@@ -52,6 +52,8 @@ describe('operation', () => {
     const form = new URLSearchParams({ grant_type: 'password', username: 'bob', password: 'wrong' });
     await served.send('POST', '/token', { body: form.toString() });
     await served.send('GET', '/v2/p/x/tags/list', { basic: 'eve\u001b:wrong-password' });
+    await served.send('GET', '/token', { basic: 'dray_pasted-into-the-wrong-field:' });
+    await served.send('GET', '/v2/p/x/tags/list', { basic: 'eyJhbGciOiJSUzI1NiJ9.e30.abc:' });
     const entries = await admin.listAudit();
     assert.deepEqual(
       entries
@@ -67,6 +69,8 @@ describe('operation', () => {
         'alice login token denied',
         'bob login token denied',
         'eve\uFFFD access p/x denied',
+        '(a secret) login token denied',
+        '(a secret) access p/x denied',
       ],
     );
     const denied = await admin.listAudit({ outcome: 'denied', account: 'alice' });

@@ -47,5 +47,7 @@ process.on('SIGTERM', () => void registry.close());
     await rm(place, { recursive: true, force: true });
   });
   const [line] = (await Promise.race([once(child.stdout, 'data'), failWhenEnded(ended)])) as [Buffer];
+  // It has read its program; a test that kills a hundred of these need not sweep up behind them.
+  await rm(place, { recursive: true, force: true });
   return { url: line.toString().trim(), child };
 }

@@ -70,7 +70,7 @@ export const registryConfigSchema = z.strictObject({
     .strictObject({
       concurrentPerClient: z.int().min(1).optional(),
       closeGraceSeconds: z.number().min(0).optional(),
-      /** Proxies in front, as addresses or networks: from them `X-Forwarded-For` is believed. */
+      /** Proxies in front, as addresses or networks: from them `X-Forwarded-For` and `X-Forwarded-Proto` are believed. */
       trustedProxies: z.array(z.string().min(1)).default([]),
     })
     .prefault({}),

@@ -136,13 +136,17 @@ async function identify(
   }
 }
 
-/** Returns the URL that the client knows the registry by: what is configured, else the host that it named. */
+/**
+ * Returns the URL that the client knows the registry by: what is configured, else the host that it named. The server lets only
+ * trusted proxies say that TLS ends at them.
+ */
 function publicUrl(parts: AnsweringParts, message: IncomingMessage): string {
   if (parts.publicUrl !== undefined) return parts.publicUrl.replace(/\/+$/, '');
   const host = message.headers.host ?? '';
   const { localAddress = '127.0.0.1', localPort = 0 } = message.socket;
   const isHost = /^(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/.test(host);
-  return `${parts.scheme}://${isHost ? host : `${localAddress}:${localPort}`}`;
+  const scheme = message.headers['x-forwarded-proto'] === 'https' ? 'https' : parts.scheme;
+  return `${scheme}://${isHost ? host : `${localAddress}:${localPort}`}`;
 }
 
 /** Returns what a client that uses us as a mirror says it wants: the registry that the image names. */

@@ -23,6 +23,11 @@ test('a range never reaches outside of the content', () => {
   );
 });
 
+test('of nothing a range is all there is', () => {
+  for (const text of ['bytes=0-', 'bytes=-1', 'bytes=0-0'])
+    assert.deepEqual(readRange(text, 0), { kind: 'whole' }, text);
+});
+
 test('the range of a chunk is read in every form that clients use', () => {
   for (const text of ['3-7', 'bytes=3-7', 'bytes 3-7', 'bytes 3-7/20', '3-7/*']) {
     assert.deepEqual(readContentRange(text), { first: 3, last: 7 }, text);

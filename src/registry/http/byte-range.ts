@@ -13,6 +13,8 @@ const WHOLE: RangeAnswer = { kind: 'whole' };
  * @see RFC 9110 section 14.2
  */
 export function readRange(header: string | undefined, size: number): RangeAnswer {
+  // Some clients ask for `bytes=0-` of everything, as containerd does; of nothing that is all there is.
+  if (size === 0) return WHOLE;
   const match = header === undefined ? null : /^bytes=\s*(\d*)-(\d*)\s*$/i.exec(header);
   if (match === null) return WHOLE;
   const [, first = '', last = ''] = match;
@@ -21,7 +23,7 @@ export function readRange(header: string | undefined, size: number): RangeAnswer
     const suffix = Number(last);
     if (suffix === 0) return { kind: 'unsatisfiable' };
     const length = Math.min(suffix, size);
-    return size === 0 ? { kind: 'unsatisfiable' } : { kind: 'part', offset: size - length, length };
+    return { kind: 'part', offset: size - length, length };
   }
   const offset = Number(first);
   if (last !== '' && Number(last) < offset) return WHOLE;

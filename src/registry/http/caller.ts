@@ -40,8 +40,12 @@ export function readAuthorization(header: string | undefined): PresentedCredenti
 /** Longest account in logs: names are shorter, and anybody may claim to be anybody. */
 const ACCOUNT_LIMIT = 256;
 
+/** What people paste into the wrong field: a robot's secret, a cluster's token. */
+const SECRET = /^(?:dray_|ey[\w-]+\.)/;
+
 /** Returns an account as logs and terminals may have it. */
 export function printableAccount(account: string): string {
+  if (SECRET.test(account)) return '(a secret)';
   return account.slice(0, ACCOUNT_LIMIT).replace(/\p{C}/gu, '\uFFFD');
 }
 

@@ -44,6 +44,11 @@ export function clientAddress(
   return client;
 }
 
+/** Tells whether a connection comes from a trusted proxy, so that what it says of its client is believed. */
+export function isTrustedProxy(connection: string, trusted: BlockList): boolean {
+  return isTrusted(plain(connection), trusted);
+}
+
 function isTrusted(address: string, trusted: BlockList): boolean {
   const family = isIP(address);
   return family !== 0 && trusted.check(address, family === 4 ? 'ipv4' : 'ipv6');

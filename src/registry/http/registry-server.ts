@@ -3,7 +3,7 @@ import type { RequestListener, Server } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
 import type { AddressInfo, BlockList } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { clientAddress } from './client-address.ts';
+import { clientAddress, isTrustedProxy } from './client-address.ts';
 import type { RequestServer } from './request-server.ts';
 
 /** Longest silence of a client before its connection is closed; a slow client sends something within it. */
@@ -40,6 +40,8 @@ export async function listenRegistry(
     // Whoever comes again has to find another server, or this one after it was started anew.
     if (closing) response.setHeader('Connection', 'close');
     const connection = message.socket.remoteAddress ?? '';
+    // Read later to tell clients where tokens are had: over TLS, when that ends at a proxy in front.
+    if (!isTrustedProxy(connection, listen.proxies)) delete message.headers['x-forwarded-proto'];
     const address = clientAddress(connection, message.headers['x-forwarded-for'], listen.proxies);
     requests.serve(message, response, address);
   }, listen.tls);

@@ -11,6 +11,11 @@ export interface KnownAccount {
   /** Changes when the secret does, so that a remembered login ends with it. */
   readonly version: string;
   readonly identity: Identity;
+  /**
+   * Whether the secret is too long to be guessed and quick to be checked. Then it is good whatever was tried before: with many
+   * Pods behind one address, each of them could otherwise lock the others out by guessing in their name.
+   */
+  readonly unguessable?: boolean;
   verify(password: string): Promise<boolean>;
 }
 
@@ -54,6 +59,7 @@ export class Login {
     const known = await this.#find(account, password);
     const mark = known && this.#markOf(account, password, known.version);
     if (known !== undefined && mark !== undefined && this.#isRemembered(mark)) return known.identity;
+    if (known?.unguessable === true && (await known.verify(password))) return known.identity;
     await this.#throttle.admit(account, address);
     const right = known === undefined ? await verifyNobody(password) : await known.verify(password);
     if (!right || known === undefined || mark === undefined) {

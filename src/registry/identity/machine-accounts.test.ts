@@ -81,6 +81,16 @@ describe('robots', () => {
     assert.equal(await scopeOf(served, `${fresh.name}:${fresh.secret}`, ''), 401);
   });
 
+  test('nobody locks a robot out by guessing at its secret from the same address', async (t) => {
+    const served = await serveRegistry(t, { auth: 'required' });
+    await served.registry.admin.createProject('p');
+    const { name, secret } = await served.registry.robots.create('p', 'node', 'guest');
+    const answers: (string | number)[] = [];
+    for (let guess = 0; guess < 7; guess++) answers.push(await scopeOf(served, `${name}:dray_${guess}`, ''));
+    assert.deepEqual(answers, [401, 401, 401, 401, 401, 429, 429]);
+    assert.equal(await scopeOf(served, `${name}:${secret}`, 'repository:p/x:pull'), 'repository:p/x:pull');
+  });
+
   test('a robot that is not there is refused as fast as one whose secret is wrong', async (t) => {
     const served = await serveRegistry(t, { auth: 'required' });
     await served.registry.admin.createProject('p');

@@ -42,6 +42,7 @@ export class RobotAccounts implements AccountSource {
         admin: false,
         grants: [{ project: robot.project, role: robot.role }],
       },
+      unguessable: true,
       verify: async (password) => {
         const given = Buffer.from(hashRobotSecret(password));
         return hashes.some((hash) => timingSafeEqual(Buffer.from(hash), given));

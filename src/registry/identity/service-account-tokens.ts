@@ -64,6 +64,7 @@ export class ServiceAccountTokens implements AccountSource {
         admin: false,
         grants: grantsOf(issuer.issuer.rules, subject),
       },
+      unguessable: true,
       // The signature was the password, and it is good.
       verify: async () => true,
     };

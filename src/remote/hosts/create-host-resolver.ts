@@ -121,6 +121,7 @@ async function upstreamWith(
     // On this machine nothing is verified anyway, unless the directory says whom to trust.
     skipVerify: fields.skipVerify ?? base.skipVerify,
     ...(fields.dialTimeoutMs === undefined ? {} : { dialTimeoutMs: fields.dialTimeoutMs }),
+    ...(fields.tokenServices === undefined ? {} : { tokenServices: fields.tokenServices }),
     ...(isInsecure(base.host, insecure) ? { fallbackToHttp: true } : {}),
   };
 }
@@ -140,6 +141,7 @@ async function fromEntry(entry: HostEntry, registry: string): Promise<RegistryHo
     // `docker.io` and `registry-1.docker.io` are one registry (rule 16.13).
     mirror: entry.host !== upstream.host && entry.host !== registry,
     ...(entry.forwardCredentials ? { forwardCredentials: true } : {}),
+    tokenServices: entry.tokenServices,
   };
   return withScheme(base, entry.scheme, entry.skipVerify ?? false);
 }

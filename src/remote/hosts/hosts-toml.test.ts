@@ -14,6 +14,7 @@ const name = fc.constantFrom(
   'capabilities',
   'skip_verify',
   'header',
+  'token_services',
   '__proto__',
   'x',
 );

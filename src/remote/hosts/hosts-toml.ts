@@ -15,6 +15,7 @@ import { HostConfigError } from './host-config-error.ts';
  *     ca = "ca.pem"   client = [["cert.pem", "key.pem"]]   skip_verify = false
  *     override_path = false   dial_timeout = "10s"
  *     forward_credentials = false                ours: the mirror may see the registry's credential
+ *     token_services = ["auth.example.net"]      ours: may see it too, although they lie in another domain
  *   [host."https://mirror.example".header]
  *     x-site = "a"
  */
@@ -47,6 +48,8 @@ export interface HostFields {
   readonly overridePath: boolean;
   readonly dialTimeoutMs?: number;
   readonly forwardCredentials: boolean;
+  /** Hosts, lower case, with their port where it is not 443. */
+  readonly tokenServices: readonly string[];
 }
 
 /** One host as written, with its address worked out (rule 16.7). */
@@ -115,6 +118,7 @@ function readFields(table: Record<string, unknown>, directory: string): HostFiel
     overridePath: readBoolean(table, 'override_path') ?? false,
     ...(dialTimeoutMs === undefined ? {} : { dialTimeoutMs }),
     forwardCredentials: readBoolean(table, 'forward_credentials') ?? false,
+    tokenServices: readTokenServices(own(table, 'token_services')),
   };
 }
 
@@ -124,6 +128,14 @@ function readCapabilities(value: unknown): ReadonlySet<HostCapability> {
   const known: ReadonlySet<string> = ALL_CAPABILITIES;
   for (const name of names) if (!known.has(name.toLowerCase())) throw bad(`unknown capability "${name}"`);
   return new Set(names.map((name) => name.toLowerCase() as HostCapability));
+}
+
+function readTokenServices(value: unknown): readonly string[] {
+  return (value === undefined ? [] : readStrings(value, 'token_services')).map((text) => {
+    const url = /[/@?#]/.test(text) ? null : URL.parse(`https://${text}`);
+    if (url === null) throw bad(`token_services: "${text}" is no host`);
+    return url.host;
+  });
 }
 
 function readPaths(value: unknown, name: string): readonly string[] {
