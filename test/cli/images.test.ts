@@ -187,7 +187,7 @@ for (const held of [false, true]) {
       [['load', '--name', 'sha256:abc'], /"sha256:abc" could not be told from an ID/],
       [['inspect', '--platform', 'bogus', image], /--platform "bogus": /],
       [['tag', image, 'sha256:abc'], /"sha256:abc" could not be told from an ID/],
-      [['index', 'create'], /missing required argument 'name'/],
+      [['index', 'create'], /missing required argument "name"/],
       [['index', 'create', '--annotation', 'none', 'x', image], /it has to be KEY=VALUE/],
     ];
     for (const [args, says] of rows) {
