@@ -82,6 +82,7 @@ test('what is no backup is refused, and the database stays as it is', async (t) 
   await assert.rejects(restoreDatabase(join(directory, 'absent'), path), isCode('ABSENT'));
   await assert.rejects(backupDatabase(join(directory, 'absent'), bad), isCode('ABSENT'));
   await assert.rejects(backupDatabase(path, bad), isCode('EXISTS'));
+  await assert.rejects(backupDatabase(path, join(bad, 'x', 'y')), isCode('ABSENT'));
   const kept = new ObjectStore(path);
   assert.equal(kept.list('configmaps').items.length, 1);
   kept.close();

@@ -35,6 +35,10 @@ export async function backupDatabase(databasePath: string, target: string): Prom
     throw new BackupError('ABSENT', `Cannot back up "${databasePath}": there is no such database yet`);
   }
   if (existsSync(target)) throw new BackupError('EXISTS', `Cannot back up to "${target}": the file exists`);
+  const directory = dirname(target);
+  if (!existsSync(directory)) {
+    throw new BackupError('ABSENT', `Cannot back up to "${target}": there is no directory "${directory}"`);
+  }
   const temporary = `${target}.tmp`;
   try {
     const database = new DatabaseSync(databasePath, { readOnly: true });
@@ -45,7 +49,7 @@ export async function backupDatabase(databasePath: string, target: string): Prom
     }
     const report = await check(temporary);
     await rename(temporary, target);
-    await syncDirectory(dirname(target));
+    await syncDirectory(directory);
     return report;
   } finally {
     await rm(temporary, { force: true });

@@ -1,6 +1,7 @@
 import { readFile, readdir, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
-import { CodedError, isSystemError, messageOf } from '../base/coded-error.ts';
+import { CodedError, messageOf } from '../base/coded-error.ts';
+import { fileProblem } from '../base/file-problem.ts';
 import { parseManifests } from '../kube/decode/parse-manifests.ts';
 import { buildKustomization, hasKustomization } from '../kube/kustomize/build-kustomization.ts';
 import type { KubeObject } from '../kube/object.ts';
@@ -58,12 +59,7 @@ async function readStandardInput(): Promise<string> {
 }
 
 function unreadable(file: string, error: unknown): ManifestFileError {
-  const reason = isSystemError(error, 'ENOENT')
-    ? 'there is no such file'
-    : isSystemError(error)
-      ? (error.code ?? messageOf(error))
-      : messageOf(error);
-  return new ManifestFileError('UNREADABLE', `Cannot read ${JSON.stringify(file)}: ${reason}`, {
+  return new ManifestFileError('UNREADABLE', `Cannot read ${JSON.stringify(file)}: ${fileProblem(error)}`, {
     cause: error,
   });
 }

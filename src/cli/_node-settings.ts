@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
-import { isSystemError, messageOf } from '../base/coded-error.ts';
+import { fileProblem } from '../base/file-problem.ts';
 import type { NodeSettings } from '../daemon/system-nodes.ts';
 import {
   containerRuntimeEndpointOf,
@@ -104,8 +104,9 @@ export async function nodeSettings(
 
 async function readConfiguration(file: string): Promise<KubeletConfigurationDocument> {
   const text = await readFile(file, 'utf8').catch((error: unknown) => {
-    const reason = isSystemError(error, 'ENOENT') ? 'there is no such file' : messageOf(error);
-    throw new UsageError(`cannot read the kubelet configuration ${JSON.stringify(file)}: ${reason}`);
+    throw new UsageError(
+      `cannot read the kubelet configuration ${JSON.stringify(file)}: ${fileProblem(error)}`,
+    );
   });
   return parseKubeletConfiguration(text);
 }

@@ -1,7 +1,8 @@
 import { access, mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { isSystemError, messageOf } from '../base/coded-error.ts';
+import { isSystemError } from '../base/coded-error.ts';
+import { fileProblem } from '../base/file-problem.ts';
 import type { ClusterSource } from '../daemon/cluster-images.ts';
 import { defaultRootPath } from '../daemon/state-root.ts';
 import type { MaintenanceOptions } from '../registry/admin/maintenance.ts';
@@ -67,7 +68,7 @@ export async function readConfig(path: string): Promise<LoadedConfig> {
   try {
     value = parse(await readFile(path, 'utf8'));
   } catch (error) {
-    throw new UsageError(`Cannot read configuration "${path}": ${messageOf(error)}`);
+    throw new UsageError(`Cannot read configuration "${path}": ${fileProblem(error)}`);
   }
   return loadRegistryConfig(value, path);
 }

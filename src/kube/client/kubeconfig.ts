@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { parse } from 'yaml';
 import { CodedError, messageOf } from '../../base/coded-error.ts';
+import { fileProblem } from '../../base/file-problem.ts';
 
 export type KubeconfigErrorCode = 'UNREADABLE' | 'MALFORMED' | 'NO_CONTEXT' | 'UNSUPPORTED';
 export class KubeconfigError extends CodedError<KubeconfigErrorCode> {}
@@ -96,7 +97,7 @@ async function read(path: string): Promise<string> {
       throw new RangeError(`it has ${bytes.length} bytes, expected at most ${MAX_BYTES}`);
     return bytes.toString();
   } catch (error) {
-    throw new KubeconfigError('UNREADABLE', `Cannot read "${path}": ${messageOf(error)}`, { cause: error });
+    throw new KubeconfigError('UNREADABLE', `Cannot read "${path}": ${fileProblem(error)}`, { cause: error });
   }
 }
 

@@ -34,7 +34,7 @@ const PATCH_MEDIA = [
   'application/apply-patch+yaml',
 ];
 
-/** Body of `GET /openapi/v2` as JSON text. Made anew on each call: half a megabyte that few clients want. */
+/** Body of `GET /openapi/v2` as JSON text. Made anew on each call: a megabyte that few clients want. */
 export function openApiV2Json(all: readonly ResourceInfo[] = resources): Uint8Array {
   return Buffer.from(JSON.stringify(documentOf(all)));
 }
