@@ -4,6 +4,7 @@ import { messageOf } from '../base/coded-error.ts';
 import { goQuote } from '../base/go-quote.ts';
 import {
   containerLogPath,
+  endpointAuthority,
   kubeletBaseUrl,
   type ContainerLogOptions,
 } from '../kube/client/kubelet-endpoint.ts';
@@ -24,21 +25,19 @@ export interface KubeletTls {
 
 /** A node that does not even begin to answer is given up after this long; a followed log may then be silent for ever. */
 const CONNECT_MS = 10_000;
+/** Authorities whose nodes are kept connected at a time. */
+const MAX_AGENTS = 16;
 /** An error body of a node is a line of text. */
 const MAX_ERROR_TEXT = 16 * 1024;
 
 /** Talks to nodes' own endpoints. */
 export class KubeletProxy {
-  readonly #agent: Agent | undefined;
+  readonly #tls: KubeletTls | undefined;
+  /** By whom is believed; most nodes have certificates of the cluster, and share one. */
+  readonly #agents = new Map<string, Agent>();
 
   constructor(tls: KubeletTls | undefined) {
-    this.#agent =
-      tls === undefined
-        ? undefined
-        : new Agent({
-            connect: { ca: tls.ca, cert: tls.cert, key: tls.key, timeout: CONNECT_MS },
-            bodyTimeout: 0,
-          });
+    this.#tls = tls;
   }
 
   /**
@@ -55,12 +54,13 @@ export class KubeletProxy {
     if (found === undefined) throw notFound(coreResource('nodes'), node);
     const base = kubeletBaseUrl(found as KubeObject & { status?: object });
     const path = containerLogPath(pod.metadata.namespace ?? '', pod.metadata.name, container, options);
-    if (base === undefined || this.#agent === undefined) {
+    if (base === undefined || this.#tls === undefined) {
       throw plainError(`Get "${path}": node "${node}" has no endpoint`);
     }
     let answer;
     try {
-      answer = await this.#agent.request({ origin: base, path, method: 'GET', signal: call.signal });
+      const agent = this.#agentFor(this.#tls, endpointAuthority(found, this.#tls.ca));
+      answer = await agent.request({ origin: base, path, method: 'GET', signal: call.signal });
     } catch (error) {
       // Upstream names the whole URL in this error, and so do we: it is the first thing to look at.
       throw plainError(`Get "${base}${path}": ${messageOf(error)}`, { cause: error });
@@ -70,7 +70,21 @@ export class KubeletProxy {
   }
 
   async close(): Promise<void> {
-    await this.#agent?.destroy();
+    await Promise.all([...this.#agents.values()].map((agent) => agent.destroy()));
+  }
+
+  #agentFor({ cert, key }: KubeletTls, ca: string): Agent {
+    const known = this.#agents.get(ca);
+    if (known !== undefined) return known;
+    const [oldest] = this.#agents;
+    if (oldest !== undefined && this.#agents.size >= MAX_AGENTS) {
+      this.#agents.delete(oldest[0]);
+      // Logs that are being followed go on to their end.
+      oldest[1].close().catch(() => undefined);
+    }
+    const agent = new Agent({ connect: { ca, cert, key, timeout: CONNECT_MS }, bodyTimeout: 0 });
+    this.#agents.set(ca, agent);
+    return agent;
   }
 }
 

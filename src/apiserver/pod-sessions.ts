@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { https } from '../base/node-http.ts';
 import { messageOf } from '../base/coded-error.ts';
-import { kubeletBaseUrl } from '../kube/client/kubelet-endpoint.ts';
+import { endpointAuthority, kubeletBaseUrl } from '../kube/client/kubelet-endpoint.ts';
 import type { KubeObject } from '../kube/object.ts';
 import type { Pod } from '../kube/pod.ts';
 import { badRequest, notFound, plainError } from '../kube/status.ts';
@@ -76,7 +76,8 @@ export class PodSessions {
       throw plainError(`error dialing backend: node "${node}" has no endpoint`);
     }
     if (upgrade === undefined) throw badRequest('Upgrade request required');
-    const answer = await this.#ask(`${base}${path}`, request, this.#tls);
+    const ca = endpointAuthority(found, this.#tls.ca);
+    const answer = await this.#ask(`${base}${path}`, request, { ...this.#tls, ca });
     upgrade.take();
     passOn(answer.response, upgrade.socket);
     if (answer.socket === undefined) answer.response.pipe(upgrade.socket);

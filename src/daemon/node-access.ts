@@ -69,7 +69,12 @@ export async function kubeconfigNodeAccess(config: ClientConfig, nodeRoot: strin
   });
   return {
     client: new HttpKubeClient({ ...config, userAgent: 'drayage-node' }),
-    tls: { cert: serving.cert, key: serving.key, clientCa: config.ca ?? pki.ca.cert },
+    tls: {
+      cert: serving.cert,
+      key: serving.key,
+      clientCa: config.ca ?? pki.ca.cert,
+      authority: pki.ca.cert,
+    },
     clusterEnv: clusterEnvOf(config.server),
     hostRoots: defaultHostRoots(nodeRoot),
   };

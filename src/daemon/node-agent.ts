@@ -35,7 +35,15 @@ export interface NodeOptions {
   /** Speaks as `system:node:NAME`; absent: the node stands alone and runs static Pods only. */
   readonly client: KubeClient | undefined;
   /** Certificate of the agent's endpoint, and whose clients it believes; absent: there is no endpoint. */
-  readonly tls: { readonly cert: string; readonly key: string; readonly clientCa: string } | undefined;
+  readonly tls:
+    | {
+        readonly cert: string;
+        readonly key: string;
+        readonly clientCa: string;
+        /** Who signed `cert`, where that is not the cluster's authority. */
+        readonly authority?: string;
+      }
+    | undefined;
   /** What the node claims to be and pulls for; the machine's own when absent. */
   readonly platform?: Platform;
   /** Directories that say how to reach registries; the root's own and the system's when absent. */
@@ -204,7 +212,12 @@ export async function startNode(options: NodeOptions, signal: AbortSignal): Prom
               endpoint: {
                 host: '127.0.0.1',
                 port: 0,
-                tls: { cert: options.tls.cert, key: options.tls.key, ca: options.tls.clientCa },
+                tls: {
+                  cert: options.tls.cert,
+                  key: options.tls.key,
+                  ca: options.tls.clientCa,
+                  ...(options.tls.authority === undefined ? {} : { authority: options.tls.authority }),
+                },
               },
             }),
         ...(options.claims === undefined ? {} : { claims: options.claims }),

@@ -117,6 +117,7 @@ export function createNodeUpkeep(context: NodeUpkeepContext): NodeUpkeep {
     machine,
     runtimeVersion: context.runtimeVersion,
     maxPods: options.maxPods,
+    endpointAuthority: options.endpoint?.tls.authority,
     reserved: {
       memory: kept(thresholds, 'memory.available', machine.memoryBytes),
       storage: kept(thresholds, 'nodefs.available', machine.storageBytes),

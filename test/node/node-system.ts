@@ -81,6 +81,8 @@ export interface NodeSystemOptions {
   readonly maxPods?: number;
   readonly staticPods?: string;
   readonly metrics?: NodeMetrics;
+  /** The node's endpoint has a certificate of an authority of its own, which the node names or does not. */
+  readonly ownAuthority?: 'named' | 'unnamed';
 }
 
 /** Starts it, hands it to `use`, and takes everything away again. */
@@ -134,7 +136,7 @@ export async function withNodeSystem(
     options.realImages === true
       ? await openNodeStores({ root: join(root, 'stores'), hostRoots: [], logger: silentLogger })
       : undefined;
-  const nodeTls = { ...nodeCert, ca: pki.ca.cert };
+  const nodeTls = { ...nodeCert, ca: pki.ca.cert, ...(await ownAuthority(options, root)) };
   const closers: (() => Promise<void>)[] = [];
   const warnings: string[] = [];
   const warn = (fields: object, message: string): void =>
@@ -387,4 +389,14 @@ async function serviceAccountIsThere(client: HttpKubeClient, signal: AbortSignal
 function must<T>(value: T | undefined, otherwise = 'the node agent is not running'): T {
   if (value === undefined) throw new Error(otherwise);
   return value;
+}
+
+async function ownAuthority(
+  { ownAuthority: own }: NodeSystemOptions,
+  root: string,
+): Promise<{ cert: string; key: string; authority?: string } | object> {
+  if (own === undefined) return {};
+  const pki = await Pki.open(join(root, 'own-pki'));
+  const serving = await pki.issue({ file: 'own', commonName: NODE, usage: 'server', names: ['127.0.0.1'] });
+  return { ...serving, ...(own === 'named' ? { authority: pki.ca.cert } : {}) };
 }

@@ -14,6 +14,9 @@
  * `status.daemonEndpoints.kubeletEndpoint.Port`. Its certificate is signed by the cluster's CA for that address; it asks
  * for a client certificate of the same CA and serves only users in `system:masters` or `kubeadm:cluster-admins`, as the
  * API server's own client certificate is.
+ *
+ * A node that has no certificate of the cluster says in an annotation of its Node who signed its own: only the node itself, and whoever
+ * administers the cluster, can write there.
  */
 
 export interface ContainerLogOptions {
@@ -46,6 +49,17 @@ export function containerLogPath(
   const path = ['containerLogs', namespace, pod, container].map(encodeURIComponent).join('/');
   const text = query.toString();
   return `/${path}${text === '' ? '' : `?${text}`}`;
+}
+
+/** Names the annotation of a Node with the certificate, PEM, of the authority that signed its endpoint's. */
+export const ENDPOINT_AUTHORITY = 'drayage.dev/endpoint-authority';
+
+/** Returns whom to believe when a node's endpoint is asked: the authority that the node names, else the cluster's. */
+export function endpointAuthority(
+  node: { readonly metadata: { readonly annotations?: Readonly<Record<string, string>> } },
+  cluster: string,
+): string {
+  return node.metadata.annotations?.[ENDPOINT_AUTHORITY] ?? cluster;
 }
 
 interface NodeStatus {

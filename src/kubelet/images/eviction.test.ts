@@ -296,6 +296,10 @@ test('11.31 under DiskPressure only critical Pods come in; short memory keeps ou
   assert.equal(refusalUnderPressure(['MemoryPressure'], plain), undefined);
   assert.notEqual(refusalUnderPressure(['MemoryPressure'], { ...plain, bestEffort: true }), undefined);
   assert.equal(refusalUnderPressure([], plain), undefined);
+  assert.deepEqual(refusalUnderPressure(['MemoryPressure', 'DiskPressure'], plain), {
+    reason: 'Evicted',
+    message: 'The node had condition: [MemoryPressure DiskPressure]. ',
+  });
 });
 
 test('any eviction fields are read or refused with a code', () => {

@@ -52,3 +52,27 @@ for (const { pass, policy, available } of [
     assert.deepEqual(story, ['begin', 'a', 'b', 'c', 'end', 'reclaim']);
   });
 }
+
+for (const { used, removes } of [
+  { used: 84, removes: false },
+  { used: 85, removes: true },
+]) {
+  test(`11.9 11.10 at ${used} per cent of a threshold of 85 images ${removes ? 'go' : 'stay'}`, async () => {
+    const clock = new ManualClock(1_000_000);
+    const runtime = new MemoryRuntime();
+    runtime.images.set('r.example/a:1', { ...image('a'), size: 50 });
+    const gc = new ImageGarbageCollector({
+      imageService: runtime,
+      policy: { highThresholdPercent: 85, lowThresholdPercent: 80, minAge: 0, maxAge: 0 },
+      imagesInUse: () => Promise.resolve(new Set()),
+      space: () => Promise.resolve({ capacity: 1000, available: 1000 - used * 10 }),
+      clock,
+      recorder: { event: () => undefined },
+      node: { apiVersion: 'v1', kind: 'Node', name: 'n1', uid: 'n1' },
+    });
+    await gc.detect(NEVER);
+    await clock.advance(10_000);
+    await gc.collect(NEVER);
+    assert.equal(runtime.images.size, removes ? 0 : 1);
+  });
+}

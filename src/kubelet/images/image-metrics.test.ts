@@ -1,6 +1,6 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
-import { openBench, podNamed } from './_manager-fixture.ts';
+import { openBench, podNamed, secretCandidate } from './_manager-fixture.ts';
 import {
   IMAGE_METRICS,
   imageManagerMetrics,
@@ -56,6 +56,24 @@ test('14 14.1 requests, checks and pulls are counted under the kubelet’s names
       'kubelet_imagemanager_inmemory_pullintents_usage_percent  0',
       'kubelet_imagemanager_inmemory_pulledrecords_usage_percent  0',
     ]);
+  } finally {
+    await bench.close();
+  }
+});
+
+test('3.12 14.1 a check for which no credentials can be had is an error, and whether a pull is needed stays unknown', async () => {
+  const bench = await openBench();
+  try {
+    bench.candidates = () => Promise.resolve([secretCandidate('s')]);
+    await bench.ensure(podNamed('p'), 'a:1', 'IfNotPresent');
+    bench.counted.length = 0;
+    bench.candidates = () => Promise.reject(new Error('illegal base64 data at input byte 3'));
+    assert.deepEqual(await bench.ensure(podNamed('q'), 'a:1', 'IfNotPresent'), {
+      ok: false,
+      reason: 'illegal base64 data at input byte 3',
+      message: 'illegal base64 data at input byte 3',
+    });
+    assert.deepEqual(bench.counted, ['checked error', 'ensured IfNotPresent true unknown']);
   } finally {
     await bench.close();
   }

@@ -9,6 +9,7 @@ import type { Logger } from '../../observe/logger.ts';
 import type { EventObject, EventRecorder } from '../ensure-image.ts';
 import { recordConditions, recordReboot } from './node-events.ts';
 import {
+  endpointAnnotation,
   newNode,
   nodeLabels,
   nodeStatus,
@@ -136,9 +137,11 @@ export class NodeAgent {
 
   async #label(node: NodeObject, facts: NodeFacts, signal: AbortSignal): Promise<NodeObject> {
     const labels = nodeLabels(facts);
-    const same = Object.entries(labels).every(([key, value]) => node.metadata.labels?.[key] === value);
-    if (same) return node;
-    const patch = { metadata: { labels } };
+    const annotations = endpointAnnotation(facts);
+    const has = (wanted: Record<string, string>, there: Readonly<Record<string, string>> = {}): boolean =>
+      Object.entries(wanted).every(([key, value]) => there[key] === value);
+    if (has(labels, node.metadata.labels) && has(annotations, node.metadata.annotations)) return node;
+    const patch = { metadata: { labels, annotations } };
     return await this.#options.client.patch<NodeObject>(NODES, { name: facts.name }, patch, 'merge', signal);
   }
 

@@ -1,3 +1,4 @@
+import { ENDPOINT_AUTHORITY } from '../../kube/client/kubelet-endpoint.ts';
 import { formatTime } from '../../kube/time.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import type { Taint } from '../../kube/scheduling/taints.ts';
@@ -52,6 +53,8 @@ export interface NodeFacts {
   readonly maxPods?: number | undefined;
   /** What hard eviction keeps free, in bytes; Kubernetes' defaults where absent. */
   readonly reserved?: { readonly memory?: number | undefined; readonly storage?: number | undefined };
+  /** Who signed the certificate of the node's endpoint, where that is not the cluster's authority. */
+  readonly endpointAuthority?: string | undefined;
   readonly pressures: { readonly memory: boolean; readonly disk: boolean; readonly pid: boolean };
   /** Why the node cannot run Pods; undefined when it can. */
   readonly notReady?: string;
@@ -66,7 +69,10 @@ export function newNode(facts: NodeFacts): NodeObject {
     metadata: {
       name: facts.name,
       labels: nodeLabels(facts),
-      annotations: { 'volumes.kubernetes.io/controller-managed-attach-detach': 'true' },
+      annotations: {
+        'volumes.kubernetes.io/controller-managed-attach-detach': 'true',
+        ...endpointAnnotation(facts),
+      },
     },
     spec: {},
     status: nodeStatus(facts, undefined),
@@ -83,6 +89,11 @@ export function nodeLabels(facts: Pick<NodeFacts, 'name' | 'platform'>): Record<
     'kubernetes.io/hostname': facts.name,
     'kubernetes.io/os': os,
   };
+}
+
+/** Says whom to believe when the endpoint is asked. */
+export function endpointAnnotation({ endpointAuthority }: NodeFacts): Record<string, string> {
+  return endpointAuthority === undefined ? {} : { [ENDPOINT_AUTHORITY]: endpointAuthority };
 }
 
 /** Builds the status; times of conditions that have not changed are taken from `before`. */

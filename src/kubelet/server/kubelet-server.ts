@@ -21,6 +21,8 @@ export interface KubeletServerTls {
   readonly key: string;
   /** Certificates of the authorities that client certificates must come from. */
   readonly ca: string;
+  /** Certificate of who signed `cert`, where that is not the cluster's authority. */
+  readonly authority?: string;
 }
 
 export interface KubeletServerOptions {
