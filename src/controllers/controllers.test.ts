@@ -11,6 +11,7 @@ import {
   CONFIG_MAPS,
   DAEMON_SETS,
   DEPLOYMENTS,
+  EVENTS,
   JOBS,
   NAMESPACES,
   PODS,
@@ -332,6 +333,81 @@ test('a Job runs until enough Pods have succeeded, and counts each once', async 
     found.every((pod) => pod.metadata.finalizers === undefined),
   );
   assert.equal(pods.length, 3);
+});
+
+test('a finished Job counts nothing more, and a suspended one starts anew when it is resumed', async () => {
+  await newNamespace('paused');
+  const name = { namespace: 'paused', name: 'j' };
+  await make(JOBS, 'paused', 'j', {
+    suspend: true,
+    template: { spec: { restartPolicy: 'Never', containers: [{ name: 'a', image: 'done:1' }] } },
+  });
+  const suspended = (job: KubeObject | undefined): string | undefined =>
+    (statusOf(job)['conditions'] as { type: string; status: string }[] | undefined)?.find(
+      ({ type }) => type === 'Suspended',
+    )?.status;
+  const [waiting] = await until(JOBS, 'paused', ([job]) => suspended(job) === 'True');
+  assert.equal(statusOf(waiting)['startTime'], undefined);
+  await api.client.patch(JOBS, name, { spec: { suspend: false } }, 'merge', stop.signal);
+  const [done] = await until(
+    JOBS,
+    'paused',
+    ([job]) =>
+      statusOf(job)['completionTime'] !== undefined &&
+      Object.keys(statusOf(job)['uncountedTerminatedPods'] as object).length === 0,
+  );
+  assert.equal(suspended(done), 'False');
+  assert.notEqual(statusOf(done)['startTime'], undefined);
+  const told = await until<KubeObject & { reason?: string; message?: string }>(
+    EVENTS,
+    'paused',
+    (events) => events.filter(({ reason = '' }) => ['Suspended', 'Resumed'].includes(reason)).length === 2,
+  );
+  const messages = told.map(({ message }) => message);
+  assert.ok(messages.includes('Job suspended') && messages.includes('Job resumed'), String(messages));
+});
+
+test('a namespace under deletion tells what keeps it', async () => {
+  await newNamespace('kept');
+  const name = { namespace: 'kept', name: 'held' };
+  await api.client.create(CONFIG_MAPS, { apiVersion: 'v1', kind: 'ConfigMap', metadata: name }, stop.signal);
+  await api.client.patch(CONFIG_MAPS, name, { metadata: { finalizers: ['a.b/c'] } }, 'merge', stop.signal);
+  await api.client.delete(NAMESPACES, { name: 'kept' }, stop.signal);
+  const conditionsOf = (found: KubeObject[]): string[] => {
+    const namespace = found.find(({ metadata }) => metadata.name === 'kept');
+    const conditions = (statusOf(namespace)['conditions'] ?? []) as Record<string, string>[];
+    return conditions.map(({ type, status, reason, message }) => `${type} ${status} ${reason}: ${message}`);
+  };
+  const found = await until(NAMESPACES, '', (all) => conditionsOf(all).length > 0);
+  assert.deepEqual(conditionsOf(found), [
+    'NamespaceDeletionDiscoveryFailure False ResourcesDiscovered: All resources successfully discovered',
+    'NamespaceDeletionGroupVersionParsingFailure False ParsedGroupVersions: All legacy kube types successfully parsed',
+    'NamespaceDeletionContentFailure False ContentDeleted: All content successfully deleted, may be waiting on finalization',
+    'NamespaceContentRemaining True SomeResourcesRemain: Some resources are remaining: configmaps. has 1 resource instances',
+    'NamespaceFinalizersRemaining True SomeFinalizersRemain: Some content in the namespace has finalizers remaining: a.b/c in 1 resource instances',
+  ]);
+  await api.client.patch(CONFIG_MAPS, name, { metadata: { finalizers: null } }, 'merge', stop.signal);
+  await until(NAMESPACES, '', (all) => !all.some(({ metadata }) => metadata.name === 'kept'));
+});
+
+test('a ReplicaSet whose Pods are refused says so once and tries again later and later', async () => {
+  await newNamespace('refused');
+  await make(REPLICA_SETS, 'refused', 'r', {
+    selector: { matchLabels: { app: 'r' } },
+    template: template('r', 'x:1', { serviceAccountName: 'nobody' }),
+  });
+  const [set] = await until(
+    REPLICA_SETS,
+    'refused',
+    ([found]) => statusOf(found)['conditions'] !== undefined,
+  );
+  const [condition] = statusOf(set)['conditions'] as Record<string, string>[];
+  assert.equal(condition?.['type'], 'ReplicaFailure');
+  assert.equal(condition?.['reason'], 'FailedCreate');
+  assert.match(condition?.['message'] ?? '', /error looking up service account refused\/nobody/);
+  await new Promise((resolve) => setTimeout(resolve, 400));
+  const later = await api.client.get(REPLICA_SETS, { namespace: 'refused', name: 'r' }, stop.signal);
+  assert.equal(later.metadata.resourceVersion, set?.metadata.resourceVersion);
 });
 
 test('a Job that fails too often is failed', async () => {

@@ -78,13 +78,19 @@ export function startJobController(context: ControllerContext): void {
     const active = owned.filter(isActive);
     const isSuspended = job.spec.suspend === true;
     const verdict = judge(job, counted, active, now);
-    const startTime = job.status?.startTime ?? (isSuspended ? undefined : formatTime(now));
+    const suspension = suspensionOf(job, isSuspended, formatTime(now));
+    // A resumed Job has all its time again.
+    const before = suspension?.status === 'False' ? undefined : job.status?.startTime;
+    const startTime = before ?? (isSuspended ? job.status?.startTime : formatTime(now));
     let live: readonly Pod[] = active;
     if (verdict !== undefined || isSuspended) {
       await Promise.all(active.map((pod) => control.delete(job, key, pod, signal)));
       live = [];
     }
-    let conditions = conditionsOf(job, isSuspended, formatTime(now));
+    let conditions = job.status?.conditions ?? [];
+    if (suspension !== undefined) {
+      conditions = [...conditions.filter(({ type }) => type !== suspension.type), suspension];
+    }
     const wait = backoff(owned, now);
     let refused: unknown;
     if (verdict === undefined && !isSuspended && job.metadata.deletionTimestamp === undefined) {
@@ -118,6 +124,13 @@ export function startJobController(context: ControllerContext): void {
     };
     if (!isDeepStrictEqual(status, job.status)) {
       await unless(['NotFound'], context.client.update(JOBS, { ...job, status }, signal, 'status'));
+    }
+    if (suspension !== undefined) {
+      context.events.record(COMPONENT, job, {
+        type: 'Normal',
+        reason: isSuspended ? 'Suspended' : 'Resumed',
+        message: suspension.message,
+      });
     }
     // Only after the count is stored may the finalizers go.
     for (const pod of owned) if (isFinished(pod) || verdict !== undefined) await release(pod, signal);
@@ -195,6 +208,11 @@ export function startJobController(context: ControllerContext): void {
   async function finish(job: Job, key: string, signal: AbortSignal): Promise<void> {
     for (const pod of pods.values())
       if (controllerOf(pod)?.uid === job.metadata.uid) await release(pod, signal);
+    if (Object.keys(job.status?.uncountedTerminatedPods ?? {}).length > 0) {
+      const status: JobStatus = { ...job.status, uncountedTerminatedPods: {} };
+      await unless(['NotFound'], context.client.update(JOBS, { ...job, status }, signal, 'status'));
+      return;
+    }
     const ttl = job.spec.ttlSecondsAfterFinished;
     if (ttl === undefined || job.metadata.deletionTimestamp !== undefined) return;
     const ended = job.status?.conditions?.find(
@@ -340,13 +358,12 @@ function closing(verdict: Verdict, time: string): Condition[] {
   }));
 }
 
-function conditionsOf(job: Job, isSuspended: boolean, time: string): Condition[] {
-  const before = job.status?.conditions ?? [];
-  const old = before.find((condition) => condition.type === 'Suspended');
-  if (!isSuspended && old === undefined) return [...before];
+/** The condition to write when a Job was suspended or resumed since the last look. */
+function suspensionOf(job: Job, isSuspended: boolean, time: string) {
+  const old = job.status?.conditions?.find((condition) => condition.type === 'Suspended');
   const status = isSuspended ? ('True' as const) : ('False' as const);
-  if (old?.status === status) return [...before];
-  const condition: Condition = {
+  if (old?.status === status || (!isSuspended && old === undefined)) return undefined;
+  return {
     type: 'Suspended',
     status,
     reason: isSuspended ? 'JobSuspended' : 'JobResumed',
@@ -354,7 +371,6 @@ function conditionsOf(job: Job, isSuspended: boolean, time: string): Condition[]
     lastProbeTime: time,
     lastTransitionTime: time,
   };
-  return [...before.filter((candidate) => candidate !== old), condition];
 }
 
 /** After failures in a row the next Pod waits: 10 s, 20 s, 40 s, up to ten minutes. */

@@ -130,15 +130,18 @@ function start<T extends KubeObject>(context: ControllerContext, keeper: Keeper<
     );
     const before = keeper.status(owner);
     const isSet = keeper.kind === 'ReplicaSet';
-    let conditions = (before?.conditions ?? []).filter((condition) => condition.type !== 'ReplicaFailure');
+    const known = before?.conditions ?? [];
+    let conditions = known.filter((condition) => condition.type !== 'ReplicaFailure');
     if (failure !== undefined) {
+      // The first failure stays: the next would name another Pod, and each write would call for another try at once.
+      const isKnown = conditions.length < known.length;
       const condition = {
         type: 'ReplicaFailure',
         status: 'True' as const,
-        reason: 'FailedCreate',
+        reason: active.length < keeper.replicas(owner) ? 'FailedCreate' : 'FailedDelete',
         message: messageOf(failure),
       };
-      conditions = setCondition(before?.conditions ?? [], condition, formatTime(now));
+      conditions = isKnown ? [...known] : setCondition(known, condition, formatTime(now));
     }
     const status: ReplicaStatus = withoutZeros<ReplicaStatus>(
       {
