@@ -429,6 +429,66 @@ test('a Job that fails too often is failed', async () => {
   assert.equal(condition?.reason, 'BackoffLimitExceeded');
 });
 
+test('a Job follows its policies on failures, by Pod and by index, and on success', async () => {
+  await newNamespace('policies');
+  const endOfJob = async (name: string, spec: object, image: string): Promise<Record<string, unknown>> => {
+    const podSpec = { restartPolicy: 'Never', containers: [{ name: 'a', image }] };
+    await make(JOBS, 'policies', name, { ...spec, template: { spec: podSpec } });
+    const isOver = (job: KubeObject): boolean =>
+      ((statusOf(job)['conditions'] ?? []) as { type: string }[]).some(
+        ({ type }) => type === 'Complete' || type === 'Failed',
+      );
+    const jobs = await until(JOBS, 'policies', (all) =>
+      all.some((job) => job.metadata.name === name && isOver(job)),
+    );
+    return statusOf(jobs.find(({ metadata }) => metadata.name === name));
+  };
+  const wordsOf = (status: Record<string, unknown>): string[] =>
+    (status['conditions'] as Record<string, string>[]).map(({ type, reason, message }) =>
+      `${type} ${reason}: ${message}`.replace(/policies\/\S+/, 'POD'),
+    );
+  const failJob = { action: 'FailJob', onExitCodes: { operator: 'In', values: [1] } };
+  const failed = await endOfJob('fails', { podFailurePolicy: { rules: [failJob] } }, 'fail:1');
+  const message = 'Container a for pod POD failed with exit code 1 matching FailJob rule at index 0';
+  assert.deepEqual(wordsOf(failed), [
+    `FailureTarget PodFailurePolicy: ${message}`,
+    `Failed PodFailurePolicy: ${message}`,
+  ]);
+  assert.equal(failed['failed'], 1);
+
+  const indexed = { completionMode: 'Indexed', completions: 2, parallelism: 2, backoffLimitPerIndex: 0 };
+  const byIndex = await endOfJob('indexed', indexed, 'fail:1');
+  assert.deepEqual(wordsOf(byIndex), [
+    'FailureTarget FailedIndexes: Job has failed indexes',
+    'Failed FailedIndexes: Job has failed indexes',
+  ]);
+  assert.equal(byIndex['failedIndexes'], '0-1');
+
+  const rules = [{ succeededIndexes: '0', succeededCount: 1 }];
+  const few = { completionMode: 'Indexed', completions: 3, parallelism: 1, successPolicy: { rules } };
+  const enough = await endOfJob('enough', few, 'done:1');
+  assert.deepEqual(wordsOf(enough), [
+    'SuccessCriteriaMet SuccessPolicy: Matched rules at index 0',
+    'Complete SuccessPolicy: Matched rules at index 0',
+  ]);
+});
+
+test('a Job past its deadline fails once its last Pod has ended', async () => {
+  await newNamespace('late');
+  const podSpec = { restartPolicy: 'Never', containers: [{ name: 'a', image: 'x:1' }] };
+  await make(JOBS, 'late', 'j', { activeDeadlineSeconds: 1, template: { spec: podSpec } });
+  const [job] = await until(JOBS, 'late', ([found]) =>
+    ((statusOf(found)['conditions'] ?? []) as { type: string }[]).some(({ type }) => type === 'Failed'),
+  );
+  const conditions = statusOf(job)['conditions'] as Record<string, string>[];
+  assert.deepEqual(
+    conditions.map(({ type, reason }) => `${type} ${reason}`),
+    ['FailureTarget DeadlineExceeded', 'Failed DeadlineExceeded'],
+  );
+  assert.equal(statusOf(job)['active'], undefined);
+  assert.equal(statusOf(job)['failed'], 1);
+});
+
 test('deleting an owner takes its dependents along, waits for them, or leaves them', async () => {
   await newNamespace('owned');
   for (const name of ['back', 'fore', 'orph']) {
