@@ -368,6 +368,81 @@ test('a Job runs until enough Pods have succeeded, and counts each once', async 
   assert.equal(pods.length, 3);
 });
 
+test('a finished Job counts nothing more, and a suspended one starts anew when it is resumed', async () => {
+  await newNamespace('paused');
+  const name = { namespace: 'paused', name: 'j' };
+  await make(JOBS, 'paused', 'j', {
+    suspend: true,
+    template: { spec: { restartPolicy: 'Never', containers: [{ name: 'a', image: 'done:1' }] } },
+  });
+  const suspended = (job: KubeObject | undefined): string | undefined =>
+    (statusOf(job)['conditions'] as { type: string; status: string }[] | undefined)?.find(
+      ({ type }) => type === 'Suspended',
+    )?.status;
+  const [waiting] = await until(JOBS, 'paused', ([job]) => suspended(job) === 'True');
+  assert.equal(statusOf(waiting)['startTime'], undefined);
+  await api.client.patch(JOBS, name, { spec: { suspend: false } }, 'merge', stop.signal);
+  const [done] = await until(
+    JOBS,
+    'paused',
+    ([job]) =>
+      statusOf(job)['completionTime'] !== undefined &&
+      Object.keys(statusOf(job)['uncountedTerminatedPods'] as object).length === 0,
+  );
+  assert.equal(suspended(done), 'False');
+  assert.notEqual(statusOf(done)['startTime'], undefined);
+  const told = await until<KubeObject & { reason?: string; message?: string }>(
+    EVENTS,
+    'paused',
+    (events) => events.filter(({ reason = '' }) => ['Suspended', 'Resumed'].includes(reason)).length === 2,
+  );
+  const messages = told.map(({ message }) => message);
+  assert.ok(messages.includes('Job suspended') && messages.includes('Job resumed'), String(messages));
+});
+
+test('a namespace under deletion tells what keeps it', async () => {
+  await newNamespace('kept');
+  const name = { namespace: 'kept', name: 'held' };
+  await api.client.create(CONFIG_MAPS, { apiVersion: 'v1', kind: 'ConfigMap', metadata: name }, stop.signal);
+  await api.client.patch(CONFIG_MAPS, name, { metadata: { finalizers: ['a.b/c'] } }, 'merge', stop.signal);
+  await api.client.delete(NAMESPACES, { name: 'kept' }, stop.signal);
+  const conditionsOf = (found: KubeObject[]): string[] => {
+    const namespace = found.find(({ metadata }) => metadata.name === 'kept');
+    const conditions = (statusOf(namespace)['conditions'] ?? []) as Record<string, string>[];
+    return conditions.map(({ type, status, reason, message }) => `${type} ${status} ${reason}: ${message}`);
+  };
+  const found = await until(NAMESPACES, '', (all) => conditionsOf(all).length > 0);
+  assert.deepEqual(conditionsOf(found), [
+    'NamespaceDeletionDiscoveryFailure False ResourcesDiscovered: All resources successfully discovered',
+    'NamespaceDeletionGroupVersionParsingFailure False ParsedGroupVersions: All legacy kube types successfully parsed',
+    'NamespaceDeletionContentFailure False ContentDeleted: All content successfully deleted, may be waiting on finalization',
+    'NamespaceContentRemaining True SomeResourcesRemain: Some resources are remaining: configmaps. has 1 resource instances',
+    'NamespaceFinalizersRemaining True SomeFinalizersRemain: Some content in the namespace has finalizers remaining: a.b/c in 1 resource instances',
+  ]);
+  await api.client.patch(CONFIG_MAPS, name, { metadata: { finalizers: null } }, 'merge', stop.signal);
+  await until(NAMESPACES, '', (all) => !all.some(({ metadata }) => metadata.name === 'kept'));
+});
+
+test('a ReplicaSet whose Pods are refused says so once and tries again later and later', async () => {
+  await newNamespace('refused');
+  await make(REPLICA_SETS, 'refused', 'r', {
+    selector: { matchLabels: { app: 'r' } },
+    template: template('r', 'x:1', { serviceAccountName: 'nobody' }),
+  });
+  const [set] = await until(
+    REPLICA_SETS,
+    'refused',
+    ([found]) => statusOf(found)['conditions'] !== undefined,
+  );
+  const [condition] = statusOf(set)['conditions'] as Record<string, string>[];
+  assert.equal(condition?.['type'], 'ReplicaFailure');
+  assert.equal(condition?.['reason'], 'FailedCreate');
+  assert.match(condition?.['message'] ?? '', /error looking up service account refused\/nobody/);
+  await new Promise((resolve) => setTimeout(resolve, 400));
+  const later = await api.client.get(REPLICA_SETS, { namespace: 'refused', name: 'r' }, stop.signal);
+  assert.equal(later.metadata.resourceVersion, set?.metadata.resourceVersion);
+});
+
 test('a Job that fails too often is failed', async () => {
   await newNamespace('failed');
   await make(JOBS, 'failed', 'j', {
@@ -385,6 +460,66 @@ test('a Job that fails too often is failed', async () => {
     (c) => c.type === 'Failed',
   );
   assert.equal(condition?.reason, 'BackoffLimitExceeded');
+});
+
+test('a Job follows its policies on failures, by Pod and by index, and on success', async () => {
+  await newNamespace('policies');
+  const endOfJob = async (name: string, spec: object, image: string): Promise<Record<string, unknown>> => {
+    const podSpec = { restartPolicy: 'Never', containers: [{ name: 'a', image }] };
+    await make(JOBS, 'policies', name, { ...spec, template: { spec: podSpec } });
+    const isOver = (job: KubeObject): boolean =>
+      ((statusOf(job)['conditions'] ?? []) as { type: string }[]).some(
+        ({ type }) => type === 'Complete' || type === 'Failed',
+      );
+    const jobs = await until(JOBS, 'policies', (all) =>
+      all.some((job) => job.metadata.name === name && isOver(job)),
+    );
+    return statusOf(jobs.find(({ metadata }) => metadata.name === name));
+  };
+  const wordsOf = (status: Record<string, unknown>): string[] =>
+    (status['conditions'] as Record<string, string>[]).map(({ type, reason, message }) =>
+      `${type} ${reason}: ${message}`.replace(/policies\/\S+/, 'POD'),
+    );
+  const failJob = { action: 'FailJob', onExitCodes: { operator: 'In', values: [1] } };
+  const failed = await endOfJob('fails', { podFailurePolicy: { rules: [failJob] } }, 'fail:1');
+  const message = 'Container a for pod POD failed with exit code 1 matching FailJob rule at index 0';
+  assert.deepEqual(wordsOf(failed), [
+    `FailureTarget PodFailurePolicy: ${message}`,
+    `Failed PodFailurePolicy: ${message}`,
+  ]);
+  assert.equal(failed['failed'], 1);
+
+  const indexed = { completionMode: 'Indexed', completions: 2, parallelism: 2, backoffLimitPerIndex: 0 };
+  const byIndex = await endOfJob('indexed', indexed, 'fail:1');
+  assert.deepEqual(wordsOf(byIndex), [
+    'FailureTarget FailedIndexes: Job has failed indexes',
+    'Failed FailedIndexes: Job has failed indexes',
+  ]);
+  assert.equal(byIndex['failedIndexes'], '0-1');
+
+  const rules = [{ succeededIndexes: '0', succeededCount: 1 }];
+  const few = { completionMode: 'Indexed', completions: 3, parallelism: 1, successPolicy: { rules } };
+  const enough = await endOfJob('enough', few, 'done:1');
+  assert.deepEqual(wordsOf(enough), [
+    'SuccessCriteriaMet SuccessPolicy: Matched rules at index 0',
+    'Complete SuccessPolicy: Matched rules at index 0',
+  ]);
+});
+
+test('a Job past its deadline fails once its last Pod has ended', async () => {
+  await newNamespace('late');
+  const podSpec = { restartPolicy: 'Never', containers: [{ name: 'a', image: 'x:1' }] };
+  await make(JOBS, 'late', 'j', { activeDeadlineSeconds: 1, template: { spec: podSpec } });
+  const [job] = await until(JOBS, 'late', ([found]) =>
+    ((statusOf(found)['conditions'] ?? []) as { type: string }[]).some(({ type }) => type === 'Failed'),
+  );
+  const conditions = statusOf(job)['conditions'] as Record<string, string>[];
+  assert.deepEqual(
+    conditions.map(({ type, reason }) => `${type} ${reason}`),
+    ['FailureTarget DeadlineExceeded', 'Failed DeadlineExceeded'],
+  );
+  assert.equal(statusOf(job)['active'], undefined);
+  assert.equal(statusOf(job)['failed'], 1);
 });
 
 test('deleting an owner takes its dependents along, waits for them, or leaves them', async () => {

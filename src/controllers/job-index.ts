@@ -4,6 +4,11 @@ import type { Pod, PodTemplate } from '../kube/pod.ts';
 
 export const INDEX_ANNOTATION = 'batch.kubernetes.io/job-completion-index';
 
+/** The index of a Pod of an indexed Job, or -1. */
+export function indexOf(pod: Pod): number {
+  return Number(pod.metadata.annotations?.[INDEX_ANNOTATION] ?? -1);
+}
+
 /** Reads `0-2,5` into a set. */
 export function completedIndexes(text: string | undefined): Set<number> {
   const done = new Set<number>();
@@ -39,7 +44,7 @@ export function freeIndexes(
   done: ReadonlySet<number>,
   count: number,
 ): number[] {
-  const taken = new Set(active.map((pod) => Number(pod.metadata.annotations?.[INDEX_ANNOTATION] ?? -1)));
+  const taken = new Set(active.map(indexOf));
   const free: number[] = [];
   for (let index = 0; index < completions && free.length < count; index++) {
     if (!done.has(index) && !taken.has(index)) free.push(index);

@@ -130,20 +130,18 @@ function start<T extends KubeObject>(context: ControllerContext, keeper: Keeper<
     );
     const before = keeper.status(owner);
     const isSet = keeper.kind === 'ReplicaSet';
-    let conditions = (before?.conditions ?? []).filter((condition) => condition.type !== 'ReplicaFailure');
+    const known = before?.conditions ?? [];
+    let conditions = known.filter((condition) => condition.type !== 'ReplicaFailure');
     if (failure !== undefined) {
+      // The first failure stays: the next would name another Pod, and each write would call for another try at once.
+      const isKnown = conditions.length < known.length;
       const condition = {
         type: 'ReplicaFailure',
         status: 'True' as const,
-        reason: 'FailedCreate',
+        reason: active.length < keeper.replicas(owner) ? 'FailedCreate' : 'FailedDelete',
         message: messageOf(failure),
       };
-      // Each failure has words of its own, with the name of the Pod that was not made. To write them down would be a change that
-      // asks for the next look at once, in place of one after a pause.
-      const isKnown = before?.conditions?.some(({ type }) => type === condition.type) ?? false;
-      conditions = isKnown
-        ? (before?.conditions ?? [])
-        : setCondition(before?.conditions ?? [], condition, formatTime(now));
+      conditions = isKnown ? [...known] : setCondition(known, condition, formatTime(now));
     }
     const status: ReplicaStatus = withoutZeros<ReplicaStatus>(
       {
