@@ -201,7 +201,11 @@ export async function withNodeSystem(
   });
 
   try {
-    const controllers = startControllers(client, { rootCa: pki.ca.cert }, signal);
+    const controllers = startControllers(
+      client,
+      { rootCa: pki.ca.cert, volumesDirectory: join(root, 'volumes') },
+      signal,
+    );
     await controllers.ready();
     await startKubeletHere();
     await serviceAccountIsThere(client, signal);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { ManualClock } from '../../src/base/manual-clock.ts';
@@ -276,6 +276,11 @@ test('environment, volumes and the service account’s token reach the container
       metadata: { name: 'c' },
       data: { 'a.conf': 'x=1\n', k: 'v' },
     } as never);
+    await system.create({
+      kind: 'PersistentVolumeClaim',
+      metadata: { name: 'data' },
+      spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Mi' } } },
+    } as never);
     await system.createPod('p', {
       restartPolicy: 'Never',
       volumes: [
@@ -322,7 +327,8 @@ test('environment, volumes and the service account’s token reach the container
       `alice v ${NODE} alice-v-$(MISSING) 64 v\nalice\nx=1\np\neyJ\ndefault\n`,
     );
     assert.equal(pod?.status?.containerStatuses?.[0]?.state?.terminated?.message, 'v $(KEY)\n');
-    assert.equal(await readFile(join(system.root, 'kubelet/claims/default/data/file'), 'utf8'), 'kept\n');
+    const [volume = ''] = await readdir(join(system.root, 'volumes'));
+    assert.equal(await readFile(join(system.root, 'volumes', volume, 'file'), 'utf8'), 'kept\n');
   });
 });
 
