@@ -20,6 +20,7 @@ import { ReasonCache } from './reason-cache.ts';
 import { StatusManager } from './status-manager.ts';
 import { TerminationMessages } from './termination-message.ts';
 import { ServiceAccountTokens } from './volumes/service-account-tokens.ts';
+import { claimedDirectories } from './volumes/claimed-directory.ts';
 import { VolumeManager } from './volumes/volume-manager.ts';
 
 /** What works on Pods. */
@@ -105,6 +106,7 @@ export function createPodMachinery(context: PodMachineryContext, signal: AbortSi
     volumes: new VolumeManager({
       paths,
       sources: { objects, tokens: new ServiceAccountTokens(client, clock), addresses, capacity },
+      claimed: client === undefined ? () => Promise.resolve(undefined) : claimedDirectories(client),
       claims: options.claims ?? join(root, 'claims'),
     }),
     pullSecrets: options.pullSecrets ?? new PodPullSecrets({ objects, recorder }),

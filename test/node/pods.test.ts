@@ -332,6 +332,38 @@ test('environment, volumes and the service account’s token reach the container
   });
 });
 
+test('a claim that is bound to a volume made by hand leads to the directory that the volume names', async () => {
+  await withNodeSystem({}, async (system) => {
+    const path = join(system.root, 'by hand');
+    await system.create({
+      kind: 'PersistentVolume',
+      metadata: { name: 'pv', namespace: undefined },
+      spec: {
+        capacity: { storage: '1Gi' },
+        accessModes: ['ReadWriteOnce'],
+        storageClassName: 'manual',
+        hostPath: { path, type: 'DirectoryOrCreate' },
+      },
+    } as never);
+    await system.create({
+      kind: 'PersistentVolumeClaim',
+      metadata: { name: 'data' },
+      spec: {
+        accessModes: ['ReadWriteOnce'],
+        storageClassName: 'manual',
+        resources: { requests: { storage: '1Gi' } },
+      },
+    } as never);
+    await system.createPod('p', {
+      restartPolicy: 'Never',
+      volumes: [{ name: 'claim', persistentVolumeClaim: { claimName: 'data' } }],
+      containers: [sh('echo kept >/claim/file', { volumeMounts: [{ name: 'claim', mountPath: '/claim' }] })],
+    });
+    await system.until('p', 'Succeeded', phase('Succeeded'));
+    assert.equal(await readFile(join(path, 'file'), 'utf8'), 'kept\n');
+  });
+});
+
 const configErrors: { name: string; container: Partial<Container>; message: string | RegExp }[] = [
   {
     name: 'a secret that is missing',

@@ -4,6 +4,7 @@ import { isSystemError, messageOf } from '../../base/coded-error.ts';
 import type { Pod, Volume } from '../../kube/pod.ts';
 import type { PodPaths } from '../pod-paths.ts';
 import { podNamespace, podUid } from '../pod-reference.ts';
+import type { FindClaimed } from './claimed-directory.ts';
 import { makeEmptyDir, unmountEmptyDir } from './empty-dir.ts';
 import { writePayload } from './payload-writer.ts';
 import { VolumeError } from './volume-error.ts';
@@ -27,12 +28,17 @@ export class VolumeManager {
   readonly #paths: PodPaths;
   readonly #sources: PayloadSources;
   readonly #claims: string;
+  readonly #claimed: FindClaimed;
 
-  /** @param options.claims directory in which each PersistentVolumeClaim is a directory `NAMESPACE/NAME` */
-  constructor(options: { paths: PodPaths; sources: PayloadSources; claims: string }) {
+  /**
+   * @param options.claimed finds what claims are bound to
+   * @param options.claims directory in which each claim that is bound to nothing is a directory `NAMESPACE/NAME`
+   */
+  constructor(options: { paths: PodPaths; sources: PayloadSources; claimed: FindClaimed; claims: string }) {
     this.#paths = options.paths;
     this.#sources = options.sources;
     this.#claims = options.claims;
+    this.#claimed = options.claimed;
   }
 
   /**
@@ -80,14 +86,25 @@ export class VolumeManager {
     }
     if (volume.persistentVolumeClaim !== undefined) {
       const { claimName, readOnly } = volume.persistentVolumeClaim;
-      const path = join(this.#claims, podNamespace(pod), claimName);
-      await mkdir(path, { recursive: true });
-      await chmod(path, 0o777);
+      const path = await this.#prepareClaim(podNamespace(pod), claimName, signal);
       return { path, readonly: readOnly ?? false };
     }
     if (volume.image !== undefined) return { image: volume.image.reference ?? '' };
     const kind = Object.keys(volume).find((key) => key !== 'name') ?? 'unknown';
     throw new VolumeError(`no volume plugin matched: ${kind}`);
+  }
+
+  /** A directory that was made for the claim is for whatever user the containers have; another is as its owner made it. */
+  async #prepareClaim(namespace: string, name: string, signal: AbortSignal): Promise<string> {
+    const bound = await this.#claimed(namespace, name, signal);
+    const { path, type, isOwn } = bound ?? {
+      path: join(this.#claims, namespace, name),
+      type: 'DirectoryOrCreate',
+      isOwn: true,
+    };
+    await checkHostPath(path, type);
+    if (isOwn) await chmod(path, 0o777);
+    return path;
   }
 }
 
