@@ -423,26 +423,6 @@ test('a namespace under deletion tells what keeps it', async () => {
   await until(NAMESPACES, '', (all) => !all.some(({ metadata }) => metadata.name === 'kept'));
 });
 
-test('a ReplicaSet whose Pods are refused says so once and tries again later and later', async () => {
-  await newNamespace('refused');
-  await make(REPLICA_SETS, 'refused', 'r', {
-    selector: { matchLabels: { app: 'r' } },
-    template: template('r', 'x:1', { serviceAccountName: 'nobody' }),
-  });
-  const [set] = await until(
-    REPLICA_SETS,
-    'refused',
-    ([found]) => statusOf(found)['conditions'] !== undefined,
-  );
-  const [condition] = statusOf(set)['conditions'] as Record<string, string>[];
-  assert.equal(condition?.['type'], 'ReplicaFailure');
-  assert.equal(condition?.['reason'], 'FailedCreate');
-  assert.match(condition?.['message'] ?? '', /error looking up service account refused\/nobody/);
-  await new Promise((resolve) => setTimeout(resolve, 400));
-  const later = await api.client.get(REPLICA_SETS, { namespace: 'refused', name: 'r' }, stop.signal);
-  assert.equal(later.metadata.resourceVersion, set?.metadata.resourceVersion);
-});
-
 test('a Job that fails too often is failed', async () => {
   await newNamespace('failed');
   await make(JOBS, 'failed', 'j', {

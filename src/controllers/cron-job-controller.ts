@@ -6,7 +6,7 @@ import { controllerOf, controllerReference } from '../kube/owner-reference.ts';
 import { formatTime, parseTime } from '../kube/time.ts';
 import { queueKey, splitKey, unless, type ControllerContext } from './controller-context.ts';
 import { CronError, parseCron, type CronSchedule } from './cron-schedule.ts';
-import { isDone, type Job } from './job-controller.ts';
+import { isDone, type Job } from './job-verdict.ts';
 import { CRON_JOBS, JOBS } from './resource-types.ts';
 
 interface CronJob extends KubeObject {
