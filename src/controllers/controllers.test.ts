@@ -32,7 +32,10 @@ before(async () => {
   api = await startTestApi();
   await startControllers(
     api.client,
-    { rootCa: api.pki.ca.cert, volumesDirectory: `${api.directory}/volumes` },
+    {
+      rootCa: api.pki.ca.cert,
+      directories: { path: `${api.directory}/volumes`, remove: () => Promise.resolve() },
+    },
     stop.signal,
   ).ready();
   nodes.push(await startTestNode(api, 'n1', stop.signal, { labels: { disk: 'ssd' } }));

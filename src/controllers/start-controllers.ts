@@ -14,14 +14,14 @@ import { startNodeLifecycle } from './node-lifecycle.ts';
 import { startOwnerGarbageCollector } from './owner-garbage.ts';
 import { startReplicaSetController, startReplicationController } from './replica-controller.ts';
 import { startStatefulSetController } from './stateful-set-controller.ts';
-import { startVolumeController } from './volume-controller.ts';
+import { startVolumeController, type VolumeDirectories } from './volume-controller.ts';
 import { startScheduler } from './scheduler.ts';
 
 export interface ControllersOptions {
   /** PEM of the CA that signs the API server's certificate; published in each namespace. */
   readonly rootCa: string;
-  /** Where directories for volume claims are made, seen by all nodes; absent: claims wait for volumes made by hand. */
-  readonly volumesDirectory?: string;
+  /** Makes directories for volume claims; absent: claims wait for volumes made by hand. */
+  readonly directories?: VolumeDirectories;
   readonly clock?: Clock;
   readonly logger?: ControllerLogger;
 }
@@ -56,7 +56,7 @@ export function startControllers(
   startJobController(context);
   startCronJobController(context);
   startDisruptionController(context);
-  startVolumeController(context, options.volumesDirectory);
+  startVolumeController(context, options.directories);
   startOwnerGarbageCollector(context);
   void runPodGarbageCollector(context).catch((error: unknown) =>
     context.warn('collect finished pods', error),

@@ -41,12 +41,23 @@ const PROTECTION = 'kubernetes.io/pvc-protection';
 const PROVISIONED = 'pv.kubernetes.io/provisioned-by';
 const PROVISIONER = 'drayage.dev/directory';
 
+/** Directories for claims, on the machine that all nodes share. */
+export interface VolumeDirectories {
+  /** Where they are; a node makes each when it is first mounted. */
+  readonly path: string;
+  /** Removes one with everything in it; one that is not there is no error. */
+  remove(name: string): Promise<void>;
+}
+
 /**
- * Binds claims to volumes that exist, else makes a directory for each; keeps a claim while a Pod uses it.
+ * Binds claims to volumes that exist, else makes a directory for each, which goes with its claim; keeps a claim while a Pod uses it.
  *
- * @param directory where volumes are made, on the machine that all nodes share; absent: nothing is made
+ * @param directories absent: nothing is made
  */
-export function startVolumeController(context: ControllerContext, directory: string | undefined): void {
+export function startVolumeController(
+  context: ControllerContext,
+  directories: VolumeDirectories | undefined,
+): void {
   const claims = context.informer<Claim>(CLAIMS);
   const volumes = context.informer<Volume>(VOLUMES);
   const pods = context.informer<Pod>(PODS);
@@ -79,6 +90,7 @@ export function startVolumeController(context: ControllerContext, directory: str
     }
     const isOurs = volume.metadata.annotations?.[PROVISIONED] === PROVISIONER;
     if (volume.spec.persistentVolumeReclaimPolicy === 'Delete' && isOurs) {
+      await directories?.remove(volume.metadata.name);
       await unless(['NotFound'], context.client.delete(VOLUMES, { name: volume.metadata.name }, signal));
     } else await setPhase(volume, 'Released', signal);
   });
@@ -97,7 +109,7 @@ export function startVolumeController(context: ControllerContext, directory: str
     const found = named === '' ? free[0] : free.find((volume) => volume.metadata.name === named);
     if (found !== undefined) return found;
     if (named !== '') return undefined;
-    if (directory === undefined || claim.spec.storageClassName === '') {
+    if (directories === undefined || claim.spec.storageClassName === '') {
       context.events.record(COMPONENT, claim, {
         type: 'Normal',
         reason: 'FailedBinding',
@@ -118,7 +130,7 @@ export function startVolumeController(context: ControllerContext, directory: str
         ...(claim.spec.storageClassName === undefined
           ? {}
           : { storageClassName: claim.spec.storageClassName }),
-        hostPath: { path: `${directory}/${volumeName}`, type: 'DirectoryOrCreate' },
+        hostPath: { path: `${directories.path}/${volumeName}`, type: 'DirectoryOrCreate' },
         claimRef: reference(claim),
       },
     };

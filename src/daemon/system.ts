@@ -15,6 +15,7 @@ import { startRegistryService, trustRegistry, type RegistryService } from './reg
 import { openSigningKey } from './signing-key.ts';
 import type { StateRoot } from './state-root.ts';
 import { startNodes, type NodeSettings, type NodeSpec } from './system-nodes.ts';
+import { volumeDirectories } from './volume-directories.ts';
 
 /** Ports that people expect: kube-apiserver's and the docker registry's. */
 const USUAL_API_PORT = 6443;
@@ -195,7 +196,7 @@ async function start(
     clientFor(manager, 'drayage-controllers'),
     {
       rootCa: pki.ca.cert,
-      volumesDirectory: join(root.path, 'volumes'),
+      directories: volumeDirectories(join(root.path, 'volumes')),
       logger: logger.child({ part: 'controllers' }),
     },
     signal,

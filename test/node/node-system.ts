@@ -5,6 +5,7 @@ import { createApiServer, type ApiServer } from '../../src/apiserver/api-server.
 import { systemClock, type Clock } from '../../src/base/clock.ts';
 import { startControllers } from '../../src/controllers/start-controllers.ts';
 import { containerImageLookup } from '../../src/daemon/container-image-lookup.ts';
+import { volumeDirectories } from '../../src/daemon/volume-directories.ts';
 import { openNodeStores, type NodeStores } from '../../src/daemon/node-stores.ts';
 import { Pki } from '../../src/daemon/pki.ts';
 import { openSigningKey } from '../../src/daemon/signing-key.ts';
@@ -203,7 +204,7 @@ export async function withNodeSystem(
   try {
     const controllers = startControllers(
       client,
-      { rootCa: pki.ca.cert, volumesDirectory: join(root, 'volumes') },
+      { rootCa: pki.ca.cert, directories: volumeDirectories(join(root, 'volumes')) },
       signal,
     );
     await controllers.ready();

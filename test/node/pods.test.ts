@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { test } from 'node:test';
 import { ManualClock } from '../../src/base/manual-clock.ts';
 import type { Container, Pod } from '../../src/kube/pod.ts';
@@ -264,6 +265,14 @@ test('4.11 4.14 while an init container cannot be started the others wait with P
   });
 });
 
+const CLAIMS = {
+  group: '',
+  version: 'v1',
+  resource: 'persistentvolumeclaims',
+  kind: 'PersistentVolumeClaim',
+  namespaced: true,
+};
+
 test('environment, volumes and the service account’s token reach the container', async () => {
   await withNodeSystem({}, async (system) => {
     await system.create({
@@ -327,8 +336,13 @@ test('environment, volumes and the service account’s token reach the container
       `alice v ${NODE} alice-v-$(MISSING) 64 v\nalice\nx=1\np\neyJ\ndefault\n`,
     );
     assert.equal(pod?.status?.containerStatuses?.[0]?.state?.terminated?.message, 'v $(KEY)\n');
-    const [volume = ''] = await readdir(join(system.root, 'volumes'));
-    assert.equal(await readFile(join(system.root, 'volumes', volume, 'file'), 'utf8'), 'kept\n');
+    const volumes = join(system.root, 'volumes');
+    const [volume = ''] = await readdir(volumes);
+    assert.equal(await readFile(join(volumes, volume, 'file'), 'utf8'), 'kept\n');
+
+    // The directory was made for the claim, and goes with it.
+    await system.client.delete(CLAIMS, { namespace: 'default', name: 'data' }, system.signal);
+    while ((await readdir(volumes)).length > 0) await setImmediate();
   });
 });
 
