@@ -72,7 +72,7 @@ test('what zlib compresses in any way comes back, in pieces of any size', async 
 });
 
 test('members follow one another, and what else follows them is ignored', async () => {
-  const parts = [text, Buffer.alloc(0), program.subarray(0, 70_000), Buffer.from('end')];
+  const parts = [text.subarray(0, 9_000), Buffer.alloc(0), program.subarray(0, 9_000), Buffer.from('end')];
   const members = Buffer.concat(parts.map((part) => gzipSync(part)));
   for (const rest of ['', '\0\0\0\0', '\0', 'something else altogether']) {
     const compressed = Buffer.concat([members, Buffer.from(rest)]);
@@ -154,7 +154,7 @@ test('what zlib refuses is refused, and what it takes comes out the same', async
         assert.ok((await undo(compressed, size)).equals(theirs.content));
       },
     ),
-    { numRuns: Math.min(RUNS, 10_000) },
+    { numRuns: Math.min(RUNS, 3_000) },
   );
   assert.ok(taken > 0, 'zlib took none of them');
 });
