@@ -31,24 +31,27 @@ export interface ObjectSource {
   configMap(namespace: string, name: string, signal: AbortSignal): Promise<ConfigMap | undefined>;
 }
 
+/** Reads an object; undefined when there is none. */
+export async function findObject<T extends KubeObject>(
+  client: KubeClient,
+  type: ResourceType,
+  name: { readonly namespace?: string; readonly name: string },
+  signal: AbortSignal,
+): Promise<T | undefined> {
+  try {
+    return await client.get<T>(type, name, signal);
+  } catch (error) {
+    if (isApiError(error, 'NotFound')) return undefined;
+    throw error;
+  }
+}
+
 /** Reads from the API server each time: a Pod starts with what is true now. */
 export function apiObjects(client: KubeClient): ObjectSource {
-  const get = async <T extends KubeObject>(
-    type: ResourceType,
-    namespace: string,
-    name: string,
-    signal: AbortSignal,
-  ): Promise<T | undefined> => {
-    try {
-      return await client.get<T>(type, { namespace, name }, signal);
-    } catch (error) {
-      if (isApiError(error, 'NotFound')) return undefined;
-      throw error;
-    }
-  };
   return {
-    secret: (namespace, name, signal) => get<Secret>(SECRETS, namespace, name, signal),
-    configMap: (namespace, name, signal) => get<ConfigMap>(CONFIG_MAPS, namespace, name, signal),
+    secret: (namespace, name, signal) => findObject<Secret>(client, SECRETS, { namespace, name }, signal),
+    configMap: (namespace, name, signal) =>
+      findObject<ConfigMap>(client, CONFIG_MAPS, { namespace, name }, signal),
   };
 }
 

@@ -1,6 +1,6 @@
 import type { KubeClient, ResourceType } from '../../kube/client/kube-client.ts';
-import { isApiError } from '../../kube/client/kube-api-error.ts';
 import type { KubeObject } from '../../kube/object.ts';
+import { findObject } from '../object-source.ts';
 import { VolumeError } from './volume-error.ts';
 
 const CLAIMS: ResourceType = {
@@ -61,23 +61,11 @@ export type FindClaimed = (
 
 /** Asks the API which volume a claim is bound to, and where that is. */
 export function claimedDirectories(client: KubeClient): FindClaimed {
-  const get = async <T extends KubeObject>(
-    type: ResourceType,
-    name: { namespace?: string; name: string },
-    signal: AbortSignal,
-  ): Promise<T | undefined> => {
-    try {
-      return await client.get<T>(type, name, signal);
-    } catch (error) {
-      if (isApiError(error, 'NotFound')) return undefined;
-      throw error;
-    }
-  };
   return async (namespace, name, signal) => {
-    const claim = await get<Claim>(CLAIMS, { namespace, name }, signal);
+    const claim = await findObject<Claim>(client, CLAIMS, { namespace, name }, signal);
     const volumeName = claim?.spec?.volumeName ?? '';
     if (volumeName === '') return undefined;
-    const volume = await get<Volume>(VOLUMES, { name: volumeName }, signal);
+    const volume = await findObject<Volume>(client, VOLUMES, { name: volumeName }, signal);
     return volume === undefined ? undefined : directoryOf(volume);
   };
 }
