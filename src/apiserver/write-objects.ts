@@ -30,6 +30,7 @@ import {
   type ApiContext,
 } from './api-call.ts';
 import { isReadyToGo } from './delete-objects.ts';
+import { copyOf } from './object-text.ts';
 import { StoreError, type Stored } from './stored-object.ts';
 import { writeOptions, type WriteOptions } from './request-options.ts';
 import { checkNoUid, checkRevision, checkUid, wipeServerMetadata } from './write-preconditions.ts';
@@ -198,7 +199,7 @@ export async function changeObject(
   for (let attempt = 1; ; attempt++) {
     const stored = mustGet(context, call);
     const old = asServed(call.resource, stored.object);
-    const object = change(structuredClone(old));
+    const object = change(copyOf(old));
     checkRevision(call, object.metadata.resourceVersion ?? '', stored.revision);
     try {
       return await replaceObject(context, call, options, stored, old, object, applied);
@@ -293,13 +294,19 @@ function entriesAfter(
 
 /** Tells whether a write would change nothing but the times in managedFields; such a write is not made. */
 function isSame(old: KubeObject, object: KubeObject): boolean {
-  if (!isDeepStrictEqual(withoutFields(old), withoutFields(object))) return false;
+  const before = textWithoutFields(old);
+  const after = textWithoutFields(object);
+  if (before !== after) {
+    // Another order of fields makes another text, but not a longer one.
+    if (before.length !== after.length) return false;
+    if (!isDeepStrictEqual(JSON.parse(before), JSON.parse(after))) return false;
+  }
   return isDeepStrictEqual(withoutTimes(old), withoutTimes(object));
 }
 
-function withoutFields(object: KubeObject): unknown {
+function textWithoutFields(object: KubeObject): string {
   const { managedFields: _fields, ...metadata } = object.metadata;
-  return JSON.parse(JSON.stringify({ ...object, metadata }));
+  return JSON.stringify({ ...object, metadata });
 }
 
 function withoutTimes(object: KubeObject): unknown {
