@@ -3,6 +3,7 @@ export const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
 /** One metric of a collection: it writes its own lines. */
 interface Metric {
+  readonly name: string;
   lines(): string[];
 }
 
@@ -28,9 +29,10 @@ export class MetricsCollection {
     return this.#add(new Histogram(name, help, buckets, label));
   }
 
-  /** Returns all metrics as Prometheus reads them. */
+  /** Returns all metrics as Prometheus reads them, by name, each label set in the order in which it was first counted. */
   text(): string {
-    return `${this.#metrics.map((metric) => metric.lines().join('\n')).join('\n\n')}\n`;
+    const byName = this.#metrics.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+    return `${byName.flatMap((metric) => metric.lines()).join('\n')}\n`;
   }
 
   #add<T extends Metric>(metric: T): T {
@@ -41,14 +43,14 @@ export class MetricsCollection {
 
 /** A number, or one for each combination of label values that was counted. */
 class Counter implements Metric {
+  readonly name: string;
   readonly #head: readonly string[];
-  readonly #name: string;
   readonly #labels: readonly string[];
   readonly #values = new Map<string, number>();
 
   constructor(name: string, help: string, type: 'counter' | 'gauge', labels: readonly string[]) {
     this.#head = headOf(name, help, type);
-    this.#name = name;
+    this.name = name;
     this.#labels = labels;
     if (labels.length === 0) this.#values.set('', 0);
   }
@@ -66,7 +68,7 @@ class Counter implements Metric {
 
   lines(): string[] {
     const each = [...this.#values].map(
-      ([key, value]) => `${this.#name}${labelText(this.#labels, key.split('\n'))} ${value}`,
+      ([key, value]) => `${this.name}${labelText(this.#labels, key.split('\n'))} ${value}`,
     );
     return [...this.#head, ...each];
   }
@@ -79,15 +81,15 @@ interface Spread {
 }
 
 class Histogram implements Metric {
+  readonly name: string;
   readonly #head: readonly string[];
-  readonly #name: string;
   readonly #buckets: readonly number[];
   readonly #label: string;
   readonly #spreads = new Map<string, Spread>();
 
   constructor(name: string, help: string, buckets: readonly number[], label: string) {
     this.#head = headOf(name, help, 'histogram');
-    this.#name = name;
+    this.name = name;
     this.#buckets = buckets;
     this.#label = label;
   }
@@ -112,10 +114,10 @@ class Histogram implements Metric {
       for (const [index, within] of counts.entries()) {
         count += within;
         const bound = String(this.#buckets[index] ?? '+Inf');
-        lines.push(`${this.#name}_bucket${labelText(['le', this.#label], [bound, label])} ${count}`);
+        lines.push(`${this.name}_bucket${labelText([this.#label, 'le'], [label, bound])} ${count}`);
       }
       const labels = labelText([this.#label], [label]);
-      lines.push(`${this.#name}_sum${labels} ${sum}`, `${this.#name}_count${labels} ${count}`);
+      lines.push(`${this.name}_sum${labels} ${sum}`, `${this.name}_count${labels} ${count}`);
     }
     return lines;
   }

@@ -84,7 +84,7 @@ test('14 14.1 a running node tells its pulls under the kubelet’s names and lab
     };
     const ensured = (policy: string, here: string, pull: string): number =>
       value(
-        `kubelet_image_manager_ensure_image_requests_total{pull_policy="${policy}",present_locally="${here}",pull_required="${pull}"}`,
+        `kubelet_image_manager_ensure_image_requests_total{present_locally="${here}",pull_policy="${policy}",pull_required="${pull}"}`,
       );
     assert.equal(ensured('ifnotpresent', 'false', 'true'), 1);
     assert.equal(ensured('ifnotpresent', 'true', 'false'), 1);
@@ -92,7 +92,7 @@ test('14 14.1 a running node tells its pulls under the kubelet’s names and lab
     assert.ok(ensured('never', 'false', 'unknown') >= 1);
     assert.equal(value('kubelet_image_pull_duration_seconds_count{image_size_in_bytes="0-10MB"}'), 1);
     assert.equal(
-      value('kubelet_image_pull_duration_seconds_bucket{le="3600",image_size_in_bytes="0-10MB"}'),
+      value('kubelet_image_pull_duration_seconds_bucket{image_size_in_bytes="0-10MB",le="3600"}'),
       1,
     );
     assert.equal(
@@ -105,10 +105,10 @@ test('14 14.1 a running node tells its pulls under the kubelet’s names and lab
     assert.ok(value('kubelet_runtime_operations_errors_total{operation_type="pull_image"}') >= 1);
     assert.ok(value('kubelet_runtime_operations_total{operation_type="image_status"}') >= 3);
     assert.ok(
-      value('kubelet_started_containers_errors_total{container_type="container",code="ErrImagePull"}') >= 1,
+      value('kubelet_started_containers_errors_total{code="ErrImagePull",container_type="container"}') >= 1,
     );
     assert.ok(
-      value('kubelet_started_containers_errors_total{container_type="container",code="ErrImageNeverPull"}') >=
+      value('kubelet_started_containers_errors_total{code="ErrImageNeverPull",container_type="container"}') >=
         1,
     );
 

@@ -1,4 +1,4 @@
-import { STATUS_CODES } from 'node:http';
+import { http } from '../../base/node-http.ts';
 
 import { resources, type ResourceInfo } from '../resources.ts';
 import { findKindStruct } from '../schema/schema.ts';
@@ -151,7 +151,7 @@ function answerOf(operation: ApiOperation, info: ResourceInfo, object: Fragment)
 function responses(codes: readonly number[], schema: Fragment): Fragment {
   return {
     ...Object.fromEntries(
-      codes.map((code) => [String(code), { description: STATUS_CODES[code] ?? '', schema }]),
+      codes.map((code) => [String(code), { description: http.STATUS_CODES[code] ?? '', schema }]),
     ),
     '401': { description: 'Unauthorized' },
   };

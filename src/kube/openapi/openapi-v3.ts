@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { STATUS_CODES } from 'node:http';
+import { http } from '../../base/node-http.ts';
 
 import { resources, type ResourceInfo } from '../resources.ts';
 import { findKindStruct } from '../schema/schema.ts';
@@ -199,7 +199,7 @@ function responses(codes: readonly number[], media: readonly string[], schema: F
     ...Object.fromEntries(
       codes.map((code) => [
         String(code),
-        { description: STATUS_CODES[code] ?? '', content: content(media, schema) },
+        { description: http.STATUS_CODES[code] ?? '', content: content(media, schema) },
       ]),
     ),
     '401': { description: 'Unauthorized' },

@@ -64,8 +64,8 @@ test('14 containers that do not start and image volumes have the kubelet’s nam
   metrics.imageVolumeMounted(false);
   const lines = (await metrics.text()).split('\n');
   for (const line of [
-    'kubelet_started_containers_errors_total{container_type="container",code="ErrImagePull"} 1',
-    'kubelet_started_containers_errors_total{container_type="init_container",code="ErrImagePull"} 1',
+    'kubelet_started_containers_errors_total{code="ErrImagePull",container_type="container"} 1',
+    'kubelet_started_containers_errors_total{code="ErrImagePull",container_type="init_container"} 1',
     'kubelet_image_volume_requested_total 1',
     'kubelet_image_volume_mounted_succeed_total 1',
     'kubelet_image_volume_mounted_errors_total 1',

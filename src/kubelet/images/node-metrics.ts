@@ -1,4 +1,4 @@
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { METRICS_TYPE, MetricsCollection } from '../../observe/metrics.ts';
 import type { ContainerKind } from '../pod-reference.ts';
 import type { StartMetrics } from '../start-metrics.ts';
 import type { GcReason } from './image-gc-plan.ts';
@@ -18,13 +18,15 @@ const CONTAINER_TYPES: Readonly<Record<ContainerKind, string>> = {
   ephemeral: 'ephemeral_container',
 };
 
-type Metric = Counter | Gauge | Histogram;
+/** Counts a value of a metric, for label values in the order of its definition. */
+type Count = (value: number, labels: readonly string[]) => void;
 
 /** Keeps a node's metrics and prints them in Prometheus' text format, under the kubelet's names (section 14). */
 export class NodeMetrics implements MetricSink, StartMetrics {
-  readonly #registry = new Registry();
-  readonly #metrics = new Map<string, Metric>();
-  readonly contentType = this.#registry.contentType;
+  readonly #collection = new MetricsCollection();
+  /** By name of the metric; one that has labels is made when it is first counted, so that it is not told before. */
+  readonly #counts = new Map<string, Count>();
+  readonly contentType = METRICS_TYPE;
   /** What the image manager tells. */
   readonly imageManager: ImageManagerMetrics = imageManagerMetrics(this);
   #statistics: (() => Promise<Parameters<typeof recordStatistics>[1]>) | undefined;
@@ -36,10 +38,11 @@ export class NodeMetrics implements MetricSink, StartMetrics {
   }
 
   record(definition: MetricDefinition, labels: Readonly<Record<string, string>>, value: number): void {
-    const metric = this.#metrics.get(definition.name) ?? this.#make(definition);
-    if (metric instanceof Counter) metric.inc(labels, value);
-    else if (metric instanceof Gauge) metric.set(labels, value);
-    else metric.observe(labels, value);
+    const count = this.#counts.get(definition.name) ?? this.#make(definition);
+    count(
+      value,
+      definition.labels.map((name) => labels[name] ?? ''),
+    );
   }
 
   imageCollected(reason: GcReason): void {
@@ -81,17 +84,27 @@ export class NodeMetrics implements MetricSink, StartMetrics {
 
   async text(): Promise<string> {
     if (this.#statistics !== undefined) recordStatistics(this, await this.#statistics());
-    return await this.#registry.metrics();
+    return this.#collection.text();
   }
 
-  #make(definition: MetricDefinition): Metric {
-    const { name, help, labels, buckets, type } = definition;
-    const common = { name, help, labelNames: [...labels], registers: [this.#registry] };
-    let metric: Metric;
-    if (type === 'counter') metric = new Counter(common);
-    else if (type === 'gauge') metric = new Gauge(common);
-    else metric = new Histogram({ ...common, ...(buckets === undefined ? {} : { buckets: [...buckets] }) });
-    this.#metrics.set(name, metric);
-    return metric;
+  #make(definition: MetricDefinition): Count {
+    const count = this.#counterOf(definition);
+    this.#counts.set(definition.name, count);
+    return count;
+  }
+
+  #counterOf(definition: MetricDefinition): Count {
+    const { name, help } = definition;
+    if (definition.type === 'histogram') {
+      const [label] = definition.labels;
+      const histogram = this.#collection.histogram(name, help, definition.buckets, label);
+      return (value, [labelValue = '']) => histogram.observe(value, labelValue);
+    }
+    if (definition.type === 'gauge') {
+      const gauge = this.#collection.gauge(name, help, definition.labels);
+      return (value, labels) => gauge.set(value, ...labels);
+    }
+    const counter = this.#collection.counter(name, help, definition.labels);
+    return (value, labels) => counter.add(value, ...labels);
   }
 }

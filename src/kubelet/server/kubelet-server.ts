@@ -1,17 +1,16 @@
-import type { IncomingMessage } from 'node:http';
-import { Readable } from 'node:stream';
+import { once } from 'node:events';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
-import fastify, { type FastifyReply, type FastifyRequest } from 'fastify';
+import { messageOf } from '../../base/coded-error.ts';
+import { https } from '../../base/node-http.ts';
 import type { Pod } from '../../kube/pod.ts';
 import type { Logger } from '../../observe/logger.ts';
-import type { RuntimeService } from '../../runtime/runtime-service.ts';
-import { findContainer, podUid } from '../pod-reference.ts';
-import type { StatusManager } from '../status-manager.ts';
-import { refuseUpgrade } from '../streaming/negotiate.ts';
-import { StreamEndpoint } from '../streaming/stream-endpoint.ts';
-import { parseLogOptions } from './log-options.ts';
-import { logTarget } from './log-target.ts';
-import { readLog } from './read-log.ts';
+import { podUid } from '../pod-reference.ts';
+import type { StreamEndpoint } from '../streaming/stream-endpoint.ts';
+import { containerLog, type ContainerLogSources } from './container-log.ts';
+import { json, plainText, sendAnswer, type EndpointAnswer } from './endpoint-answer.ts';
 
 /** Groups whose members may use the endpoint: those that the API server's own certificate has. */
 const ALLOWED_GROUPS = new Set(['system:masters', 'kubeadm:cluster-admins']);
@@ -25,14 +24,11 @@ export interface KubeletServerTls {
   readonly authority?: string;
 }
 
-export interface KubeletServerOptions {
+export interface KubeletServerOptions extends ContainerLogSources {
   readonly host: string;
   readonly port: number;
   readonly tls: KubeletServerTls;
-  readonly workers: { pods(): Pod[]; named(namespace: string, name: string): Pod | undefined };
-  readonly statuses: StatusManager;
-  readonly runtime: RuntimeService & { syncContainerLog?(id: string): Promise<void> };
-  readonly runtimeName: string;
+  readonly workers: ContainerLogSources['workers'] & { pods(): Pod[] };
   /** Where Pods have their ports; this machine when absent. */
   readonly podAddress?: string;
   /** What `/pulls` answers; undefined when the node does not remember its pulls. */
@@ -47,64 +43,127 @@ export async function startKubeletServer(
   options: KubeletServerOptions,
 ): Promise<{ port: number; close(): Promise<void> }> {
   const { cert, key, ca } = options.tls;
-  const app = fastify({
-    https: { cert, key, ca, requestCert: true, rejectUnauthorized: false, minVersion: 'TLSv1.2' },
-    forceCloseConnections: true,
-  });
   const closing = new AbortController();
-
-  app.addHook('onRequest', async (request, reply) => {
-    if (request.url === '/healthz') return;
-    const refusal = refuse(request.raw);
-    if (refusal !== undefined)
-      await reply.code(refusal.status).type('text/plain').send(`${refusal.message}\n`);
-  });
-  app.setNotFoundHandler(async (_request, reply) => {
-    await reply.code(404).type('text/plain').send('404 page not found\n');
-  });
-  app.get('/healthz', async (_request, reply) => {
-    await reply.type('text/plain').send('ok');
-  });
-  const { metrics } = options;
-  if (metrics !== undefined) {
-    app.get('/metrics', async (_request, reply) => {
-      await reply.type(metrics.contentType).send(await metrics.text());
-    });
-  }
-  app.get('/pulls', async (_request, reply) => {
-    await reply.send(options.pulls?.() ?? { pulling: [], ended: [] });
-  });
-  app.get('/pods', async (_request, reply) => {
-    const items = options.workers
-      .pods()
-      .map((pod) => ({ ...pod, status: options.statuses.get(podUid(pod)) ?? pod.status }));
-    await reply.send({ kind: 'PodList', apiVersion: 'v1', metadata: {}, items });
-  });
-  app.get('/containerLogs/:namespace/:pod/:container', async (request, reply) => {
-    await sendLog(options, request, reply, closing.signal);
-    return reply;
-  });
-
-  const streams = new StreamEndpoint({
-    pod: (namespace, name) => options.workers.named(namespace, name),
-    runtime: options.runtime,
-    address: options.podAddress ?? '127.0.0.1',
-    logger: options.logger,
-  });
-  app.server.on('upgrade', (request, socket, head) => {
-    const refusal = refuse(request);
-    if (refusal === undefined) void streams.serve(request, socket, head);
-    else refuseUpgrade(socket, refusal);
-  });
-
-  await app.listen({ host: options.host, port: options.port });
-  const address = app.server.address();
+  const server = https.createServer(
+    { cert, key, ca, requestCert: true, rejectUnauthorized: false, minVersion: 'TLSv1.2' },
+    (request, response) => void serve(options, request, response, closing.signal),
+  );
+  const sessions = sessionsOf(options);
+  server.on('upgrade', (request, socket, head) => void sessions.serve(request, socket, head));
+  server.listen(options.port, options.host);
+  await once(server, 'listening');
   return {
-    port: typeof address === 'object' && address !== null ? address.port : options.port,
+    port: (server.address() as AddressInfo).port,
     close: async () => {
-      closing.abort();
-      streams.close();
-      await app.close();
+      closing.abort(new Error('the node agent stops'));
+      sessions.close();
+      const closed = once(server, 'close');
+      server.close();
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+async function serve(
+  options: KubeletServerOptions,
+  request: IncomingMessage,
+  response: ServerResponse,
+  closing: AbortSignal,
+): Promise<void> {
+  const gone = new AbortController();
+  response.once('close', () => gone.abort(new Error('the client is gone')));
+  const signal = AbortSignal.any([closing, gone.signal]);
+  const headOnly = request.method === 'HEAD';
+  try {
+    await sendAnswer(response, await answerTo(options, request, signal), headOnly);
+  } catch (error) {
+    if (!signal.aborted) options.logger.warn({ error: messageOf(error) }, 'a request to the node failed');
+    if (signal.aborted || response.headersSent) response.destroy();
+    else await sendAnswer(response, plainText(500, 'Internal Server Error\n'), headOnly);
+  }
+}
+
+/** Where everything is found. Health is nobody's secret. */
+async function answerTo(
+  options: KubeletServerOptions,
+  request: IncomingMessage,
+  signal: AbortSignal,
+): Promise<EndpointAnswer> {
+  const [, path = '', query = ''] = /^([^?]*)\??(.*)$/.exec(request.url ?? '') ?? [];
+  const refusal = path === '/healthz' ? undefined : refuse(request);
+  if (refusal !== undefined) return plainText(refusal.status, `${refusal.message}\n`);
+  const route = routeOf(options, path, new URLSearchParams(query));
+  if (route === undefined) return plainText(404, '404 page not found\n');
+  if (request.method !== 'GET' && request.method !== 'HEAD') return plainText(405, 'Method Not Allowed\n');
+  return await route(signal);
+}
+
+function routeOf(
+  options: KubeletServerOptions,
+  path: string,
+  query: URLSearchParams,
+): ((signal: AbortSignal) => Promise<EndpointAnswer>) | undefined {
+  const { metrics } = options;
+  switch (path) {
+    case '/healthz':
+      return async () => plainText(200, 'ok');
+    case '/metrics':
+      if (metrics === undefined) return undefined;
+      return async () => ({ status: 200, type: metrics.contentType, body: await metrics.text() });
+    case '/pulls':
+      return async () => json(options.pulls?.() ?? { pulling: [], ended: [] });
+    case '/pods':
+      return async () => json(podList(options));
+    default: {
+      const log = /^\/containerLogs\/([^/]+)\/([^/]+)\/([^/]+)$/.exec(path);
+      if (log === null) return undefined;
+      // Names of objects have no letter that an address must escape.
+      const [, namespace = '', pod = '', container = ''] = log;
+      return (signal) => containerLog(options, { namespace, pod, container, query }, signal);
+    }
+  }
+}
+
+function podList({ workers, statuses }: KubeletServerOptions): object {
+  const items = workers.pods().map((pod) => ({ ...pod, status: statuses.get(podUid(pod)) ?? pod.status }));
+  return { kind: 'PodList', apiVersion: 'v1', metadata: {}, items };
+}
+
+/** Sessions with containers, whose code is loaded with the first of them. */
+function sessionsOf(options: KubeletServerOptions): {
+  serve(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void>;
+  close(): void;
+} {
+  let endpoint: StreamEndpoint | undefined;
+  let closed = false;
+  return {
+    serve: async (request, socket, head) => {
+      socket.on('error', () => socket.destroy());
+      const [{ StreamEndpoint: Endpoint }, { refuseUpgrade }] = await Promise.all([
+        import('../streaming/stream-endpoint.ts'),
+        import('../streaming/negotiate.ts'),
+      ]);
+      if (closed) {
+        socket.destroy();
+        return;
+      }
+      const refusal = refuse(request);
+      if (refusal !== undefined) {
+        refuseUpgrade(socket, refusal);
+        return;
+      }
+      endpoint ??= new Endpoint({
+        pod: (namespace, name) => options.workers.named(namespace, name),
+        runtime: options.runtime,
+        address: options.podAddress ?? '127.0.0.1',
+        logger: options.logger,
+      });
+      await endpoint.serve(request, socket, head);
+    },
+    close: () => {
+      closed = true;
+      endpoint?.close();
     },
   };
 }
@@ -118,41 +177,4 @@ function refuse(request: IncomingMessage): { status: 401 | 403; message: string 
   const groups = Array.isArray(organization) ? organization : [organization ?? ''];
   if (groups.some((group) => ALLOWED_GROUPS.has(group))) return undefined;
   return { status: 403, message: `Forbidden (user=${String(subject?.CN)}, verb=get, resource=nodes)` };
-}
-
-async function sendLog(
-  options: KubeletServerOptions,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  closing: AbortSignal,
-): Promise<void> {
-  const names = request.params as { namespace: string; pod: string; container: string };
-  const plain = async (status: number, message: string): Promise<void> => {
-    await reply.code(status).type('text/plain').send(message);
-  };
-  const pod = options.workers.named(names.namespace, names.pod);
-  if (pod === undefined) return await plain(404, `pod "${names.pod}" does not exist`);
-  if (findContainer(pod, names.container) === undefined) {
-    return await plain(404, `container "${names.container}" not found in pod "${names.pod}"`);
-  }
-  const query = new URLSearchParams(request.url.split('?')[1] ?? '');
-  const logOptions = parseLogOptions(query, Date.now());
-  if (typeof logOptions === 'string') return await plain(400, logOptions);
-  const status = options.statuses.get(podUid(pod)) ?? pod.status;
-  const target = logTarget(names.pod, status, names.container, logOptions.previous);
-  if ('message' in target) return await plain(target.status, target.message);
-
-  const id = target.containerId.slice(`${options.runtimeName}://`.length);
-  const ended = new AbortController();
-  request.raw.once('close', () => ended.abort());
-  const signal = AbortSignal.any([closing, ended.signal]);
-  await options.runtime.syncContainerLog?.(id);
-  const container = await options.runtime.containerStatus(id, signal);
-  if (container === undefined) {
-    return await plain(400, `unable to retrieve container logs for ${target.containerId}`);
-  }
-  const isRunning = async (): Promise<boolean> =>
-    (await options.runtime.containerStatus(id, signal))?.state === 'running';
-  const stream = Readable.from(readLog(container.logPath, logOptions, isRunning, signal));
-  await reply.code(200).type('text/plain').send(stream);
 }
