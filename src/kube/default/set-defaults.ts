@@ -23,6 +23,7 @@ import {
   setReplicationControllerDefaults,
   setStatefulSetDefaults,
 } from './workload-defaults.ts';
+import { setSourceDefaults } from './volume-defaults.ts';
 
 export type { DefaultOptions } from './default-options.ts';
 
@@ -106,8 +107,7 @@ function setVolumeDefaults(object: JsonObject): void {
   if (spec !== undefined) {
     setDefaultText(spec, 'persistentVolumeReclaimPolicy', 'Retain');
     setDefault(spec, 'volumeMode', 'Filesystem');
-    const hostPath = objectAt(spec, 'hostPath');
-    if (hostPath !== undefined) setDefault(hostPath, 'type', '');
+    setSourceDefaults(spec);
   }
   const status = objectAt(object, 'status') ?? {};
   object['status'] = status;
