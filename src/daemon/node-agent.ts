@@ -132,6 +132,7 @@ export async function startNode(options: NodeOptions, signal: AbortSignal): Prom
       root,
       logger,
       platform,
+      ...(options.endpoints === undefined ? { metrics: metrics.pulls } : {}),
       ...(options.hostRoots === undefined ? {} : { hostRoots: options.hostRoots }),
       ...(options.progressTimeoutMs === undefined ? {} : { progressTimeoutMs: options.progressTimeoutMs }),
       ...(options.transfers === undefined ? {} : { transfers: options.transfers }),

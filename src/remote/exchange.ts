@@ -21,6 +21,9 @@ export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
 export type RequestBody = Buffer | string | Readable;
 
+/** What a request is for, also when it was redirected. */
+export type RequestPurpose = 'manifest' | 'blob' | 'token' | 'other';
+
 /** One HTTP request to a host, before redirects. */
 export interface ExchangeRequest {
   readonly method: Method;
@@ -33,6 +36,7 @@ export interface ExchangeRequest {
     'ca' | 'clientCertificates' | 'skipVerify' | 'dialTimeoutMs' | 'fallbackToHttp' | 'redirects'
   >;
   readonly signal: AbortSignal;
+  readonly purpose: RequestPurpose;
   /** Name of the credential presented, for the record of hops; never its value. */
   readonly credential?: string | undefined;
   readonly observe?: ((hop: Hop) => void) | undefined;
@@ -42,6 +46,7 @@ export interface ExchangeRequest {
 export interface Hop {
   /** Milliseconds since the epoch. */
   readonly at: number;
+  readonly purpose: RequestPurpose;
   readonly method: Method;
   /** Printable: without user, password or signature. */
   readonly url: string;
@@ -122,13 +127,14 @@ export class Exchanger {
   }
 
   async #dispatch(asked: ExchangeRequest, tls: TlsSettings): Promise<Answer> {
-    const { method, url, signal } = asked;
+    const { method, url, signal, purpose } = asked;
     signal.throwIfAborted();
     const target = new URL(url);
     const at = Date.now();
     const report = (outcome: Pick<Hop, 'status' | 'error' | 'limits'>): void =>
       asked.observe?.({
         at,
+        purpose,
         method,
         url: printableUrl(url),
         host: target.host,
