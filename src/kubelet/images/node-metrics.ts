@@ -11,7 +11,7 @@ import {
   type MetricDefinition,
   type MetricSink,
 } from './image-metrics.ts';
-import { pullMetrics, withPresent } from './pull-metrics.ts';
+import { pullMetrics, RUNTIME_METRICS, withPresent } from './pull-metrics.ts';
 
 /** The kubelet's names of the lists in which containers stand. */
 const CONTAINER_TYPES: Readonly<Record<ContainerKind, string>> = {
@@ -35,9 +35,7 @@ export class NodeMetrics implements MetricSink, StartMetrics {
   #statistics: (() => Promise<Parameters<typeof recordStatistics>[1]>) | undefined;
 
   constructor() {
-    // A counter without labels says 0 before anything has happened, so that its rise can be seen; one with labels has no line.
-    for (const definition of Object.values(IMAGE_METRICS))
-      if (definition.type === 'counter' && definition.labels.length === 0) this.#make(definition);
+    this.#declare(IMAGE_METRICS);
   }
 
   record(definition: MetricDefinition, labels: Readonly<Record<string, string>>, value: number): void {
@@ -50,7 +48,9 @@ export class NodeMetrics implements MetricSink, StartMetrics {
 
   /** What a node's own puller tells; a node that pulls elsewhere does not tell these metrics. */
   get pulls(): PullMetrics {
-    this.#pulls ??= pullMetrics(this);
+    if (this.#pulls !== undefined) return this.#pulls;
+    this.#declare(RUNTIME_METRICS);
+    this.#pulls = pullMetrics(this);
     return this.#pulls;
   }
 
@@ -96,6 +96,12 @@ export class NodeMetrics implements MetricSink, StartMetrics {
   async text(): Promise<string> {
     if (this.#statistics !== undefined) recordStatistics(this, await this.#statistics());
     return this.#collection.text();
+  }
+
+  /** What has no labels says 0 before anything has happened, so that its rise can be seen; what has some has no line. */
+  #declare(definitions: Readonly<Record<string, MetricDefinition>>): void {
+    for (const definition of Object.values(definitions))
+      if (definition.type !== 'gauge' && definition.labels.length === 0) this.#make(definition);
   }
 
   #make(definition: MetricDefinition): Count {

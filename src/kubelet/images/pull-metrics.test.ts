@@ -90,6 +90,9 @@ test('14.5 phases of pulls and of layers are apart', async () => {
 
 test('14.7 containerd’s metrics tell the same pulls: how they ended, and how fast those were that fetched something', async () => {
   const metrics = new NodeMetrics();
+  assert.ok(metrics.pulls);
+  const unused = 'containerd_cri_sandboxed_image_pulling_throughput_mibps_count';
+  assert.deepEqual(await linesOf(metrics, unused), [`${unused} 0`]);
   for (let each = 0; each < 4; each++) metrics.pulls.pullBegan();
   metrics.pulls.pullEnded({ result: 'pulled', fetchedBytes: 40 * 1024 * 1024, seconds: 2 });
   metrics.pulls.pullEnded({ result: 'pulled', fetchedBytes: 0, seconds: 0.01 });
