@@ -172,7 +172,9 @@ test('14.2 14.3 14.4 a pull that joins another of the same image spares what tha
   assert.equal(taken['saved joined'], 2 * (image.manifest.size + blobsOf(image)));
   assert.ok((taken['requested token 200'] ?? 0) >= 1);
   assert.equal(taken['requested manifest 401'], 1);
-  const requests = Object.entries(taken).flatMap(([name, count]) => (name.startsWith('requested') ? [count] : []));
+  const requests = Object.entries(taken).flatMap(([name, count]) =>
+    name.startsWith('requested') ? [count] : [],
+  );
   assert.equal(
     requests.reduce((sum, count) => sum + count, 0),
     sent,
