@@ -1,7 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { LruMap } from '../base/lru-map.ts';
-import { request } from './_undici.ts';
 import type { Connections } from './connections.ts';
 import { describeDialFailure, requestError } from './dial-error.ts';
 import { describeProxiedFailure } from './proxy-error.ts';
@@ -148,7 +147,9 @@ export class Exchanger {
       });
     try {
       const dispatcher = this.#connections.for(target, tls, asked.host.dialTimeoutMs);
-      const response = await request(target, dispatcher, {
+      const response = await dispatcher.request({
+        origin: target.origin,
+        path: `${target.pathname}${target.search}`,
         method,
         headers: { ...asked.headers } as Record<string, string | string[]>,
         body: asked.body ?? null,
