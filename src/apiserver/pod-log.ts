@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
-import { Agent } from 'undici';
 import { messageOf } from '../base/coded-error.ts';
 import { goQuote } from '../base/go-quote.ts';
+import { Agent } from '../base/undici-parts.ts';
 import {
   containerLogPath,
   endpointAuthority,

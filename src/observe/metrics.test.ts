@@ -46,6 +46,25 @@ test('the buckets of a histogram hold all that is not above their bound', () => 
   ]);
 });
 
+test('a histogram without a label is told before anything was observed', () => {
+  const metrics = new MetricsCollection();
+  const rate = metrics.histogram('rate', 'Rate.', [1]);
+  const lines = (): string[] => metrics.text().split('\n').slice(2, -1);
+  assert.deepEqual(lines(), [
+    'rate_bucket{le="1"} 0',
+    'rate_bucket{le="+Inf"} 0',
+    'rate_sum 0',
+    'rate_count 0',
+  ]);
+  rate.observe(2);
+  assert.deepEqual(lines(), [
+    'rate_bucket{le="1"} 0',
+    'rate_bucket{le="+Inf"} 1',
+    'rate_sum 2',
+    'rate_count 1',
+  ]);
+});
+
 test('metrics are told by name, one after another without a gap', () => {
   const metrics = new MetricsCollection();
   metrics.counter('b_total', 'B.');

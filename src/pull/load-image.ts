@@ -14,12 +14,14 @@ import type { Lease } from '../images/image-store.ts';
 import { isHeld } from './fetch-layer.ts';
 import type { ProgressWatch } from './progress-watch.ts';
 import { asPullError, PullError } from './pull-error.ts';
+import type { PullCount } from './pull-metrics.ts';
 
 export interface DocumentContext {
   readonly session: RepositorySession;
   readonly content: ContentStore;
   readonly lease: Pick<Lease, 'add'>;
   readonly watch: ProgressWatch;
+  readonly count: Pick<PullCount, 'needs' | 'fetched' | 'spared'>;
 }
 
 /**
@@ -32,10 +34,14 @@ export async function loadDocument(
   descriptor: Descriptor,
   signal: AbortSignal,
 ): Promise<Buffer> {
-  const { content, session, lease, watch } = context;
+  const { content, session, lease, watch, count } = context;
   const limit = isManifestKind(descriptor) ? MAX_RESOLVED_MANIFEST_BYTES : MAX_CONFIG_BYTES;
   await lease.add(descriptor.digest);
-  if (await isHeld(content, descriptor)) return readVerified(content, descriptor, signal, limit);
+  const first = count.needs(descriptor.digest);
+  if (await isHeld(content, descriptor)) {
+    if (first) count.spared('held', descriptor.size);
+    return readVerified(content, descriptor, signal, limit);
+  }
   let bytes: Buffer;
   try {
     bytes = await watch.during(() => fetchDocument(session, descriptor, limit, signal));
@@ -43,6 +49,7 @@ export async function loadDocument(
     signal.throwIfAborted();
     throw fetchError(error, descriptor);
   }
+  count.fetched(isManifestKind(descriptor) ? 'manifest' : 'blob', bytes.length);
   await writeContent(content, descriptor, [bytes], signal);
   return bytes;
 }

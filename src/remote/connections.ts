@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Agent as AgentOptions, buildConnector as Connector, Dispatcher } from 'undici';
-import { Agent, buildConnector, proxyAgent } from './_undici.ts';
+import { Agent, buildConnector, proxyAgent } from '../base/undici-parts.ts';
 import { proxyFor, type ProxyEnvironment } from './proxy.ts';
 import { secureContextFor, type TlsSettings } from './tls-roots.ts';
 

@@ -143,6 +143,7 @@ export class TokenService {
       // A client certificate identifies us to the registry, not to whoever runs its token service.
       host: sameHost ? request.host : { ...request.host, clientCertificates: [] },
       signal,
+      purpose: 'token',
       credential: request.credential?.name,
       observe: request.observe,
     });

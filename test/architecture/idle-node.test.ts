@@ -33,8 +33,11 @@ function loadedBy(start: string): Map<string, string> {
 }
 
 for (const { command, not } of [
-  { command: 'node', not: ['@grpc/grpc-js', '@grpc/proto-loader', 'ws', 'zod', 'selfsigned', 'jose'] },
-  { command: 'up', not: ['@grpc/grpc-js', '@grpc/proto-loader', 'zod', 'selfsigned'] },
+  {
+    command: 'node',
+    not: ['@grpc/grpc-js', '@grpc/proto-loader', 'undici', 'ws', 'zod', 'selfsigned', 'jose'],
+  },
+  { command: 'up', not: ['@grpc/grpc-js', '@grpc/proto-loader', 'undici', 'zod', 'selfsigned'] },
 ]) {
   test(`dray ${command} loads no package before it is needed, nor Node’s second HTTP client`, () => {
     const loaded = loadedBy(`src/cli/${command}.ts`);

@@ -66,7 +66,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   selfsigned: ['daemon'],
   'smol-toml': ['remote'],
   ws: ['kubelet'],
-  undici: ['remote', 'kube', 'credentials', 'apiserver'],
+  undici: ['base', 'remote', 'kube', 'credentials'],
   yaml: ['kube', 'credentials', 'kubelet', 'apiserver', 'registry', 'admission', 'cli'],
   zod: ['registry', 'kubelet', 'daemon'],
 };

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -17,6 +16,7 @@ import { hostPlatform } from '../../src/oci/host-platform.ts';
 import { PullError } from '../../src/pull/pull-error.ts';
 import type { RuntimeEvent } from '../../src/runtime/runtime-service.ts';
 import { makeTinyRoot } from '../../src/runtime/_tiny-root.ts';
+import { freePort } from '../support/free-port.ts';
 import { FaultRegistry, sha256 } from '../support/fault-registry.ts';
 import { makeRoot, removeRoot } from '../support/running-system.ts';
 import { skipUnlessRoot, skipWithout } from '../support/tools.ts';
@@ -117,15 +117,6 @@ async function connected(
       await delay(100);
     }
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 describe('containerd over CRI', { skip }, () => {

@@ -1,8 +1,8 @@
 import { X509Certificate } from 'node:crypto';
 import { lookup } from 'node:dns';
-import { Agent } from 'undici';
 import { messageOf } from '../../base/coded-error.ts';
 import { goQuote } from '../../base/go-quote.ts';
+import { Agent } from '../../base/undici-parts.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import { describeDialFailure } from '../../remote/dial-error.ts';
 import type { ObjectStore } from '../object-store.ts';

@@ -1,4 +1,5 @@
-import { Agent, type Dispatcher } from 'undici';
+import { Agent } from '../../base/undici-parts.ts';
+import type { Dispatcher } from 'undici';
 import type { KubeList, KubeObject } from '../object.ts';
 import type { Status } from '../status.ts';
 import { KubeApiError } from './kube-api-error.ts';

@@ -21,7 +21,11 @@ interface NamedMetric {
 export type MetricDefinition = NamedMetric &
   (
     | { readonly type: 'counter' | 'gauge'; readonly labels: readonly string[] }
-    | { readonly type: 'histogram'; readonly labels: readonly [string]; readonly buckets: readonly number[] }
+    | {
+        readonly type: 'histogram';
+        readonly labels: readonly [] | readonly [string];
+        readonly buckets: readonly number[];
+      }
   );
 
 /** Where metrics are counted. */
@@ -39,7 +43,7 @@ const OPERATION_BUCKETS = Array.from({ length: 13 }).reduce<number[]>(
 );
 
 /** What Prometheus' clients take when nothing is said. */
-const DEFAULT_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+export const DEFAULT_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
 /** The kubelet's metrics of images, under its names and with its word on how settled they are (section 14). */
 export const IMAGE_METRICS = {

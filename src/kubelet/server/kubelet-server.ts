@@ -1,6 +1,4 @@
-import { once } from 'node:events';
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { messageOf } from '../../base/coded-error.ts';
@@ -9,8 +7,14 @@ import type { Pod } from '../../kube/pod.ts';
 import type { Logger } from '../../observe/logger.ts';
 import { podUid } from '../pod-reference.ts';
 import type { StreamEndpoint } from '../streaming/stream-endpoint.ts';
+import { answerRequest, type EndpointRoute, type EndpointTarget } from './answer-request.ts';
 import { containerLog, type ContainerLogSources } from './container-log.ts';
-import { json, plainText, sendAnswer, type EndpointAnswer } from './endpoint-answer.ts';
+import { json, plainText, type EndpointAnswer } from './endpoint-answer.ts';
+import { listen, type ListeningServer } from './listening-server.ts';
+import { tellingRoute, type NodeTale } from './telling-routes.ts';
+
+/** What everybody may ask. */
+const HEALTH = '/healthz';
 
 /** Groups whose members may use the endpoint: those that the API server's own certificate has. */
 const ALLOWED_GROUPS = new Set(['system:masters', 'kubeadm:cluster-admins']);
@@ -24,105 +28,53 @@ export interface KubeletServerTls {
   readonly authority?: string;
 }
 
-export interface KubeletServerOptions extends ContainerLogSources {
+export interface KubeletServerOptions extends ContainerLogSources, NodeTale {
   readonly host: string;
   readonly port: number;
   readonly tls: KubeletServerTls;
   readonly workers: ContainerLogSources['workers'] & { pods(): Pod[] };
   /** Where Pods have their ports; this machine when absent. */
   readonly podAddress?: string;
-  /** What `/pulls` answers; undefined when the node does not remember its pulls. */
-  readonly pulls?: () => object | undefined;
-  /** What `/metrics` answers, in Prometheus' text format. */
-  readonly metrics?: { readonly contentType: string; text(): Promise<string> };
   readonly logger: Logger;
 }
 
 /** Serves what the API server asks of a node: logs, sessions, Pods, health. Everything but health needs a client certificate. */
-export async function startKubeletServer(
-  options: KubeletServerOptions,
-): Promise<{ port: number; close(): Promise<void> }> {
+export async function startKubeletServer(options: KubeletServerOptions): Promise<ListeningServer> {
   const { cert, key, ca } = options.tls;
+  const { logger } = options;
   const closing = new AbortController();
   const server = https.createServer(
     { cert, key, ca, requestCert: true, rejectUnauthorized: false, minVersion: 'TLSv1.2' },
-    (request, response) => void serve(options, request, response, closing.signal),
+    (request, response) => {
+      const find = (target: EndpointTarget): EndpointRoute | EndpointAnswer | undefined => {
+        const refusal = target.path === HEALTH ? undefined : refuse(request);
+        return refusal === undefined
+          ? routeOf(options, target)
+          : plainText(refusal.status, `${refusal.message}\n`);
+      };
+      void answerRequest(request, response, find, { logger, closing: closing.signal });
+    },
   );
   const sessions = sessionsOf(options);
-  server.on('upgrade', (request, socket, head) => void sessions.serve(request, socket, head));
-  server.listen(options.port, options.host);
-  await once(server, 'listening');
-  return {
-    port: (server.address() as AddressInfo).port,
-    close: async () => {
-      closing.abort(new Error('the node agent stops'));
-      sessions.close();
-      const closed = once(server, 'close');
-      server.close();
-      server.closeAllConnections();
-      await closed;
-    },
-  };
+  server.on('upgrade', (request, socket, head) => {
+    sessions.serve(request, socket, head).catch((error: unknown) => {
+      logger.error({ error: messageOf(error) }, 'a session cannot begin');
+      socket.destroy();
+    });
+  });
+  return await listen(server, options, () => {
+    closing.abort(new Error('the node agent stops'));
+    sessions.close();
+  });
 }
 
-async function serve(
-  options: KubeletServerOptions,
-  request: IncomingMessage,
-  response: ServerResponse,
-  closing: AbortSignal,
-): Promise<void> {
-  const gone = new AbortController();
-  response.once('close', () => gone.abort(new Error('the client is gone')));
-  const signal = AbortSignal.any([closing, gone.signal]);
-  const headOnly = request.method === 'HEAD';
-  try {
-    await sendAnswer(response, await answerTo(options, request, signal), headOnly);
-  } catch (error) {
-    if (!signal.aborted) options.logger.warn({ error: messageOf(error) }, 'a request to the node failed');
-    if (signal.aborted || response.headersSent) response.destroy();
-    else await sendAnswer(response, plainText(500, 'Internal Server Error\n'), headOnly);
-  }
-}
-
-/** Where everything is found. Health is nobody's secret. */
-async function answerTo(
-  options: KubeletServerOptions,
-  request: IncomingMessage,
-  signal: AbortSignal,
-): Promise<EndpointAnswer> {
-  const [, path = '', query = ''] = /^([^?]*)\??(.*)$/.exec(request.url ?? '') ?? [];
-  const refusal = path === '/healthz' ? undefined : refuse(request);
-  if (refusal !== undefined) return plainText(refusal.status, `${refusal.message}\n`);
-  const route = routeOf(options, path, new URLSearchParams(query));
-  if (route === undefined) return plainText(404, '404 page not found\n');
-  if (request.method !== 'GET' && request.method !== 'HEAD') return plainText(405, 'Method Not Allowed\n');
-  return await route(signal);
-}
-
-function routeOf(
-  options: KubeletServerOptions,
-  path: string,
-  query: URLSearchParams,
-): ((signal: AbortSignal) => Promise<EndpointAnswer>) | undefined {
-  const { metrics } = options;
-  switch (path) {
-    case '/healthz':
-      return async () => plainText(200, 'ok');
-    case '/metrics':
-      if (metrics === undefined) return undefined;
-      return async () => ({ status: 200, type: metrics.contentType, body: await metrics.text() });
-    case '/pulls':
-      return async () => json(options.pulls?.() ?? { pulling: [], ended: [] });
-    case '/pods':
-      return async () => json(podList(options));
-    default: {
-      const log = /^\/containerLogs\/([^/]+)\/([^/]+)\/([^/]+)$/.exec(path);
-      if (log === null) return undefined;
-      // Names of objects have no letter that an address must escape.
-      const [, namespace = '', pod = '', container = ''] = log;
-      return (signal) => containerLog(options, { namespace, pod, container, query }, signal);
-    }
-  }
+function routeOf(options: KubeletServerOptions, { path, query }: EndpointTarget): EndpointRoute | undefined {
+  if (path === '/pods') return async () => json(podList(options));
+  const log = /^\/containerLogs\/([^/]+)\/([^/]+)\/([^/]+)$/.exec(path);
+  if (log === null) return tellingRoute(options, path);
+  // Names of objects have no letter that an address must escape.
+  const [, namespace = '', pod = '', container = ''] = log;
+  return (signal) => containerLog(options, { namespace, pod, container, query }, signal);
 }
 
 function podList({ workers, statuses }: KubeletServerOptions): object {
