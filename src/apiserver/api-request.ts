@@ -4,12 +4,24 @@
  *     /api/v1                [/namespaces/NAMESPACE] /RESOURCE [/NAME [/SUBRESOURCE]]
  *     /apis/GROUP/VERSION    [/namespaces/NAMESPACE] /RESOURCE [/NAME [/SUBRESOURCE]]
  *
+ * `/NAME/proxy/REST` is a request for REST of what runs behind the object.
+ *
  * `watch/` before the rest makes a GET a watch, as the parameter `watch` does: the older form, for old clients.
  *
  * `namespaces/NAME` itself, `namespaces/NAME/status` and `namespaces/NAME/finalize` name the Namespace object.
  */
 
-export type Verb = 'get' | 'list' | 'watch' | 'create' | 'update' | 'patch' | 'delete' | 'deletecollection';
+/** `''` is asking a proxied program for its OPTIONS, which rules have no word for. */
+export type Verb =
+  | 'get'
+  | 'list'
+  | 'watch'
+  | 'create'
+  | 'update'
+  | 'patch'
+  | 'delete'
+  | 'deletecollection'
+  | '';
 
 export interface ResourceRequest {
   readonly type: 'resource';
@@ -24,6 +36,8 @@ export interface ResourceRequest {
   /** `''` when the path names a collection. */
   readonly name: string;
   readonly subresource: string;
+  /** What comes after `proxy/`. */
+  readonly proxyPath?: string;
   readonly query: URLSearchParams;
 }
 
@@ -81,7 +95,14 @@ export function parseApiRequest(method: string, url: string): ApiRequest | undef
     if (!isNamespaceItself) rest = rest.slice(2);
   }
   const [resource = '', name = '', ...sub] = rest;
-  const verb = isOldWatch ? (method === 'GET' ? 'watch' : undefined) : verbOf(method, name, query);
+  const isProxy = sub[0] === 'proxy';
+  const verb = isOldWatch
+    ? method === 'GET'
+      ? 'watch'
+      : undefined
+    : isProxy && method === 'OPTIONS'
+      ? ''
+      : verbOf(method, name, query);
   if (verb === undefined) return other;
   return {
     type: 'resource',
@@ -93,7 +114,10 @@ export function parseApiRequest(method: string, url: string): ApiRequest | undef
     resource,
     namespace,
     name,
-    subresource: sub.join('/'),
+    subresource: isProxy ? 'proxy' : sub.join('/'),
+    ...(sub.length > 1 && isProxy
+      ? { proxyPath: `${sub.slice(1).join('/')}${path.endsWith('/') ? '/' : ''}` }
+      : {}),
     query,
   };
 }
@@ -102,8 +126,8 @@ function verbOf(method: string, name: string, query: URLSearchParams): Verb | un
   switch (method) {
     case 'GET':
     case 'HEAD':
-      if (isTrue(query.get('watch'))) return 'watch';
-      return name === '' ? 'list' : 'get';
+      if (name !== '') return 'get';
+      return isTrue(query.get('watch')) ? 'watch' : 'list';
     case 'POST':
       return 'create';
     case 'PUT':

@@ -17,6 +17,7 @@ import { ObjectStore } from './object-store.ts';
 import { DefinitionLifecycle } from './definition-lifecycle.ts';
 import { KubeletProxy, type KubeletTls } from './pod-log.ts';
 import { PodSessions } from './pod-sessions.ts';
+import { BackendProxy } from './proxy/backend-proxy.ts';
 import { RbacAuthorizer } from './rbac-authorizer.ts';
 import { noEscalation } from './rbac-escalation.ts';
 import { handleRequest, type ApiLogger, type HandlerContext } from './request-handler.ts';
@@ -95,6 +96,8 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   });
   const kubelets = new KubeletProxy(options.kubelet);
   const sessions = new PodSessions(options.kubelet);
+  let plainPort: number | undefined;
+  const backends = new BackendProxy(kubelets, () => (plainPort === undefined ? [] : [plainPort]));
   const authorizer = new AuthorizerChain([new NodeAuthorizer(graph), rbac]);
   const configFile = options.admissionControlConfigFile;
   const plugins = await makePlugins(chosen, {
@@ -128,6 +131,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     ],
     kubelets,
     sessions,
+    backends,
     logger: options.logger,
     ...(auditor === undefined ? {} : { auditor }),
     failing: () => [],
@@ -149,7 +153,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     sessions.close();
     await Promise.all([secure.close(), plain?.close()]);
     await maintenance;
-    await kubelets.close();
+    await Promise.all([kubelets.close(), backends.close()]);
     await plugins.close();
     graph.close();
     rbac.close();
@@ -163,7 +167,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   try {
     const port = await secure.listen(options.host, options.port);
     publishApiService(store, clock.now(), options.host, port);
-    const plainPort = await plain?.listen(options.host, options.plain?.port ?? 0);
+    plainPort = await plain?.listen(options.host, options.plain?.port ?? 0);
     return {
       url: `https://${host}:${port}`,
       port,

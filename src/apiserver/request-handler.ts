@@ -16,6 +16,7 @@ import { MEDIA_TYPES, negotiate, type Representation } from './negotiation.ts';
 import { answerPath } from './path-handlers.ts';
 import type { KubeletProxy } from './pod-log.ts';
 import { isSession, type PodSessions, type Upgrade } from './pod-sessions.ts';
+import { isProxied, type BackendProxy } from './proxy/backend-proxy.ts';
 import type { ObjectList } from './read-objects.ts';
 import { customListHead, representList, representObject, type RepresentOptions } from './representation.ts';
 import { readBody } from './request-body.ts';
@@ -39,6 +40,7 @@ export interface HandlerContext extends RouterContext {
   readonly withoutCredentials?: (request: IncomingMessage) => UserInfo | undefined;
   readonly kubelets: KubeletProxy;
   readonly sessions: PodSessions;
+  readonly backends: BackendProxy;
   readonly logger: ApiLogger | undefined;
   /** Records who did what; absent: nothing is recorded. */
   readonly auditor?: Auditor;
@@ -127,6 +129,11 @@ export async function handleRequest(
       authorize(context, user, { ...parsed, verb: 'create' }, responder);
       await admitSession(context, call);
       await context.sessions.serve(context, call, request, upgrade);
+      return;
+    }
+    if (isProxied(call)) {
+      await admitSession(context, call);
+      await context.backends.serve(context, call, { request, response, responder });
       return;
     }
     if (representation === undefined) throw notAcceptable(MEDIA_TYPES);

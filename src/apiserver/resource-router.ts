@@ -41,6 +41,7 @@ export async function routeCall(context: RouterContext, call: ApiCall): Promise<
     case 'deletecollection':
       return { type: 'list', list: await deleteCollection(context, call) };
     case 'watch':
+    case '':
       throw methodNotAllowed();
     default:
       return verb satisfies never;

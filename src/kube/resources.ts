@@ -48,6 +48,7 @@ export const allVerbs: readonly string[] = [
 const WRITE_STATUS: readonly string[] = ['get', 'patch', 'update'];
 const CREATE: readonly string[] = ['create'];
 const CONNECT: readonly string[] = ['create', 'get'];
+const PASS_ON: readonly string[] = ['create', 'delete', 'get', 'patch', 'update'];
 
 interface Options {
   shortNames?: readonly string[];
@@ -84,6 +85,11 @@ function declare(
 }
 
 const status = (kind: string): SubresourceInfo => ({ name: 'status', kind, verbs: WRITE_STATUS });
+const proxy = (kind: string): SubresourceInfo => ({
+  name: 'proxy',
+  kind: `${kind}ProxyOptions`,
+  verbs: PASS_ON,
+});
 const scale: SubresourceInfo = {
   name: 'scale',
   kind: 'Scale',
@@ -103,6 +109,7 @@ const POD_SUBRESOURCES: readonly SubresourceInfo[] = [
   { name: 'exec', kind: 'PodExecOptions', verbs: CONNECT },
   { name: 'log', kind: 'Pod', verbs: ['get'] },
   { name: 'portforward', kind: 'PodPortForwardOptions', verbs: CONNECT },
+  proxy('Pod'),
   { name: 'resize', kind: 'Pod', verbs: WRITE_STATUS },
   status('Pod'),
 ];
@@ -119,7 +126,7 @@ export const resources: readonly ResourceInfo[] = [
     verbs: allVerbs.filter((verb) => verb !== 'deletecollection'),
     subresources: [{ name: 'finalize', kind: 'Namespace', verbs: ['update'] }, status('Namespace')],
   }),
-  declare('v1', 'Node', 'Cluster', { shortNames: ['no'], subresources: [status('Node')] }),
+  declare('v1', 'Node', 'Cluster', { shortNames: ['no'], subresources: [proxy('Node'), status('Node')] }),
   declare('v1', 'PersistentVolumeClaim', 'Namespaced', {
     shortNames: ['pvc'],
     subresources: [status('PersistentVolumeClaim')],
@@ -147,7 +154,7 @@ export const resources: readonly ResourceInfo[] = [
   declare('v1', 'Service', 'Namespaced', {
     shortNames: ['svc'],
     categories: ALL,
-    subresources: [status('Service')],
+    subresources: [proxy('Service'), status('Service')],
   }),
   declare('v1', 'ServiceAccount', 'Namespaced', {
     shortNames: ['sa'],

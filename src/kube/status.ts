@@ -219,6 +219,11 @@ export function plainError(message: string, options: { cause?: unknown } = {}): 
   return failure(500, undefined, message, undefined, options);
 }
 
+/** Answers 503 for what something else would have to do that is not there. */
+export function serviceUnavailable(message: string, options: { cause?: unknown } = {}): StatusError {
+  return failure(503, 'ServiceUnavailable', message, undefined, options);
+}
+
 /** Answers 429 for what may be tried again later. */
 export function tooManyRequests(
   message: string,
