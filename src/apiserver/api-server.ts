@@ -6,6 +6,7 @@ import { PolicyStatus } from './admission/policy-status.ts';
 import { AdmissionChain, type AdmissionPlugin } from './admission-chain.ts';
 import { staticTokens, type StaticToken } from './authentication.ts';
 import { AuthorizerChain } from './authorizer.ts';
+import type { Component } from './component-status.ts';
 import { createBootstrapObjects } from './bootstrap-objects.ts';
 import { choosePlugins, makePlugins } from './builtin-plugins.ts';
 import { HttpListener, type ServingCertificate } from './http-listener.ts';
@@ -21,6 +22,7 @@ import { BackendProxy } from './proxy/backend-proxy.ts';
 import { RbacAuthorizer } from './rbac-authorizer.ts';
 import { noEscalation } from './rbac-escalation.ts';
 import { handleRequest, type ApiLogger, type HandlerContext } from './request-handler.ts';
+import { RegisteredVersions } from './registered-versions.ts';
 import { ServedResources } from './served-resources.ts';
 import { ServiceAccountTokens } from './service-account-tokens.ts';
 import { DEFAULT_AUDIENCE } from './token-request.ts';
@@ -56,6 +58,8 @@ export interface ApiServerOptions {
   readonly admissionPlugins?: readonly AdmissionPlugin[];
   /** How nodes are reached for logs; without it logs cannot be read. */
   readonly kubelet?: KubeletTls;
+  /** Other parts of the control plane, for who asks how they are. */
+  readonly components?: readonly Component[];
   readonly logger?: ApiLogger;
 }
 
@@ -88,6 +92,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const served = new ServedResources(store);
   const definitions = new DefinitionLifecycle(store, clock);
   const policies = new PolicyStatus(store, served);
+  const versions = new RegisteredVersions(store, clock, served, defaults);
   const tokens = new ServiceAccountTokens({
     signingKey: options.serviceAccountSigningKey,
     issuer: options.serviceAccountIssuer ?? DEFAULT_AUDIENCE,
@@ -124,6 +129,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     tokens,
     rbac,
     served,
+    components: options.components ?? [],
     authorizer,
     authenticators: [
       staticTokens(options.tokens ?? []),
@@ -159,6 +165,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     rbac.close();
     definitions.close();
     policies.close();
+    versions.close();
     auditor?.close();
     served.close();
     store.close();

@@ -3,7 +3,15 @@ import type { TLSSocket } from 'node:tls';
 import { messageOf } from '../base/coded-error.ts';
 import { SelectorError } from '../kube/selector/selector-error.ts';
 import { parseFieldSelector } from '../kube/selector/field-selector.ts';
-import { forbiddenPath, internalError, notAcceptable, StatusError, unknownResource } from '../kube/status.ts';
+import {
+  forbiddenPath,
+  internalError,
+  methodNotAllowed,
+  notAcceptable,
+  StatusError,
+  unknownResource,
+  verbNotSupported,
+} from '../kube/status.ts';
 import type { ResourceInfo } from '../kube/resources.ts';
 import type { AuditRecord, Auditor } from './audit/auditor.ts';
 import type { ApiCall } from './api-call.ts';
@@ -118,7 +126,7 @@ export async function handleRequest(
       warnings,
       ...(audit === undefined ? {} : { auditAnnotations: audit.annotations }),
     };
-    if (resource.custom?.deprecation !== undefined) warnings.push(resource.custom.deprecation);
+    if (resource.deprecation !== undefined) warnings.push(resource.deprecation);
     const isLog = parsed.subresource === 'log' && resource.resource === 'pods';
     if (isLog && parsed.verb === 'get') {
       await streamLog(context, call, responder, response);
@@ -212,7 +220,11 @@ async function answerCall(
     includeObject: call.request.query.get('includeObject'),
   });
   if (call.request.verb === 'watch' && call.request.subresource === '') {
-    if (!call.resource.verbs.includes('watch')) throw unknownResource();
+    if (!call.resource.verbs.includes('watch')) {
+      throw call.resource.verbs.includes('list')
+        ? verbNotSupported('watch', call.resource)
+        : methodNotAllowed();
+    }
     const start = watchObjects(context, narrowed(call));
     responder.head('application/json');
     start(new WatchStream(response, () => options(call.resource)));

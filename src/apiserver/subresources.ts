@@ -35,6 +35,7 @@ export async function answerSubresource(context: RouterContext, call: ApiCall): 
   if (!info.verbs.includes(request.verb)) throw methodNotAllowed();
   if (isTopBinding) return bindPod(context, call);
   switch (request.subresource) {
+    case 'approval':
     case 'status':
     case 'ephemeralcontainers':
     case 'resize':

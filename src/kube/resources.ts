@@ -29,6 +29,8 @@ export interface ResourceInfo {
   readonly subresources: readonly SubresourceInfo[];
   /** Where the same objects are stored when another group serves them too: Events. Absent: under itself. */
   readonly storedAs?: { readonly group: string; readonly version: string };
+  /** What whoever uses it is warned of. */
+  readonly deprecation?: string;
   /** What a CustomResourceDefinition says of the kind; absent for kinds that are built in. */
   readonly custom?: CustomKind;
 }
@@ -56,6 +58,7 @@ interface Options {
   verbs?: readonly string[];
   subresources?: readonly SubresourceInfo[];
   storedAs?: { readonly group: string; readonly version: string };
+  deprecation?: string;
   /** Plural of a kind that takes more than an `s`. */
   resource?: string;
 }
@@ -80,6 +83,7 @@ function declare(
     categories: options.categories ?? [],
     verbs: options.verbs ?? allVerbs,
     subresources: options.subresources ?? [],
+    ...(options.deprecation === undefined ? {} : { deprecation: options.deprecation }),
     ...(options.storedAs === undefined ? {} : { storedAs: options.storedAs }),
   };
 }
@@ -117,8 +121,18 @@ const POD_SUBRESOURCES: readonly SubresourceInfo[] = [
 /** Everything the embedded API serves, in discovery's order: groups as a 1.36 server lists them, resources by name. */
 export const resources: readonly ResourceInfo[] = [
   declare('v1', 'Binding', 'Namespaced', { verbs: CREATE }),
+  declare('v1', 'ComponentStatus', 'Cluster', {
+    shortNames: ['cs'],
+    verbs: ['get', 'list'],
+    resource: 'componentstatuses',
+    deprecation: 'v1 ComponentStatus is deprecated in v1.19+',
+  }),
   declare('v1', 'ConfigMap', 'Namespaced', { shortNames: ['cm'] }),
-  declare('v1', 'Endpoints', 'Namespaced', { shortNames: ['ep'], resource: 'endpoints' }),
+  declare('v1', 'Endpoints', 'Namespaced', {
+    shortNames: ['ep'],
+    resource: 'endpoints',
+    deprecation: 'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice',
+  }),
   declare('v1', 'Event', 'Namespaced', { shortNames: ['ev'] }),
   declare('v1', 'LimitRange', 'Namespaced', { shortNames: ['limits'] }),
   declare('v1', 'Namespace', 'Cluster', {
@@ -168,6 +182,10 @@ export const resources: readonly ResourceInfo[] = [
       },
     ],
   }),
+  declare('apiregistration.k8s.io/v1', 'APIService', 'Cluster', {
+    categories: EXTENSIONS,
+    subresources: [status('APIService')],
+  }),
   declare('apps/v1', 'ControllerRevision', 'Namespaced'),
   declare('apps/v1', 'DaemonSet', 'Namespaced', {
     shortNames: ['ds'],
@@ -205,6 +223,13 @@ export const resources: readonly ResourceInfo[] = [
     subresources: [status('CronJob')],
   }),
   declare('batch/v1', 'Job', 'Namespaced', { categories: ALL, subresources: [status('Job')] }),
+  declare('certificates.k8s.io/v1', 'CertificateSigningRequest', 'Cluster', {
+    shortNames: ['csr'],
+    subresources: [
+      { name: 'approval', kind: 'CertificateSigningRequest', verbs: WRITE_STATUS },
+      status('CertificateSigningRequest'),
+    ],
+  }),
   declare('networking.k8s.io/v1', 'IngressClass', 'Cluster', { resource: 'ingressclasses' }),
   declare('networking.k8s.io/v1', 'Ingress', 'Namespaced', {
     shortNames: ['ing'],

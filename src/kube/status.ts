@@ -169,6 +169,17 @@ export function methodNotAllowed(): StatusError {
   );
 }
 
+/** Answers 405 for what can be done with other resources but not with this one. */
+export function verbNotSupported(verb: string, resource: GroupResource): StatusError {
+  const name = qualified(resource.resource, resource.group);
+  return failure(
+    405,
+    'MethodNotAllowed',
+    `${verb} is not supported on resources of kind ${goQuote(name)}`,
+    resourceDetails(resource, ''),
+  );
+}
+
 /** Answers 406; `supported` are the media types that could have been asked for. */
 export function notAcceptable(supported: readonly string[]): StatusError {
   return failure(
