@@ -1,44 +1,39 @@
 import assert from 'node:assert/strict';
-import { X509Certificate } from 'node:crypto';
+import { generateKeyPairSync, sign, X509Certificate } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { refuses } from '../../test/api/refusals.ts';
 import { startTestApi, type RawAnswer, type TestApi } from '../../test/support/test-api.ts';
+import { der, DER_OCTET_STRING, DER_SEQUENCE, derOid } from '../base/der.ts';
 import { startControllers } from '../controllers/start-controllers.ts';
 import type { KubeObject } from '../kube/object.ts';
 
-/* Made by `openssl req -new` with keys that were thrown away. */
-const JANE = `-----BEGIN CERTIFICATE REQUEST-----
-MIIBFTCBvAIBADAwMQ0wCwYDVQQKDARkZXZzMRAwDgYDVQQKDAd0ZXN0ZXJzMQ0w
-CwYDVQQDDARqYW5lMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEJutE9l4KHQt6
-svdRvr7thaapnHY7ArPTh/PhLfKn1eWtjb1vJruiDPqaEhiBJ5HpPTdeaDBkj1G8
-LmkER/3siKAqMCgGCSqGSIb3DQEJDjEbMBkwFwYDVR0RBBAwDoIMamFuZS5leGFt
-cGxlMAoGCCqGSM49BAMCA0gAMEUCIQCNb0kzusDLNGPe3jypxPDiwulOEMzeC7Mi
-uIy4dqFAmAIgIkQYAqOtDbad37oEClbY7TWGBNHuSVM+z2WlkC/m5Kw=
------END CERTIFICATE REQUEST-----
-`;
-const MIGHTY = `-----BEGIN CERTIFICATE REQUEST-----
-MIHlMIGMAgEAMCoxFzAVBgNVBAoMDnN5c3RlbTptYXN0ZXJzMQ8wDQYDVQQDDAZt
-aWdodHkwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAAQm60T2XgodC3qy91G+vu2F
-pqmcdjsCs9OH8+Et8qfV5a2NvW8mu6IM+poSGIEnkek9N15oMGSPUbwuaQRH/eyI
-oAAwCgYIKoZIzj0EAwIDSAAwRQIhAJo3Eb9XGrz3YmjYmt9ZFybNlKKLxjYA5san
-6MbJV7oGAiAjFq04KAh0YZ+mx3I4FL11z7dpxm25ctxf6rl0mihCNg==
------END CERTIFICATE REQUEST-----
-`;
-const FORGED = `-----BEGIN CERTIFICATE REQUEST-----
-MIIBFTCBvAIBADAwMQ0wCwYDVQQKDARkZXZzMRAwDgYDVQQKDAd0ZXN0ZXJzMQ0w
-CwYDVQQDDARrYW5lMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEJutE9l4KHQt6
-svdRvr7thaapnHY7ArPTh/PhLfKn1eWtjb1vJruiDPqaEhiBJ5HpPTdeaDBkj1G8
-LmkER/3siKAqMCgGCSqGSIb3DQEJDjEbMBkwFwYDVR0RBBAwDoIMamFuZS5leGFt
-cGxlMAoGCCqGSM49BAMCA0gAMEUCIQCNb0kzusDLNGPe3jypxPDiwulOEMzeC7Mi
-uIy4dqFAmAIgIkQYAqOtDbad37oEClbY7TWGBNHuSVM+z2WlkC/m5Kw=
------END CERTIFICATE REQUEST-----
-`;
-const JANES_KEY = `-----BEGIN PRIVATE KEY-----
-MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgenu/FVlWzvZiBx6S
-NPonJEaQKMKSJHigjOhORnzFGZOhRANCAAQm60T2XgodC3qy91G+vu2FpqmcdjsC
-s9OH8+Et8qfV5a2NvW8mu6IM+poSGIEnkek9N15oMGSPUbwuaQRH/eyI
------END PRIVATE KEY-----
-`;
+const janesKey = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+
+/** Makes a PKCS #10 request as `openssl req -new` does; `signer` has the key that signs it. */
+function makeRequest(name: readonly [oid: string, value: string][], signer = janesKey): string {
+  const sequence = (...parts: Uint8Array[]): Uint8Array => der(DER_SEQUENCE, ...parts);
+  const set = (part: Uint8Array): Uint8Array => der(0x31, part);
+  const pairs = name.map(([oid, value]) => set(sequence(derOid(oid), der(0x0c, Buffer.from(value)))));
+  const names = der(DER_OCTET_STRING, sequence(der(0x82, Buffer.from('jane.example'))));
+  const extensions = sequence(sequence(derOid('2.5.29.17'), names));
+  const attributes = der(0xa0, sequence(derOid('1.2.840.113549.1.9.14'), set(extensions)));
+  const key = janesKey.publicKey.export({ type: 'spki', format: 'der' });
+  const info = sequence(der(2, Buffer.from([0])), sequence(...pairs), key, attributes);
+  const signature = der(3, Buffer.from([0]), sign('sha256', info, signer.privateKey));
+  const whole = sequence(info, sequence(derOid('1.2.840.10045.4.3.2')), signature);
+  const text = Buffer.from(whole).toString('base64');
+  return `-----BEGIN CERTIFICATE REQUEST-----\n${text}\n-----END CERTIFICATE REQUEST-----\n`;
+}
+
+const ORGANIZATION = '2.5.4.10';
+const COMMON_NAME = '2.5.4.3';
+const JANE = makeRequest([
+  [ORGANIZATION, 'devs'],
+  [ORGANIZATION, 'testers'],
+  [COMMON_NAME, 'jane'],
+]);
+const MIGHTY = makeRequest([[ORGANIZATION, 'system:masters']]);
+const FORGED = makeRequest([[COMMON_NAME, 'jane']], generateKeyPairSync('ec', { namedCurve: 'P-256' }));
 
 const REQUESTS = '/apis/certificates.k8s.io/v1/certificatesigningrequests';
 const MERGE = 'application/merge-patch+json';
@@ -140,7 +135,10 @@ test('what is approved is signed by the authority of the server, and lets its ho
   assert.ok(minutes > 55 && minutes <= 60, made.validTo);
   const review = await api.send('POST', '/apis/authentication.k8s.io/v1/selfsubjectreviews', {
     body: {},
-    as: { cert: made.toString(), key: JANES_KEY },
+    as: {
+      cert: made.toString(),
+      key: janesKey.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    },
   });
   assert.equal(review.code, 201, review.text);
   const { username, groups } = review.json<{ status: { userInfo: Record<string, unknown> } }>().status
