@@ -11,7 +11,7 @@
  * `namespaces/NAME` itself, `namespaces/NAME/status` and `namespaces/NAME/finalize` name the Namespace object.
  */
 
-/** `''` is asking a proxied program for its OPTIONS, which rules have no word for. */
+/** `''` is a method that rules have no word for, such as OPTIONS: only what is proxied knows such. */
 export type Verb =
   | 'get'
   | 'list'
@@ -96,14 +96,8 @@ export function parseApiRequest(method: string, url: string): ApiRequest | undef
   }
   const [resource = '', name = '', ...sub] = rest;
   const isProxy = sub[0] === 'proxy';
-  const verb = isOldWatch
-    ? method === 'GET'
-      ? 'watch'
-      : undefined
-    : isProxy && method === 'OPTIONS'
-      ? ''
-      : verbOf(method, name, query);
-  if (verb === undefined) return other;
+  if (isOldWatch && method !== 'GET') return other;
+  const verb = isOldWatch ? 'watch' : verbOf(method, name, query);
   return {
     type: 'resource',
     method,
@@ -122,7 +116,7 @@ export function parseApiRequest(method: string, url: string): ApiRequest | undef
   };
 }
 
-function verbOf(method: string, name: string, query: URLSearchParams): Verb | undefined {
+function verbOf(method: string, name: string, query: URLSearchParams): Verb {
   switch (method) {
     case 'GET':
     case 'HEAD':
@@ -137,7 +131,7 @@ function verbOf(method: string, name: string, query: URLSearchParams): Verb | un
     case 'DELETE':
       return name === '' ? 'deletecollection' : 'delete';
     default:
-      return undefined;
+      return '';
   }
 }
 

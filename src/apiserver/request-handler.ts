@@ -7,7 +7,6 @@ import {
   forbiddenPath,
   internalError,
   methodNotAllowed,
-  notAcceptable,
   StatusError,
   unknownResource,
   verbNotSupported,
@@ -20,13 +19,19 @@ import { authenticate, credentialsOf, type TokenAuthenticator } from './authenti
 import { refusal, type Attempt } from './authorizer.ts';
 import { HttpResponder } from './http-responder.ts';
 import { actingUser } from './impersonation.ts';
-import { MEDIA_TYPES, negotiate, type Representation } from './negotiation.ts';
+import { negotiate, unacceptable, type Representation } from './negotiation.ts';
 import { answerPath } from './path-handlers.ts';
 import type { KubeletProxy } from './pod-log.ts';
 import { isSession, type PodSessions, type Upgrade } from './pod-sessions.ts';
 import { isProxied, type BackendProxy } from './proxy/backend-proxy.ts';
 import type { ObjectList } from './read-objects.ts';
-import { customListHead, representList, representObject, type RepresentOptions } from './representation.ts';
+import {
+  checkTableOptions,
+  customListHead,
+  representList,
+  representObject,
+  type RepresentOptions,
+} from './representation.ts';
 import { readBody } from './request-body.ts';
 import { routeCall } from './resource-router.ts';
 import type { RouterContext } from './router-context.ts';
@@ -144,7 +149,7 @@ export async function handleRequest(
       await context.backends.serve(context, call, { request, response, responder });
       return;
     }
-    if (representation === undefined) throw notAcceptable(MEDIA_TYPES);
+    if (representation === undefined) throw unacceptable(request.headers.accept, call);
     await answerCall(context, call, representation, responder, response);
   } catch (error) {
     await answerFailure(context, error, { request, response, responder, representation });
@@ -225,12 +230,15 @@ async function answerCall(
         ? verbNotSupported('watch', call.resource)
         : methodNotAllowed();
     }
+    checkTableOptions(options(call.resource));
     const start = watchObjects(context, narrowed(call));
     responder.head('application/json');
     start(new WatchStream(response, () => options(call.resource)));
     return;
   }
   const routed = await routeCall(context, call);
+  // What was written stays written, also when its answer cannot be given as it is wanted.
+  checkTableOptions(options(call.resource));
   // What the answer tells of must survive a crash, and so must what a read has seen of other writes.
   await context.store.settled();
   if (routed.type === 'list') {

@@ -190,7 +190,14 @@ export function notAcceptable(supported: readonly string[]): StatusError {
   );
 }
 
-/** Answers 415 for the body of a create or update; `supported` are the media types that are read. */
+/** Answers 406 for a form that cannot be given in any of the media types. */
+export function onlyAcceptable(supported: readonly string[]): StatusError {
+  const message = `only the following media types are accepted: ${supported.join(', ')}`;
+  return failure(406, 'NotAcceptable', message);
+}
+
+/** Answers 415 for the body of a create
+ or update; `supported` are the media types that are read. */
 export function unsupportedMediaType(supported: readonly string[]): StatusError {
   return failure(
     415,
