@@ -3,7 +3,13 @@ import { CodedError } from '../base/coded-error.ts';
 import { goQuote } from '../base/go-quote.ts';
 import type { DefaultOptions } from '../kube/default/set-defaults.ts';
 import type { AdmissionPlugin } from './admission-chain.ts';
+import {
+  certificateApproval,
+  certificateSigning,
+  certificateSubjects,
+} from './admission/certificate-plugins.ts';
 import { defaultStorageClass, runtimeClass } from './admission/class-defaults.ts';
+
 import { limitRanger } from './admission/limit-ranger.ts';
 import { mutatingPolicies } from './admission/mutating-policies.ts';
 import { podSecurity } from './admission/pod-security-plugin.ts';
@@ -37,6 +43,9 @@ const PLUGINS = {
   DefaultStorageClass: true,
   StorageObjectInUseProtection: true,
   RuntimeClass: true,
+  CertificateApproval: true,
+  CertificateSigning: true,
+  CertificateSubjectRestriction: true,
   MutatingAdmissionPolicy: true,
   MutatingAdmissionWebhook: true,
   ValidatingAdmissionPolicy: true,
@@ -127,6 +136,9 @@ export async function makePlugins(chosen: ReadonlySet<PluginName>, context: Plug
     DefaultStorageClass: () => defaultStorageClass(store),
     RuntimeClass: () => runtimeClass(store),
     StorageObjectInUseProtection: () => claimProtection,
+    CertificateApproval: () => certificateApproval(context.authorizer),
+    CertificateSigning: () => certificateSigning(context.authorizer),
+    CertificateSubjectRestriction: () => certificateSubjects,
     MutatingAdmissionPolicy: () => closed(mutatingPolicies(context)),
     MutatingAdmissionWebhook: () => closed(mutatingWebhooks(webhooks)),
     ValidatingAdmissionPolicy: () => closed(validatingPolicies(context)),

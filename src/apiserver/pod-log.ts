@@ -69,6 +69,13 @@ export class KubeletProxy {
     throw await kubeletFailure(answer.statusCode, answer.body, pod.metadata.name);
   }
 
+  /** What speaks with a node's own endpoint; `undefined` when there is no certificate for that. */
+  agentOf(node: KubeObject): Agent | undefined {
+    return this.#tls === undefined
+      ? undefined
+      : this.#agentFor(this.#tls, endpointAuthority(node, this.#tls.ca));
+  }
+
   async close(): Promise<void> {
     await Promise.all([...this.#agents.values()].map((agent) => agent.destroy()));
   }

@@ -1,6 +1,8 @@
+import { invalidValue } from '../kube/field-error.ts';
 import type { KubeObject } from '../kube/object.ts';
 import type { ResourceInfo } from '../kube/resources.ts';
 import { inKeyOrder, withOrderedMetadata } from '../kube/schema/field-order.ts';
+import { badRequest } from '../kube/status.ts';
 import { toPartialMetadata, toPartialMetadataList, toTable } from '../kube/table/table.ts';
 import type { Representation } from './negotiation.ts';
 import type { ObjectList } from './read-objects.ts';
@@ -16,7 +18,20 @@ export interface RepresentOptions {
   readonly noHeaders?: boolean;
 }
 
-type IncludeObject = 'None' | 'Metadata' | 'Object';
+const INCLUDE_OBJECT = ['None', 'Metadata', 'Object'] as const;
+
+/**
+ * Sees to it that a table can be made as it is asked for.
+ *
+ * @throws StatusError 400
+ */
+export function checkTableOptions({ representation, includeObject }: RepresentOptions): void {
+  if (representation.as !== 'Table' || includeObject === null || includeObject === '') return;
+  if (isIncludeObject(includeObject)) return;
+  const why = "must be 'Metadata', 'Object', 'None', or empty";
+  const { field, message } = invalidValue('includeObject', includeObject, why);
+  throw badRequest(`Unable to convert to Table as requested: ${field}: ${message}`);
+}
 
 /** Turns one object into what the client asked for: itself, its metadata, or a table of one row. */
 export function representObject(object: KubeObject, options: RepresentOptions): object {
@@ -108,8 +123,8 @@ function tableOptions(
   };
 }
 
-function isIncludeObject(value: string | null): value is IncludeObject {
-  return value === 'None' || value === 'Metadata' || value === 'Object';
+function isIncludeObject(value: string | null): value is (typeof INCLUDE_OBJECT)[number] {
+  return INCLUDE_OBJECT.some((known) => known === value);
 }
 
 function versioned(value: object, representation: Representation): object {

@@ -3,7 +3,14 @@ import type { TLSSocket } from 'node:tls';
 import { messageOf } from '../base/coded-error.ts';
 import { SelectorError } from '../kube/selector/selector-error.ts';
 import { parseFieldSelector } from '../kube/selector/field-selector.ts';
-import { forbiddenPath, internalError, notAcceptable, StatusError, unknownResource } from '../kube/status.ts';
+import {
+  forbiddenPath,
+  internalError,
+  methodNotAllowed,
+  StatusError,
+  unknownResource,
+  verbNotSupported,
+} from '../kube/status.ts';
 import type { ResourceInfo } from '../kube/resources.ts';
 import type { AuditRecord, Auditor } from './audit/auditor.ts';
 import type { ApiCall } from './api-call.ts';
@@ -12,12 +19,19 @@ import { authenticate, credentialsOf, type TokenAuthenticator } from './authenti
 import { refusal, type Attempt } from './authorizer.ts';
 import { HttpResponder } from './http-responder.ts';
 import { actingUser } from './impersonation.ts';
-import { MEDIA_TYPES, negotiate, type Representation } from './negotiation.ts';
+import { negotiate, unacceptable, type Representation } from './negotiation.ts';
 import { answerPath } from './path-handlers.ts';
 import type { KubeletProxy } from './pod-log.ts';
 import { isSession, type PodSessions, type Upgrade } from './pod-sessions.ts';
+import { isProxied, type BackendProxy } from './proxy/backend-proxy.ts';
 import type { ObjectList } from './read-objects.ts';
-import { customListHead, representList, representObject, type RepresentOptions } from './representation.ts';
+import {
+  checkTableOptions,
+  customListHead,
+  representList,
+  representObject,
+  type RepresentOptions,
+} from './representation.ts';
 import { readBody } from './request-body.ts';
 import { routeCall } from './resource-router.ts';
 import type { RouterContext } from './router-context.ts';
@@ -39,6 +53,7 @@ export interface HandlerContext extends RouterContext {
   readonly withoutCredentials?: (request: IncomingMessage) => UserInfo | undefined;
   readonly kubelets: KubeletProxy;
   readonly sessions: PodSessions;
+  readonly backends: BackendProxy;
   readonly logger: ApiLogger | undefined;
   /** Records who did what; absent: nothing is recorded. */
   readonly auditor?: Auditor;
@@ -116,7 +131,7 @@ export async function handleRequest(
       warnings,
       ...(audit === undefined ? {} : { auditAnnotations: audit.annotations }),
     };
-    if (resource.custom?.deprecation !== undefined) warnings.push(resource.custom.deprecation);
+    if (resource.deprecation !== undefined) warnings.push(resource.deprecation);
     const isLog = parsed.subresource === 'log' && resource.resource === 'pods';
     if (isLog && parsed.verb === 'get') {
       await streamLog(context, call, responder, response);
@@ -129,7 +144,12 @@ export async function handleRequest(
       await context.sessions.serve(context, call, request, upgrade);
       return;
     }
-    if (representation === undefined) throw notAcceptable(MEDIA_TYPES);
+    if (isProxied(call)) {
+      await admitSession(context, call);
+      await context.backends.serve(context, call, { request, response, responder });
+      return;
+    }
+    if (representation === undefined) throw unacceptable(request.headers.accept, call);
     await answerCall(context, call, representation, responder, response);
   } catch (error) {
     await answerFailure(context, error, { request, response, responder, representation });
@@ -205,13 +225,20 @@ async function answerCall(
     includeObject: call.request.query.get('includeObject'),
   });
   if (call.request.verb === 'watch' && call.request.subresource === '') {
-    if (!call.resource.verbs.includes('watch')) throw unknownResource();
+    if (!call.resource.verbs.includes('watch')) {
+      throw call.resource.verbs.includes('list')
+        ? verbNotSupported('watch', call.resource)
+        : methodNotAllowed();
+    }
+    checkTableOptions(options(call.resource));
     const start = watchObjects(context, narrowed(call));
     responder.head('application/json');
     start(new WatchStream(response, () => options(call.resource)));
     return;
   }
   const routed = await routeCall(context, call);
+  // What was written stays written, also when its answer cannot be given as it is wanted.
+  checkTableOptions(options(call.resource));
   // What the answer tells of must survive a crash, and so must what a read has seen of other writes.
   await context.store.settled();
   if (routed.type === 'list') {

@@ -2,9 +2,11 @@ import { isDeepStrictEqual } from 'node:util';
 import { ApplyError } from '../kube/apply/apply-error.ts';
 import { updateManagedFields, type ManagedFieldsEntry } from '../kube/apply/managed-fields.ts';
 import { serverSideApply } from '../kube/apply/server-side-apply.ts';
+import { stampConditions, stampRequester } from '../kube/certificates/prepare-request.ts';
 import type { Decoded } from '../kube/decode/decode-object.ts';
 import { setDefaults } from '../kube/default/set-defaults.ts';
 import { generateName, newUid } from '../kube/names.ts';
+import type { JsonObject } from '../kube/json/json-object.ts';
 import type { KubeObject } from '../kube/object.ts';
 import type { PatchMediaType } from '../kube/patch/patch-media-type.ts';
 import { patchObject } from '../kube/patch/patch-object.ts';
@@ -68,7 +70,7 @@ async function insertObject(
   const admission = admissionOfWrite(call, options, 'CREATE', object);
   await context.admission.admit(admission, call.signal);
   const given = (admission.object ?? object).metadata.resourceVersion;
-  const admitted = preparedForCreate(context, resource, admission.object ?? object);
+  const admitted = preparedForCreate(context, call, admission.object ?? object);
   const { metadata } = admitted;
   const base = metadata.generateName;
   const isGenerated = (metadata.name ?? '') === '' && base !== undefined && base !== '';
@@ -99,7 +101,8 @@ async function insertObject(
 }
 
 /** Fills in what the server says of a new object, in the order in which texts and answers show it. */
-function preparedForCreate(context: ApiContext, resource: ResourceInfo, object: KubeObject): KubeObject {
+function preparedForCreate(context: ApiContext, call: ApiCall, object: KubeObject): KubeObject {
+  const { resource } = call;
   const { metadata } = object;
   for (const field of ['deletionTimestamp', 'deletionGracePeriodSeconds', 'resourceVersion'] as const) {
     delete metadata[field];
@@ -108,6 +111,7 @@ function preparedForCreate(context: ApiContext, resource: ResourceInfo, object: 
   metadata.uid = newUid();
   metadata.creationTimestamp = formatTime(context.clock.now());
   prepareForCreate(object, resource);
+  if (isCertificateRequest(resource)) stampRequester(object as unknown as JsonObject, call.user);
   return inWireOrder(resource, object);
 }
 
@@ -230,6 +234,10 @@ async function replaceObject(
   // Admission may have written where this request may not.
   prepareForUpdate(unordered, old, resource, subresource);
   finishUpdate(unordered, old, resource);
+  if (isCertificateRequest(resource)) {
+    const now = formatTime(context.clock.now());
+    stampConditions(unordered as unknown as JsonObject, old as unknown as JsonObject, now);
+  }
   const admitted = inWireOrder(resource, unordered);
   const errors = validateUpdate(admitted, old, resource, subresource);
   if (errors.length > 0) throw invalid(resource, request.name, errors);
@@ -246,6 +254,10 @@ async function replaceObject(
     ? context.store.delete(key, stored.revision, next)
     : context.store.update(key, stored.revision, next);
   return { code: 200, value: asServed(resource, written.object) };
+}
+
+function isCertificateRequest({ kind, custom }: ResourceInfo): boolean {
+  return kind === 'CertificateSigningRequest' && custom === undefined;
 }
 
 /** Takes out owners that are named twice; returns a warning when there were such. */

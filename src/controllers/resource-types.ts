@@ -25,5 +25,6 @@ export const CONTROLLER_REVISIONS = typeOf('apps', 'v1', 'controllerrevisions');
 export const JOBS = typeOf('batch', 'v1', 'jobs');
 export const CRON_JOBS = typeOf('batch', 'v1', 'cronjobs');
 export const BUDGETS = typeOf('policy', 'v1', 'poddisruptionbudgets');
+export const CERTIFICATE_REQUESTS = typeOf('certificates.k8s.io', 'v1', 'certificatesigningrequests');
 export const LEASES = typeOf('coordination.k8s.io', 'v1', 'leases');
 export const DEFINITIONS = typeOf('apiextensions.k8s.io', 'v1', 'customresourcedefinitions');

@@ -1,5 +1,7 @@
 import { systemClock, type Clock } from '../base/clock.ts';
 import type { KubeClient } from '../kube/client/kube-client.ts';
+import type { SigningAuthority } from '../kube/certificates/sign-certificate.ts';
+import { startCertificateSigner } from './certificate-signer.ts';
 import { ControllerContext, type ControllerLogger } from './controller-context.ts';
 import { EventRecorder } from './event-recorder.ts';
 import { startRootCaController, startServiceAccountController } from './namespace-content.ts';
@@ -20,6 +22,8 @@ import { startScheduler } from './scheduler.ts';
 export interface ControllersOptions {
   /** PEM of the CA that signs the API server's certificate; published in each namespace. */
   readonly rootCa: string;
+  /** Signs certificates of clients that were asked for and approved; absent: somebody else does. */
+  readonly clientAuthority?: SigningAuthority;
   /** Makes directories for volume claims; absent: claims wait for volumes made by hand. */
   readonly directories?: VolumeDirectories;
   readonly clock?: Clock;
@@ -57,6 +61,7 @@ export function startControllers(
   startCronJobController(context);
   startDisruptionController(context);
   startVolumeController(context, options.directories);
+  if (options.clientAuthority !== undefined) startCertificateSigner(context, options.clientAuthority);
   startOwnerGarbageCollector(context);
   void runPodGarbageCollector(context).catch((error: unknown) =>
     context.warn('collect finished pods', error),

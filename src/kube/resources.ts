@@ -29,6 +29,8 @@ export interface ResourceInfo {
   readonly subresources: readonly SubresourceInfo[];
   /** Where the same objects are stored when another group serves them too: Events. Absent: under itself. */
   readonly storedAs?: { readonly group: string; readonly version: string };
+  /** What whoever uses it is warned of. */
+  readonly deprecation?: string;
   /** What a CustomResourceDefinition says of the kind; absent for kinds that are built in. */
   readonly custom?: CustomKind;
 }
@@ -48,6 +50,7 @@ export const allVerbs: readonly string[] = [
 const WRITE_STATUS: readonly string[] = ['get', 'patch', 'update'];
 const CREATE: readonly string[] = ['create'];
 const CONNECT: readonly string[] = ['create', 'get'];
+const PASS_ON: readonly string[] = ['create', 'delete', 'get', 'patch', 'update'];
 
 interface Options {
   shortNames?: readonly string[];
@@ -55,6 +58,7 @@ interface Options {
   verbs?: readonly string[];
   subresources?: readonly SubresourceInfo[];
   storedAs?: { readonly group: string; readonly version: string };
+  deprecation?: string;
   /** Plural of a kind that takes more than an `s`. */
   resource?: string;
 }
@@ -79,11 +83,17 @@ function declare(
     categories: options.categories ?? [],
     verbs: options.verbs ?? allVerbs,
     subresources: options.subresources ?? [],
+    ...(options.deprecation === undefined ? {} : { deprecation: options.deprecation }),
     ...(options.storedAs === undefined ? {} : { storedAs: options.storedAs }),
   };
 }
 
 const status = (kind: string): SubresourceInfo => ({ name: 'status', kind, verbs: WRITE_STATUS });
+const proxy = (kind: string): SubresourceInfo => ({
+  name: 'proxy',
+  kind: `${kind}ProxyOptions`,
+  verbs: PASS_ON,
+});
 const scale: SubresourceInfo = {
   name: 'scale',
   kind: 'Scale',
@@ -103,6 +113,7 @@ const POD_SUBRESOURCES: readonly SubresourceInfo[] = [
   { name: 'exec', kind: 'PodExecOptions', verbs: CONNECT },
   { name: 'log', kind: 'Pod', verbs: ['get'] },
   { name: 'portforward', kind: 'PodPortForwardOptions', verbs: CONNECT },
+  proxy('Pod'),
   { name: 'resize', kind: 'Pod', verbs: WRITE_STATUS },
   status('Pod'),
 ];
@@ -110,8 +121,18 @@ const POD_SUBRESOURCES: readonly SubresourceInfo[] = [
 /** Everything the embedded API serves, in discovery's order: groups as a 1.36 server lists them, resources by name. */
 export const resources: readonly ResourceInfo[] = [
   declare('v1', 'Binding', 'Namespaced', { verbs: CREATE }),
+  declare('v1', 'ComponentStatus', 'Cluster', {
+    shortNames: ['cs'],
+    verbs: ['get', 'list'],
+    resource: 'componentstatuses',
+    deprecation: 'v1 ComponentStatus is deprecated in v1.19+',
+  }),
   declare('v1', 'ConfigMap', 'Namespaced', { shortNames: ['cm'] }),
-  declare('v1', 'Endpoints', 'Namespaced', { shortNames: ['ep'], resource: 'endpoints' }),
+  declare('v1', 'Endpoints', 'Namespaced', {
+    shortNames: ['ep'],
+    resource: 'endpoints',
+    deprecation: 'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice',
+  }),
   declare('v1', 'Event', 'Namespaced', { shortNames: ['ev'] }),
   declare('v1', 'LimitRange', 'Namespaced', { shortNames: ['limits'] }),
   declare('v1', 'Namespace', 'Cluster', {
@@ -119,7 +140,7 @@ export const resources: readonly ResourceInfo[] = [
     verbs: allVerbs.filter((verb) => verb !== 'deletecollection'),
     subresources: [{ name: 'finalize', kind: 'Namespace', verbs: ['update'] }, status('Namespace')],
   }),
-  declare('v1', 'Node', 'Cluster', { shortNames: ['no'], subresources: [status('Node')] }),
+  declare('v1', 'Node', 'Cluster', { shortNames: ['no'], subresources: [proxy('Node'), status('Node')] }),
   declare('v1', 'PersistentVolumeClaim', 'Namespaced', {
     shortNames: ['pvc'],
     subresources: [status('PersistentVolumeClaim')],
@@ -147,7 +168,7 @@ export const resources: readonly ResourceInfo[] = [
   declare('v1', 'Service', 'Namespaced', {
     shortNames: ['svc'],
     categories: ALL,
-    subresources: [status('Service')],
+    subresources: [proxy('Service'), status('Service')],
   }),
   declare('v1', 'ServiceAccount', 'Namespaced', {
     shortNames: ['sa'],
@@ -160,6 +181,10 @@ export const resources: readonly ResourceInfo[] = [
         verbs: CREATE,
       },
     ],
+  }),
+  declare('apiregistration.k8s.io/v1', 'APIService', 'Cluster', {
+    categories: EXTENSIONS,
+    subresources: [status('APIService')],
   }),
   declare('apps/v1', 'ControllerRevision', 'Namespaced'),
   declare('apps/v1', 'DaemonSet', 'Namespaced', {
@@ -198,6 +223,13 @@ export const resources: readonly ResourceInfo[] = [
     subresources: [status('CronJob')],
   }),
   declare('batch/v1', 'Job', 'Namespaced', { categories: ALL, subresources: [status('Job')] }),
+  declare('certificates.k8s.io/v1', 'CertificateSigningRequest', 'Cluster', {
+    shortNames: ['csr'],
+    subresources: [
+      { name: 'approval', kind: 'CertificateSigningRequest', verbs: WRITE_STATUS },
+      status('CertificateSigningRequest'),
+    ],
+  }),
   declare('networking.k8s.io/v1', 'IngressClass', 'Cluster', { resource: 'ingressclasses' }),
   declare('networking.k8s.io/v1', 'Ingress', 'Namespaced', {
     shortNames: ['ing'],

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 
+import { keepOfRequest } from './certificates/prepare-request.ts';
 import { inheritLabels } from './default/workload-defaults.ts';
 import { numberAt, objectAt, objectsAt, stringAt, type JsonObject } from './json/json-object.ts';
 import type { KubeObject } from './object.ts';
@@ -78,6 +79,9 @@ export function prepareForCreate(object: KubeObject, resource: ResourceInfo): vo
     case 'StatefulSet':
       dropMaxUnavailable(json);
       break;
+    case 'APIService':
+      json['status'] = { conditions: [availability(json)] };
+      break;
     case 'Job':
       generateJobSelector(json, object.metadata.uid ?? '');
       break;
@@ -108,6 +112,10 @@ export function prepareForUpdate(
   const before = old as unknown as JsonObject;
   if (resource.custom === undefined) mergeStringData(json);
   keepServerMetadata(object, old);
+  if (resource.kind === 'CertificateSigningRequest' && resource.custom === undefined) {
+    keepOfRequest(json, before, subresource);
+    return;
+  }
   if (subresource === 'status') {
     keepAllBut(json, before, 'status');
     if (resource.kind === 'Deployment') keepLabels(object, old);
@@ -178,6 +186,20 @@ function prepareDefinition(object: JsonObject): void {
     acceptedNames: { kind: '', plural: '' },
     conditions: null,
     storedVersions: stored === undefined ? [] : [stored['name']],
+  };
+}
+
+/** What this server serves itself is always there; what another one would serve is not asked for. */
+function availability(apiService: JsonObject): JsonObject {
+  const isLocal = objectAt(objectAt(apiService, 'spec'), 'service') === undefined;
+  return {
+    type: 'Available',
+    status: isLocal ? 'True' : 'False',
+    lastTransitionTime: objectAt(apiService, 'metadata')?.['creationTimestamp'],
+    reason: isLocal ? 'Local' : 'FailedDiscoveryCheck',
+    message: isLocal
+      ? 'Local APIServices are always available'
+      : 'API servers of others are not asked: their APIs are not served here',
   };
 }
 

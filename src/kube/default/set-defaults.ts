@@ -72,6 +72,13 @@ const byKind = new Map<string, SetKindDefaults>([
       if (template !== undefined) setPodSpecDefaults(template, options);
     },
   ],
+  [
+    'apiregistration.k8s.io/v1/APIService',
+    onSpec((spec) => {
+      const service = objectAt(spec, 'service');
+      if (service !== undefined) setDefault(service, 'port', 443);
+    }),
+  ],
   ['discovery.k8s.io/v1/EndpointSlice', setEndpointSliceDefaults],
   ['networking.k8s.io/v1/IngressClass', onSpec(setIngressClassDefaults)],
   ['networking.k8s.io/v1/NetworkPolicy', onSpec(setNetworkPolicyDefaults)],

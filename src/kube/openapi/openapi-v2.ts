@@ -10,7 +10,7 @@ import {
   type DiscoveryOperation,
 } from './_discovery-operations.ts';
 import { groupTag, OBJECT_MEDIA, pathsOf, type ApiOperation, type ApiPath } from './_operations.ts';
-import { parameterTypes } from './_parameters.ts';
+import { parameterTypes, pathParameterDescription } from './_parameters.ts';
 import {
   definitionName,
   definitions,
@@ -100,7 +100,7 @@ function pathItem(path: ApiPath, info: ResourceInfo): Fragment {
     ...path.pathParameters.map((name) => ({
       uniqueItems: true,
       type: 'string',
-      description: name === 'namespace' ? 'Namespace of the object.' : `Name of the ${info.kind}.`,
+      description: pathParameterDescription(name, info.kind),
       name,
       in: 'path',
       required: true,

@@ -10,7 +10,7 @@ import {
   type DiscoveryOperation,
 } from './_discovery-operations.ts';
 import { groupTag, OBJECT_MEDIA, pathsOf, type ApiOperation, type ApiPath } from './_operations.ts';
-import { parameterTypes } from './_parameters.ts';
+import { parameterTypes, pathParameterDescription } from './_parameters.ts';
 import {
   definitionName,
   definitions,
@@ -135,7 +135,7 @@ function pathItem(path: ApiPath, info: ResourceInfo): Fragment {
     ...path.pathParameters.map((name) => ({
       name,
       in: 'path',
-      description: name === 'namespace' ? 'Namespace of the object.' : `Name of the ${info.kind}.`,
+      description: pathParameterDescription(name, info.kind),
       required: true,
       schema: { type: 'string', uniqueItems: true },
     })),

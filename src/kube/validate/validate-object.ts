@@ -131,8 +131,11 @@ const rules: ReadonlyMap<string, KindRules> = new Map<string, KindRules>([
 
 /** Built-in kinds whose finalizers need no domain, as those of custom kinds. */
 const LOOSE_FINALIZERS: ReadonlySet<string> = new Set([
+  'APIService',
+  'CertificateSigningRequest',
   'CustomResourceDefinition',
   'Lease',
+
   'MutatingWebhookConfiguration',
   'PodDisruptionBudget',
   'ValidatingAdmissionPolicy',
@@ -185,8 +188,9 @@ export function validateUpdate(
   if (resource.kind === 'Namespace' && subresource === 'finalize') {
     return [...errors, ...validateNamespaceFinalizers(json)];
   }
-  if (subresource === 'status') {
+  if (subresource === 'status' || subresource === 'approval') {
     if (resource.kind === 'Pod') errors.push(...validatePodStatus(json, before));
+    errors.push(...(kind.checkStatus?.(json, before, subresource) ?? []));
     return [...errors, ...validateWorkloadStatus(resource.kind, json, before)];
   }
   if (subresource === 'finalize' || subresource === 'binding') return errors;
