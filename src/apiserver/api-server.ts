@@ -6,7 +6,7 @@ import { PolicyStatus } from './admission/policy-status.ts';
 import { AdmissionChain, type AdmissionPlugin } from './admission-chain.ts';
 import { staticTokens, type StaticToken } from './authentication.ts';
 import { AuthorizerChain } from './authorizer.ts';
-import { createBootstrapObjects } from './bootstrap-objects.ts';
+import { createBootstrapObjects } from './bootstrap/bootstrap-objects.ts';
 import { choosePlugins, makePlugins } from './builtin-plugins.ts';
 import { HttpListener, type ServingCertificate } from './http-listener.ts';
 import { localUser } from './local-user.ts';

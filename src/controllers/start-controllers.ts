@@ -3,6 +3,7 @@ import type { KubeClient } from '../kube/client/kube-client.ts';
 import { ControllerContext, type ControllerLogger } from './controller-context.ts';
 import { EventRecorder } from './event-recorder.ts';
 import { startRootCaController, startServiceAccountController } from './namespace-content.ts';
+import { startClusterRoleAggregation } from './cluster-role-aggregation.ts';
 import { startCronJobController } from './cron-job-controller.ts';
 import { startDaemonSetController } from './daemon-set-controller.ts';
 import { startDeploymentController } from './deployment-controller.ts';
@@ -46,6 +47,7 @@ export function startControllers(
   startNamespaceController(context);
   startServiceAccountController(context);
   startRootCaController(context, options.rootCa);
+  startClusterRoleAggregation(context);
   startNodeLifecycle(context);
   startScheduler(context);
   startReplicaSetController(context);
