@@ -49,7 +49,7 @@ export function startJobController(context: ControllerContext): void {
       await releaseOrphans(namespace, name, signal);
       return;
     }
-    if (!expectations.isMet(key)) return;
+    if (!expectations.isMet(job)) return;
     if (isDone(job)) {
       await finish(job, key, signal);
       return;
@@ -71,7 +71,7 @@ export function startJobController(context: ControllerContext): void {
     const startTime = before ?? (isSuspended ? job.status?.startTime : formatTime(now));
     let live: readonly Pod[] = active;
     if (verdict !== undefined || isSuspended) {
-      await Promise.all(active.map((pod) => control.delete(job, key, pod, signal)));
+      await Promise.all(active.map((pod) => control.delete(job, pod, signal)));
       live = [];
     }
     let conditions = job.status?.conditions ?? [];
@@ -156,7 +156,7 @@ export function startJobController(context: ControllerContext): void {
     const missing = Math.max(0, wanted) - active.length;
     if (missing < 0) {
       const doomed = [...active].sort(compareForDeletion).slice(0, -missing);
-      await Promise.all(doomed.map((pod) => control.delete(job, key, pod, signal)));
+      await Promise.all(doomed.map((pod) => control.delete(job, pod, signal)));
       return active.filter((pod) => !doomed.includes(pod));
     }
     const created: Pod[] = [];
@@ -172,7 +172,7 @@ export function startJobController(context: ControllerContext): void {
         index === undefined ? job.spec.template : withIndex(job.spec.template, index, job.metadata.name);
       const annotations = index === undefined ? {} : { annotations: annotationsOf(job, index, byIndex) };
       created.push(
-        await control.create(job, key, template, signal, { finalizers: [JOB_FINALIZER], ...annotations }),
+        await control.create(job, template, signal, { finalizers: [JOB_FINALIZER], ...annotations }),
       );
     }
     return [...active, ...created];
