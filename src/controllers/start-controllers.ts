@@ -15,7 +15,11 @@ import { startNodeLifecycle } from './node-lifecycle.ts';
 import { startOwnerGarbageCollector } from './owner-garbage.ts';
 import { startReplicaSetController, startReplicationController } from './replica-controller.ts';
 import { startStatefulSetController } from './stateful-set-controller.ts';
-import { startVolumeController, type VolumeDirectories } from './volume-controller.ts';
+import { startEphemeralClaims } from './ephemeral-claims.ts';
+import { startStorageProtection } from './storage-protection.ts';
+import { startVolumeBinder } from './volume-binder.ts';
+import type { VolumeDirectories } from './volume-directories.ts';
+import { startVolumeReleaser } from './volume-releaser.ts';
 import { startScheduler } from './scheduler.ts';
 
 export interface ControllersOptions {
@@ -58,7 +62,10 @@ export function startControllers(
   startJobController(context);
   startCronJobController(context);
   startDisruptionController(context);
-  startVolumeController(context, options.directories);
+  startVolumeBinder(context, options.directories);
+  startVolumeReleaser(context, options.directories);
+  startStorageProtection(context);
+  startEphemeralClaims(context);
   startOwnerGarbageCollector(context);
   void runPodGarbageCollector(context).catch((error: unknown) =>
     context.warn('collect finished pods', error),
