@@ -19,7 +19,7 @@ import { validatingPolicies } from './admission/validating-policies.ts';
 import { WebhookClient } from './admission/webhook-client.ts';
 import { mutatingWebhooks, validatingWebhooks } from './admission/webhook-plugins.ts';
 import type { Authorizer } from './authorizer.ts';
-import { claimProtection } from './claim-protection.ts';
+import { storageProtection } from './storage-protection.ts';
 import { imagePolicyPlugin } from './image-policy-plugin.ts';
 import { namespaceLifecycle } from './namespace-lifecycle.ts';
 import { nodeRestriction } from './node-restriction.ts';
@@ -135,7 +135,7 @@ export async function makePlugins(chosen: ReadonlySet<PluginName>, context: Plug
     DefaultTolerationSeconds: () => defaultTolerations,
     DefaultStorageClass: () => defaultStorageClass(store),
     RuntimeClass: () => runtimeClass(store),
-    StorageObjectInUseProtection: () => claimProtection,
+    StorageObjectInUseProtection: () => storageProtection,
     CertificateApproval: () => certificateApproval(context.authorizer),
     CertificateSigning: () => certificateSigning(context.authorizer),
     CertificateSubjectRestriction: () => certificateSubjects,

@@ -87,6 +87,8 @@ async function bindPod(context: RouterContext, call: ApiCall): Promise<Answer> {
     const { schedulingGates } = pod.spec as { schedulingGates?: readonly unknown[] };
     if ((schedulingGates ?? []).length > 0) throw refuse(`pod ${name} has non-empty .spec.schedulingGates`);
     pod.spec.nodeName = node;
+    // A place that was promised is of no more interest.
+    delete pod.status?.nominatedNodeName;
     setScheduled(pod, formatTime(context.clock.now()));
     const { annotations } = binding.metadata;
     if (annotations !== undefined) pod.metadata.annotations = { ...pod.metadata.annotations, ...annotations };

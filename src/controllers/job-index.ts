@@ -52,6 +52,15 @@ export function freeIndexes(
   return free;
 }
 
+/** Generated names have room for so many characters before what is generated. */
+const MAX_BASE = 58;
+
+/** Returns the beginning of the name of an index's Pod, `JOB-INDEX-`; a long name of the Job is cut. */
+export function indexedName(job: string, index: number): string {
+  const end = `-${index}-`;
+  return job.slice(0, MAX_BASE - end.length) + end;
+}
+
 /** Tells the Pod its index: as label, environment variable and host name. */
 export function withIndex(template: PodTemplate, index: number, job: string): PodTemplate {
   const variable = {

@@ -28,3 +28,5 @@ export const BUDGETS = typeOf('policy', 'v1', 'poddisruptionbudgets');
 export const CERTIFICATE_REQUESTS = typeOf('certificates.k8s.io', 'v1', 'certificatesigningrequests');
 export const LEASES = typeOf('coordination.k8s.io', 'v1', 'leases');
 export const DEFINITIONS = typeOf('apiextensions.k8s.io', 'v1', 'customresourcedefinitions');
+export const CLUSTER_ROLES = typeOf('rbac.authorization.k8s.io', 'v1', 'clusterroles');
+export const STORAGE_CLASSES = typeOf('storage.k8s.io', 'v1', 'storageclasses');

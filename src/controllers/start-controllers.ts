@@ -5,6 +5,7 @@ import { startCertificateSigner } from './certificate-signer.ts';
 import { ControllerContext, type ControllerLogger } from './controller-context.ts';
 import { EventRecorder } from './event-recorder.ts';
 import { startRootCaController, startServiceAccountController } from './namespace-content.ts';
+import { startClusterRoleAggregation } from './cluster-role-aggregation.ts';
 import { startCronJobController } from './cron-job-controller.ts';
 import { startDaemonSetController } from './daemon-set-controller.ts';
 import { startDeploymentController } from './deployment-controller.ts';
@@ -16,7 +17,11 @@ import { startNodeLifecycle } from './node-lifecycle.ts';
 import { startOwnerGarbageCollector } from './owner-garbage.ts';
 import { startReplicaSetController, startReplicationController } from './replica-controller.ts';
 import { startStatefulSetController } from './stateful-set-controller.ts';
-import { startVolumeController, type VolumeDirectories } from './volume-controller.ts';
+import { startEphemeralClaims } from './ephemeral-claims.ts';
+import { startStorageProtection } from './storage-protection.ts';
+import { startVolumeBinder } from './volume-binder.ts';
+import type { VolumeDirectories } from './volume-directories.ts';
+import { startVolumeReleaser } from './volume-releaser.ts';
 import { startScheduler } from './scheduler.ts';
 
 export interface ControllersOptions {
@@ -50,6 +55,7 @@ export function startControllers(
   startNamespaceController(context);
   startServiceAccountController(context);
   startRootCaController(context, options.rootCa);
+  startClusterRoleAggregation(context);
   startNodeLifecycle(context);
   startScheduler(context);
   startReplicaSetController(context);
@@ -60,7 +66,10 @@ export function startControllers(
   startJobController(context);
   startCronJobController(context);
   startDisruptionController(context);
-  startVolumeController(context, options.directories);
+  startVolumeBinder(context, options.directories);
+  startVolumeReleaser(context, options.directories);
+  startStorageProtection(context);
+  startEphemeralClaims(context);
   if (options.clientAuthority !== undefined) startCertificateSigner(context, options.clientAuthority);
   startOwnerGarbageCollector(context);
   void runPodGarbageCollector(context).catch((error: unknown) =>

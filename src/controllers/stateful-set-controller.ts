@@ -70,13 +70,15 @@ export function startStatefulSetController(context: ControllerContext): void {
   const expectations = new Expectations(context.clock, pods);
   const control = new PodControl(context, expectations, COMPONENT, {
     created: (pod, owner) => `Create Pod ${pod} in StatefulSet ${owner} successful`,
-    deleted: (pod, owner) => `delete Pod ${pod} in StatefulSet ${owner} successful`,
+    deleted: (pod, owner) => `Delete Pod ${pod} in StatefulSet ${owner} successful`,
+    notCreated: (pod, owner, why) => `Create Pod ${pod} in StatefulSet ${owner} failed error: ${why}`,
+    notDeleted: (pod, owner, why) => `Delete Pod ${pod} in StatefulSet ${owner} failed error: ${why}`,
   });
 
   const queue = context.queue('sync stateful set', async (key, signal) => {
     const { namespace, name } = splitKey(key);
     const set = sets.get(namespace, name);
-    if (set === undefined || !expectations.isMet(key)) return;
+    if (set === undefined || !expectations.isMet(set)) return;
     const candidates = pods.values().filter((pod) => ordinalOf(set, pod) !== undefined);
     const selector = labelSelectorOf(set.spec.selector);
     const owned = await claimObjects(context, PODS, set, selector, candidates, signal);
@@ -94,7 +96,7 @@ export function startStatefulSetController(context: ControllerContext): void {
       },
       signal,
     );
-    if (set.metadata.deletionTimestamp === undefined) await progress(set, key, owned, revisions, signal);
+    if (set.metadata.deletionTimestamp === undefined) await progress(set, owned, revisions, signal);
     await writeStatus(set, owned, revisions, signal);
     const now = context.clock.now();
     const waits = owned.map((pod) => untilAvailable(pod, set.spec.minReadySeconds ?? 0, now) ?? 0);
@@ -105,7 +107,6 @@ export function startStatefulSetController(context: ControllerContext): void {
   /** Takes the next step only: the event of its outcome brings the one after it. */
   async function progress(
     set: StatefulSet,
-    key: string,
     owned: readonly Pod[],
     revisions: Revisions,
     signal: AbortSignal,
@@ -118,12 +119,12 @@ export function startStatefulSetController(context: ControllerContext): void {
     for (let ordinal = first; ordinal < first + replicas; ordinal++) {
       const pod = byOrdinal.get(ordinal);
       if (pod === undefined) {
-        await createPod(set, key, ordinal, revisionFor(set, ordinal, revisions), signal);
+        await createPod(set, ordinal, revisionFor(set, ordinal, revisions), signal);
         if (isParallel) continue;
         return;
       }
       if (isFinished(pod) && pod.metadata.deletionTimestamp === undefined) {
-        await control.delete(set, key, pod, signal);
+        await control.delete(set, pod, signal);
         if (isParallel) continue;
         return;
       }
@@ -131,7 +132,7 @@ export function startStatefulSetController(context: ControllerContext): void {
         pod.metadata.deletionTimestamp === undefined && isAvailable(pod, minReadySeconds, now);
       if (!isSettled && !isParallel) {
         // A Pod that never became ready may be replaced when its template was repaired meanwhile.
-        await replaceBroken(set, key, pod, ordinal, revisions, signal);
+        await replaceBroken(set, pod, ordinal, revisions, signal);
         return;
       }
     }
@@ -140,15 +141,14 @@ export function startStatefulSetController(context: ControllerContext): void {
       .sort(([a], [b]) => b - a)
       .map(([, pod]) => pod);
     for (const pod of surplus) {
-      if (pod.metadata.deletionTimestamp === undefined) await control.delete(set, key, pod, signal);
+      if (pod.metadata.deletionTimestamp === undefined) await control.delete(set, pod, signal);
       if (!isParallel) return;
     }
-    await update(set, key, byOrdinal, revisions, signal);
+    await update(set, byOrdinal, revisions, signal);
   }
 
   async function replaceBroken(
     set: StatefulSet,
-    key: string,
     pod: Pod,
     ordinal: number,
     revisions: Revisions,
@@ -157,12 +157,11 @@ export function startStatefulSetController(context: ControllerContext): void {
     if (set.spec.updateStrategy?.type === 'OnDelete' || pod.metadata.deletionTimestamp !== undefined) return;
     const partition = set.spec.updateStrategy?.rollingUpdate?.partition ?? 0;
     const isOld = pod.metadata.labels?.[REVISION_HASH_LABEL] !== revisionHash(revisions.current);
-    if (isOld && ordinal >= partition && !isReady(pod)) await control.delete(set, key, pod, signal);
+    if (isOld && ordinal >= partition && !isReady(pod)) await control.delete(set, pod, signal);
   }
 
   async function update(
     set: StatefulSet,
-    key: string,
     byOrdinal: ReadonlyMap<number, Pod>,
     revisions: Revisions,
     signal: AbortSignal,
@@ -183,7 +182,7 @@ export function startStatefulSetController(context: ControllerContext): void {
       if (unavailable >= most) return;
       const isOld = pod.metadata.labels?.[REVISION_HASH_LABEL] !== revisionHash(revisions.current);
       if (ordinal < partition || !isOld || isOut) continue;
-      await control.delete(set, key, pod, signal);
+      await control.delete(set, pod, signal);
       unavailable++;
       if (unavailable >= most) return;
     }
@@ -191,7 +190,6 @@ export function startStatefulSetController(context: ControllerContext): void {
 
   async function createPod(
     set: StatefulSet,
-    key: string,
     ordinal: number,
     revision: ControllerRevision,
     signal: AbortSignal,
@@ -217,7 +215,7 @@ export function startStatefulSetController(context: ControllerContext): void {
       [POD_INDEX]: String(ordinal),
     };
     const { $patch: _patch, ...plain } = { $patch: undefined, ...template };
-    await control.create(set, key, { ...plain, spec }, signal, { name, labels });
+    await control.create(set, { ...plain, spec }, signal, { name, labels });
   }
 
   async function createClaims(set: StatefulSet, pod: string, signal: AbortSignal): Promise<void> {

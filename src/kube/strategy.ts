@@ -63,15 +63,24 @@ export function prepareForCreate(object: KubeObject, resource: ResourceInfo): vo
   else delete object.metadata.generation;
   switch (resource.kind) {
     case 'Pod':
-      json['status'] = { phase: 'Pending', qosClass: qosClassOf(objectAt(json, 'spec')) };
+      json['status'] = {
+        phase: 'Pending',
+        ...gatedConditions(objectAt(json, 'spec')),
+        qosClass: qosClassOf(objectAt(json, 'spec')),
+      };
       break;
     case 'Namespace':
       json['status'] = { phase: 'Active' };
       addKubernetesFinalizer(json);
       break;
     case 'PersistentVolumeClaim':
-    case 'PersistentVolume':
       json['status'] = { phase: 'Pending' };
+      break;
+    case 'PersistentVolume':
+      json['status'] = {
+        phase: 'Pending',
+        lastPhaseTransitionTime: object.metadata.creationTimestamp ?? null,
+      };
       break;
     case 'CustomResourceDefinition':
       prepareDefinition(json);
@@ -336,6 +345,20 @@ function generateJobSelector(object: JsonObject, uid: string): void {
   const matchLabels = { 'batch.kubernetes.io/controller-uid': uid, ...objectAt(selector, 'matchLabels') };
   spec['selector'] = { ...selector, matchLabels };
   inheritLabels(object, labels);
+}
+
+/** A Pod with scheduling gates says from the start that no scheduler looks at it yet. */
+function gatedConditions(spec: JsonObject | undefined): JsonObject {
+  if (objectsAt(spec, 'schedulingGates').length === 0) return {};
+  const condition = {
+    type: 'PodScheduled',
+    status: 'False',
+    lastProbeTime: null,
+    lastTransitionTime: null,
+    reason: 'SchedulingGated',
+    message: 'Scheduling is blocked due to non-empty scheduling gates',
+  };
+  return { conditions: [condition] };
 }
 
 /** Tells how well a Pod is provided for: `Guaranteed`, `Burstable` or `BestEffort`. */
