@@ -1,6 +1,9 @@
+import { internalPackage } from '../kube/decode/decode-object.ts';
+import { invalidValue } from '../kube/field-error.ts';
 import type { KubeObject } from '../kube/object.ts';
 import type { ResourceInfo } from '../kube/resources.ts';
 import { inKeyOrder, withOrderedMetadata } from '../kube/schema/field-order.ts';
+import { badRequest, unfitForm } from '../kube/status.ts';
 import { toPartialMetadata, toPartialMetadataList, toTable } from '../kube/table/table.ts';
 import type { Representation } from './negotiation.ts';
 import type { ObjectList } from './read-objects.ts';
@@ -17,6 +20,45 @@ export interface RepresentOptions {
 }
 
 type IncludeObject = 'None' | 'Metadata' | 'Object';
+
+/**
+ * Checks that an answer can be given the form that the client asked for: bare metadata of one object or of a list, as the
+ * answer is, and rows with what the API knows.
+ *
+ * @throws StatusError 406, or 400 for an `includeObject` that nobody knows
+ */
+export function checkForm(options: RepresentOptions, isList: boolean): void {
+  const { as } = options.representation;
+  if (as === 'PartialObjectMetadata' && isList) {
+    throw unfitForm(
+      `you requested PartialObjectMetadata, but the requested object is a list (${goType(options.resource, true)})`,
+    );
+  }
+  if (as === 'PartialObjectMetadataList' && !isList) {
+    throw unfitForm(
+      `you requested PartialObjectMetadataList, but the requested object is not a list (${goType(options.resource, false)})`,
+    );
+  }
+  checkTableOptions(options);
+}
+
+/** Checks what a client says about the rows of a table. */
+export function checkTableOptions({ representation, includeObject }: RepresentOptions): void {
+  if (representation.as !== 'Table' || includeObject === null || includeObject === '') return;
+  if (isIncludeObject(includeObject)) return;
+  const error = invalidValue(
+    'includeObject',
+    includeObject,
+    "must be 'Metadata', 'Object', 'None', or empty",
+  );
+  throw badRequest(`Unable to convert to Table as requested: ${error.field}: ${error.message}`);
+}
+
+/** The type that upstream's server holds such an answer in. */
+function goType({ group, kind, custom }: ResourceInfo, isList: boolean): string {
+  if (custom !== undefined) return isList ? '*unstructured.UnstructuredList' : '*unstructured.Unstructured';
+  return `*${internalPackage(group)}.${kind}${isList ? 'List' : ''}`;
+}
 
 /** Turns one object into what the client asked for: itself, its metadata, or a table of one row. */
 export function representObject(object: KubeObject, options: RepresentOptions): object {

@@ -17,7 +17,14 @@ import { answerPath } from './path-handlers.ts';
 import type { KubeletProxy } from './pod-log.ts';
 import { isSession, type PodSessions, type Upgrade } from './pod-sessions.ts';
 import type { ObjectList } from './read-objects.ts';
-import { customListHead, representList, representObject, type RepresentOptions } from './representation.ts';
+import {
+  checkForm,
+  checkTableOptions,
+  customListHead,
+  representList,
+  representObject,
+  type RepresentOptions,
+} from './representation.ts';
 import { readBody } from './request-body.ts';
 import { routeCall } from './resource-router.ts';
 import type { RouterContext } from './router-context.ts';
@@ -206,6 +213,7 @@ async function answerCall(
   });
   if (call.request.verb === 'watch' && call.request.subresource === '') {
     if (!call.resource.verbs.includes('watch')) throw unknownResource();
+    checkTableOptions(options(call.resource));
     const start = watchObjects(context, narrowed(call));
     responder.head('application/json');
     start(new WatchStream(response, () => options(call.resource)));
@@ -221,6 +229,7 @@ async function answerCall(
       await responder.json(listText(routed.list, call.resource, texts));
       return;
     }
+    checkForm(options(call.resource), true);
     await responder.object(200, representList(routed.list, options(call.resource)), representation);
     return;
   }
@@ -228,6 +237,7 @@ async function answerCall(
   // Statuses and token requests have no other form.
   const isObject =
     'metadata' in value && 'kind' in value && (value.kind === call.resource.kind || value.kind === 'Scale');
+  if (isObject) checkForm(options(call.resource), false);
   const body = isObject
     ? representObject(value as Parameters<typeof representObject>[0], options(call.resource))
     : value;
