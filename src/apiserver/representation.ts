@@ -114,7 +114,7 @@ export function representList(list: ObjectList, options: RepresentOptions): obje
 }
 
 /** What stands around the items of a list of custom objects, which is no struct: its keys are sorted, none is left out. */
-export function customListHead(
+function customListHead(
   { metadata }: ObjectList,
   { apiVersion, kind }: ResourceInfo,
 ): { apiVersion: string; items: readonly KubeObject[]; kind: string; metadata: object } {
@@ -124,6 +124,19 @@ export function customListHead(
     kind: `${kind}List`,
     metadata: inKeyOrder({ continue: '', ...metadata }),
   };
+}
+
+/** Puts a list together from the texts of its items. */
+export function listText(list: ObjectList, resource: ResourceInfo, texts: readonly string[]): string {
+  const { kind, apiVersion } = resource;
+  if (resource.custom !== undefined) {
+    const { items: _items, ...rest } = customListHead(list, resource);
+    const head = JSON.stringify({ apiVersion: rest.apiVersion }).slice(0, -1);
+    const tail = JSON.stringify({ kind: rest.kind, metadata: rest.metadata }).slice(1);
+    return `${head},"items":[${texts.join(',')}],${tail}\n`;
+  }
+  const head = JSON.stringify({ kind: `${kind}List`, apiVersion, metadata: list.metadata });
+  return `${head.slice(0, -1)},"items":[${texts.join(',')}]}\n`;
 }
 
 /** Rows show metadata in the order of its struct; custom objects are stored with sorted keys. */

@@ -16,11 +16,10 @@ import { MEDIA_TYPES, negotiate, type Representation } from './negotiation.ts';
 import { answerPath } from './path-handlers.ts';
 import type { KubeletProxy } from './pod-log.ts';
 import { isSession, type PodSessions, type Upgrade } from './pod-sessions.ts';
-import type { ObjectList } from './read-objects.ts';
 import {
   checkForm,
   checkTableOptions,
-  customListHead,
+  listText,
   representList,
   representObject,
   type RepresentOptions,
@@ -123,7 +122,11 @@ export async function handleRequest(
       warnings,
       ...(audit === undefined ? {} : { auditAnnotations: audit.annotations }),
     };
-    if (resource.custom?.deprecation !== undefined) warnings.push(resource.custom.deprecation);
+    const deprecation = resource.custom?.deprecation ?? resource.deprecation;
+    if (deprecation !== undefined) {
+      warnings.push(deprecation);
+      audit?.annotations.set('k8s.io/deprecated', 'true');
+    }
     const isLog = parsed.subresource === 'log' && resource.resource === 'pods';
     if (isLog && parsed.verb === 'get') {
       await streamLog(context, call, responder, response);
@@ -242,19 +245,6 @@ async function answerCall(
     ? representObject(value as Parameters<typeof representObject>[0], options(call.resource))
     : value;
   await responder.object(code, body, representation);
-}
-
-/** Puts a list together from the texts of its items. */
-function listText(list: ObjectList, resource: ResourceInfo, texts: readonly string[]): string {
-  const { kind, apiVersion } = resource;
-  if (resource.custom !== undefined) {
-    const { items: _items, ...rest } = customListHead(list, resource);
-    const head = JSON.stringify({ apiVersion: rest.apiVersion }).slice(0, -1);
-    const tail = JSON.stringify({ kind: rest.kind, metadata: rest.metadata }).slice(1);
-    return `${head},"items":[${texts.join(',')}],${tail}\n`;
-  }
-  const head = JSON.stringify({ kind: `${kind}List`, apiVersion, metadata: list.metadata });
-  return `${head.slice(0, -1)},"items":[${texts.join(',')}]}\n`;
 }
 
 /** A watch of one object by path is a watch of its collection with the name pinned. */

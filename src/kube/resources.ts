@@ -29,6 +29,8 @@ export interface ResourceInfo {
   readonly subresources: readonly SubresourceInfo[];
   /** Where the same objects are stored when another group serves them too: Events. Absent: under itself. */
   readonly storedAs?: { readonly group: string; readonly version: string };
+  /** What every request for the kind is warned of; absent for kinds that are to stay. */
+  readonly deprecation?: string;
   /** What a CustomResourceDefinition says of the kind; absent for kinds that are built in. */
   readonly custom?: CustomKind;
 }
@@ -57,6 +59,7 @@ interface Options {
   storedAs?: { readonly group: string; readonly version: string };
   /** Plural of a kind that takes more than an `s`. */
   resource?: string;
+  deprecation?: string;
 }
 
 function declare(
@@ -80,6 +83,7 @@ function declare(
     verbs: options.verbs ?? allVerbs,
     subresources: options.subresources ?? [],
     ...(options.storedAs === undefined ? {} : { storedAs: options.storedAs }),
+    ...(options.deprecation === undefined ? {} : { deprecation: options.deprecation }),
   };
 }
 
@@ -111,7 +115,11 @@ const POD_SUBRESOURCES: readonly SubresourceInfo[] = [
 export const resources: readonly ResourceInfo[] = [
   declare('v1', 'Binding', 'Namespaced', { verbs: CREATE }),
   declare('v1', 'ConfigMap', 'Namespaced', { shortNames: ['cm'] }),
-  declare('v1', 'Endpoints', 'Namespaced', { shortNames: ['ep'], resource: 'endpoints' }),
+  declare('v1', 'Endpoints', 'Namespaced', {
+    shortNames: ['ep'],
+    resource: 'endpoints',
+    deprecation: 'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice',
+  }),
   declare('v1', 'Event', 'Namespaced', { shortNames: ['ev'] }),
   declare('v1', 'LimitRange', 'Namespaced', { shortNames: ['limits'] }),
   declare('v1', 'Namespace', 'Cluster', {
