@@ -332,6 +332,68 @@ test('a refusal in YAML is YAML', async () => {
   assert.match(answer.text, /^apiVersion: v1\ncode: 404\ndetails:\n {2}kind: pods\n {2}name: nosuch\n/);
 });
 
+test('an answer in YAML quotes what YAML 1.1 takes for more than text', async () => {
+  await api.send('POST', `${NS}/configmaps`, {
+    body: { metadata: { name: 'yaml' }, data: { a: 'on', b: '2020-01-01' } },
+  });
+  const { text } = await api.send('GET', `${NS}/configmaps/yaml`, { accept: 'application/yaml' });
+  assert.match(text, /^data:\n {2}a: "on"\n {2}b: "2020-01-01"\n/m);
+  assert.match(text, /^ {2}creationTimestamp: "\d{4}-[^"]+Z"$/m);
+  assert.match(text, /^ {2}managedFields:\n {2}- apiVersion: v1$/m);
+});
+
+test('bare metadata is asked for by the right name, and rows with what there is', async () => {
+  const form = (as: string): { accept: string } => ({
+    accept: `application/json;as=${as};v=v1;g=meta.k8s.io`,
+  });
+  const requests: readonly (readonly [string, string, number, string])[] = [
+    [
+      `${NS}/configmaps`,
+      'PartialObjectMetadata',
+      406,
+      'you requested PartialObjectMetadata, but the requested object is a list (*core.ConfigMapList)',
+    ],
+    [
+      '/apis/events.k8s.io/v1/events',
+      'PartialObjectMetadata',
+      406,
+      'you requested PartialObjectMetadata, but the requested object is a list (*core.EventList)',
+    ],
+    [
+      '/apis/rbac.authorization.k8s.io/v1/clusterroles/view',
+      'PartialObjectMetadataList',
+      406,
+      'you requested PartialObjectMetadataList, but the requested object is not a list (*rbac.ClusterRole)',
+    ],
+    [
+      `${NS}/pods?includeObject=All`,
+      'Table',
+      400,
+      `Unable to convert to Table as requested: includeObject: Invalid value: "All": must be 'Metadata', 'Object', 'None', or empty`,
+    ],
+    [
+      `${NS}/pods?watch=1&includeObject=All`,
+      'Table',
+      400,
+      `Unable to convert to Table as requested: includeObject: Invalid value: "All": must be 'Metadata', 'Object', 'None', or empty`,
+    ],
+  ];
+  for (const [path, as, code, message] of requests) {
+    const answer = await api.send('GET', path, form(as));
+    assert.deepEqual([answer.code, answer.json().message], [code, message]);
+  }
+  // What was not found is not found in any form.
+  assert.equal((await api.send('GET', `${NS}/pods/nosuch`, form('PartialObjectMetadataList'))).code, 404);
+});
+
+test('null as a body says nothing, as an empty object does', async () => {
+  const answer = await api.send('POST', `${NS}/pods`, { body: 'null' });
+  assert.equal(
+    answer.json().message,
+    'Pod "" is invalid: [metadata.name: Required value: name or generateName is required, spec.containers: Required value]',
+  );
+});
+
 test('unknown fields are warned about, each in a header of its own', async () => {
   const body = { ...pod, spec: { containers: [{ name: 'a', image: 'x:1', imagePullPolcy: 'x' }], bogus: 1 } };
   const answer = await api.send('POST', `${NS}/pods?dryRun=All`, { body });

@@ -7,6 +7,9 @@ import { textOf } from './object-text.ts';
 import type { PathAnswer } from './path-handlers.ts';
 import type { Representation } from './negotiation.ts';
 
+/** Clients read YAML 1.1, in which `on` and times mean more than text: such texts are quoted for them. */
+const YAML = { version: '1.1', aliasDuplicateObjects: false, indentSeq: false, lineWidth: 0 } as const;
+
 /** What Go reads as true. */
 const TRUE: ReadonlySet<string> = new Set(['1', 't', 'T', 'true', 'TRUE', 'True']);
 
@@ -35,7 +38,7 @@ export class HttpResponder {
     this.#audit?.answered(code, value);
     const text =
       representation.encoding === 'yaml'
-        ? stringify(sortedKeys(value), { aliasDuplicateObjects: false, lineWidth: 0 })
+        ? stringify(sortedKeys(value), YAML)
         : jsonText(value, this.#indents());
     await this.#send(code, `application/${representation.encoding}`, Buffer.from(text), {});
   }

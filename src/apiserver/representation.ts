@@ -1,8 +1,9 @@
+import { internalPackage } from '../kube/decode/decode-object.ts';
 import { invalidValue } from '../kube/field-error.ts';
 import type { KubeObject } from '../kube/object.ts';
 import type { ResourceInfo } from '../kube/resources.ts';
 import { inKeyOrder, withOrderedMetadata } from '../kube/schema/field-order.ts';
-import { badRequest } from '../kube/status.ts';
+import { badRequest, unfitForm } from '../kube/status.ts';
 import { toPartialMetadata, toPartialMetadataList, toTable } from '../kube/table/table.ts';
 import type { Representation } from './negotiation.ts';
 import type { ObjectList } from './read-objects.ts';
@@ -31,6 +32,33 @@ export function checkTableOptions({ representation, includeObject }: RepresentOp
   const why = "must be 'Metadata', 'Object', 'None', or empty";
   const { field, message } = invalidValue('includeObject', includeObject, why);
   throw badRequest(`Unable to convert to Table as requested: ${field}: ${message}`);
+}
+
+/**
+ * Checks that an answer can be given the form that the client asked for: bare metadata of one object or of a list, as the
+ * answer is, and rows with what the API knows.
+ *
+ * @throws StatusError 406, or 400 for an `includeObject` that nobody knows
+ */
+export function checkForm(options: RepresentOptions, isList: boolean): void {
+  const { as } = options.representation;
+  if (as === 'PartialObjectMetadata' && isList) {
+    throw unfitForm(
+      `you requested PartialObjectMetadata, but the requested object is a list (${goType(options.resource, true)})`,
+    );
+  }
+  if (as === 'PartialObjectMetadataList' && !isList) {
+    throw unfitForm(
+      `you requested PartialObjectMetadataList, but the requested object is not a list (${goType(options.resource, false)})`,
+    );
+  }
+  checkTableOptions(options);
+}
+
+/** The type that upstream's server holds such an answer in. */
+function goType({ group, kind, custom }: ResourceInfo, isList: boolean): string {
+  if (custom !== undefined) return isList ? '*unstructured.UnstructuredList' : '*unstructured.Unstructured';
+  return `*${internalPackage(group)}.${kind}${isList ? 'List' : ''}`;
 }
 
 /** Turns one object into what the client asked for: itself, its metadata, or a table of one row. */
@@ -87,7 +115,7 @@ export function representList(list: ObjectList, options: RepresentOptions): obje
 }
 
 /** What stands around the items of a list of custom objects, which is no struct: its keys are sorted, none is left out. */
-export function customListHead(
+function customListHead(
   { metadata }: ObjectList,
   { apiVersion, kind }: ResourceInfo,
 ): { apiVersion: string; items: readonly KubeObject[]; kind: string; metadata: object } {
@@ -97,6 +125,19 @@ export function customListHead(
     kind: `${kind}List`,
     metadata: inKeyOrder({ continue: '', ...metadata }),
   };
+}
+
+/** Puts a list together from the texts of its items. */
+export function listText(list: ObjectList, resource: ResourceInfo, texts: readonly string[]): string {
+  const { kind, apiVersion } = resource;
+  if (resource.custom !== undefined) {
+    const { items: _items, ...rest } = customListHead(list, resource);
+    const head = JSON.stringify({ apiVersion: rest.apiVersion }).slice(0, -1);
+    const tail = JSON.stringify({ kind: rest.kind, metadata: rest.metadata }).slice(1);
+    return `${head},"items":[${texts.join(',')}],${tail}\n`;
+  }
+  const head = JSON.stringify({ kind: `${kind}List`, apiVersion, metadata: list.metadata });
+  return `${head.slice(0, -1)},"items":[${texts.join(',')}]}\n`;
 }
 
 /** Rows show metadata in the order of its struct; custom objects are stored with sorted keys. */
@@ -132,6 +173,9 @@ function versioned(value: object, representation: Representation): object {
 }
 
 function inWireOrder(object: KubeObject): object {
+  // As a rule it is so stored, and then its text is known already.
+  const [first, second, third] = Object.keys(object);
+  if (first === 'kind' && second === 'apiVersion' && third === 'metadata') return object;
   const { kind, apiVersion, metadata, ...rest } = object;
   return { kind, apiVersion, metadata, ...rest };
 }

@@ -24,10 +24,10 @@ import { answerPath } from './path-handlers.ts';
 import type { KubeletProxy } from './pod-log.ts';
 import { isSession, type PodSessions, type Upgrade } from './pod-sessions.ts';
 import { isProxied, type BackendProxy } from './proxy/backend-proxy.ts';
-import type { ObjectList } from './read-objects.ts';
 import {
+  checkForm,
   checkTableOptions,
-  customListHead,
+  listText,
   representList,
   representObject,
   type RepresentOptions,
@@ -131,7 +131,10 @@ export async function handleRequest(
       warnings,
       ...(audit === undefined ? {} : { auditAnnotations: audit.annotations }),
     };
-    if (resource.deprecation !== undefined) warnings.push(resource.deprecation);
+    if (resource.deprecation !== undefined) {
+      warnings.push(resource.deprecation);
+      audit?.annotations.set('k8s.io/deprecated', 'true');
+    }
     const isLog = parsed.subresource === 'log' && resource.resource === 'pods';
     if (isLog && parsed.verb === 'get') {
       await streamLog(context, call, responder, response);
@@ -248,6 +251,7 @@ async function answerCall(
       await responder.json(listText(routed.list, call.resource, texts));
       return;
     }
+    checkForm(options(call.resource), true);
     await responder.object(200, representList(routed.list, options(call.resource)), representation);
     return;
   }
@@ -255,23 +259,11 @@ async function answerCall(
   // Statuses and token requests have no other form.
   const isObject =
     'metadata' in value && 'kind' in value && (value.kind === call.resource.kind || value.kind === 'Scale');
+  if (isObject) checkForm(options(call.resource), false);
   const body = isObject
     ? representObject(value as Parameters<typeof representObject>[0], options(call.resource))
     : value;
   await responder.object(code, body, representation);
-}
-
-/** Puts a list together from the texts of its items. */
-function listText(list: ObjectList, resource: ResourceInfo, texts: readonly string[]): string {
-  const { kind, apiVersion } = resource;
-  if (resource.custom !== undefined) {
-    const { items: _items, ...rest } = customListHead(list, resource);
-    const head = JSON.stringify({ apiVersion: rest.apiVersion }).slice(0, -1);
-    const tail = JSON.stringify({ kind: rest.kind, metadata: rest.metadata }).slice(1);
-    return `${head},"items":[${texts.join(',')}],${tail}\n`;
-  }
-  const head = JSON.stringify({ kind: `${kind}List`, apiVersion, metadata: list.metadata });
-  return `${head.slice(0, -1)},"items":[${texts.join(',')}]}\n`;
 }
 
 /** A watch of one object by path is a watch of its collection with the name pinned. */

@@ -103,6 +103,42 @@ test('access of others is reviewed by what they are, and questions that make no 
   );
 });
 
+test('an answer tells who set what, but for the two kinds that are answered anew', async () => {
+  interface Reviewed {
+    metadata: {
+      creationTimestamp?: string;
+      labels?: object;
+      managedFields?: { fieldsV1: object; subresource?: string }[];
+    };
+    spec?: object;
+  }
+  const owned = ({ metadata }: Reviewed): unknown =>
+    metadata.managedFields?.map(({ fieldsV1, subresource }) => [fieldsV1, subresource]);
+  const asked = async (path: string, kind: string, spec: object, metadata = {}): Promise<Reviewed> =>
+    (await review(path, kind, spec, metadata)).json<Reviewed>();
+  const access = await asked(`${AUTHZ}/selfsubjectaccessreviews`, 'SelfSubjectAccessReview', {
+    resourceAttributes: { verb: 'get' },
+  });
+  assert.deepEqual(owned(access), [
+    [{ 'f:spec': { 'f:resourceAttributes': { '.': {}, 'f:verb': {} } } }, undefined],
+  ]);
+  const labelled = { labels: { a: 'b' } };
+  const token = await asked(`${AUTHN}/tokenreviews`, 'TokenReview', { token: 'x' }, labelled);
+  assert.deepEqual(owned(token), [
+    [{ 'f:metadata': { 'f:labels': { '.': {}, 'f:a': {} } }, 'f:spec': { 'f:token': {} } }, undefined],
+  ]);
+  const self = await asked(`${AUTHN}/selfsubjectreviews`, 'SelfSubjectReview', {}, labelled);
+  assert.deepEqual(Object.keys(self.metadata), ['creationTimestamp']);
+  const rules = await asked(`${AUTHZ}/selfsubjectrulesreviews`, 'SelfSubjectRulesReview', {
+    namespace: 'default',
+  });
+  assert.deepEqual([rules.metadata, rules.spec], [{}, {}]);
+  const issued = await api.send('POST', '/api/v1/namespaces/default/serviceaccounts/robot/token', {
+    body: { spec: { expirationSeconds: 600 } },
+  });
+  assert.deepEqual(owned(issued.json<Reviewed>()), [[{ 'f:spec': { 'f:expirationSeconds': {} } }, 'token']]);
+});
+
 test('everybody may ask what they may do', async () => {
   const rules = statusOf(
     await review(`${AUTHZ}/selfsubjectrulesreviews`, 'SelfSubjectRulesReview', { namespace: 'default' }),

@@ -1,11 +1,13 @@
 import type { KubeObject } from '../kube/object.ts';
 import type { JsonObject } from '../kube/json/json-object.ts';
 import { badRequest, invalid, methodNotAllowed } from '../kube/status.ts';
+import { formatTime } from '../kube/time.ts';
 import { validateAccessReview } from '../kube/validate/reviews.ts';
 import { decodeBody } from './decode-body.ts';
 import { fitToPath, type Answer, type ApiCall } from './api-call.ts';
 import type { Attempt } from './authorizer.ts';
-import { writeOptions } from './request-options.ts';
+import { ownFields } from './own-fields.ts';
+import { writeOptions, type WriteOptions } from './request-options.ts';
 import type { RouterContext } from './router-context.ts';
 import { DEFAULT_AUDIENCE } from './token-request.ts';
 import { MASTERS_GROUP, type UserInfo } from './user-info.ts';
@@ -48,7 +50,33 @@ export async function answerReview(context: RouterContext, call: ApiCall): Promi
     const errors = validateAccessReview(object as unknown as JsonObject);
     if (errors.length > 0) throw invalid(resource, '', errors);
   }
-  return { code: 201, value: { ...object, status: await statusOf(context, call, object.spec ?? {}) } };
+  const status = await statusOf(context, call, object.spec ?? {});
+  return { code: 201, value: answered(context, call, options, object, status) };
+}
+
+/** Two kinds are answered with an object of their own: what was sent along is gone. */
+function answered(
+  context: RouterContext,
+  call: ApiCall,
+  options: WriteOptions,
+  object: KubeObject,
+  status: object,
+): object {
+  const { kind, apiVersion } = call.resource;
+  switch (kind) {
+    case 'SelfSubjectReview':
+      return {
+        kind,
+        apiVersion,
+        metadata: { creationTimestamp: formatTime(context.clock.now()) },
+        status,
+      };
+    case 'SelfSubjectRulesReview':
+      return { kind, apiVersion, metadata: {}, spec: {}, status };
+    default:
+      ownFields(context, call, options, object);
+      return { ...object, status };
+  }
 }
 
 async function statusOf(context: RouterContext, call: ApiCall, spec: ReviewSpec): Promise<object> {

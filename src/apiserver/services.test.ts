@@ -131,9 +131,14 @@ test('Services that make no sense are refused with the texts of kube-apiserver',
 test('the Service of the API itself is there, and its Endpoints name the server', async () => {
   const { spec } = (await api.send('GET', `${SERVICES}/kubernetes`)).json<Service>();
   assert.deepEqual([spec.clusterIP, spec.ports[0]?.targetPort], ['10.96.0.1', api.server.port]);
-  const { subsets } = (await api.send('GET', '/api/v1/namespaces/default/endpoints/kubernetes')).json<{
+  const answer = await api.send('GET', '/api/v1/namespaces/default/endpoints/kubernetes');
+  const { subsets } = answer.json<{
     subsets: { addresses: { ip: string }[]; ports: { port: number }[] }[];
   }>();
+  assert.equal(
+    answer.headers['warning'],
+    '299 - "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"',
+  );
   assert.deepEqual(
     [subsets[0]?.addresses[0]?.ip, subsets[0]?.ports[0]?.port],
     ['127.0.0.1', api.server.port],

@@ -7,6 +7,7 @@ import { formatTime } from '../kube/time.ts';
 import { admissionOfOther } from './admission-request.ts';
 import { decodeBody } from './decode-body.ts';
 import { coreResource, mustGet, type Answer, type ApiCall } from './api-call.ts';
+import { ownFields } from './own-fields.ts';
 import { writeOptions } from './request-options.ts';
 import type { RouterContext } from './router-context.ts';
 import type { BoundObject, TokenClaims } from './service-account-tokens.ts';
@@ -38,6 +39,7 @@ export async function createToken(context: RouterContext, call: ApiCall): Promis
     throw invalid(kind, call.request.name, [invalidValue('metadata.name', given, why)]);
   }
   const account = mustGet(context, call).object;
+  ownFields(context, call, options, decoded.object, { kind });
   const admission = admissionOfOther(call, 'CREATE', decoded.object, options.dryRun);
   await context.admission.admit(admission, call.signal);
   const object = (admission.object ?? decoded.object) as TokenRequest;
@@ -60,12 +62,18 @@ export async function createToken(context: RouterContext, call: ApiCall): Promis
   };
   const { token, expires } = await context.tokens.issue(claims);
   const { name, namespace } = account.metadata;
+  const { managedFields } = object.metadata;
   return {
     code: 201,
     value: {
       kind: 'TokenRequest',
       apiVersion: 'authentication.k8s.io/v1',
-      metadata: { name, namespace, creationTimestamp: formatTime(context.clock.now()) },
+      metadata: {
+        name,
+        namespace,
+        creationTimestamp: formatTime(context.clock.now()),
+        ...(managedFields === undefined ? {} : { managedFields }),
+      },
       spec: {
         audiences: claims.audiences,
         expirationSeconds: seconds,

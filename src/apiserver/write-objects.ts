@@ -1,6 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { ApplyError } from '../kube/apply/apply-error.ts';
-import { updateManagedFields, type ManagedFieldsEntry } from '../kube/apply/managed-fields.ts';
+import type { ManagedFieldsEntry } from '../kube/apply/managed-fields.ts';
 import { serverSideApply } from '../kube/apply/server-side-apply.ts';
 import { stampConditions, stampRequester } from '../kube/certificates/prepare-request.ts';
 import type { Decoded } from '../kube/decode/decode-object.ts';
@@ -12,7 +11,7 @@ import type { PatchMediaType } from '../kube/patch/patch-media-type.ts';
 import { patchObject } from '../kube/patch/patch-object.ts';
 import { alreadyExists, invalid, notFound, plainError, unsupportedPatchType } from '../kube/status.ts';
 import { completeForCreate, finishUpdate, prepareForCreate, prepareForUpdate } from '../kube/strategy.ts';
-import { structOfResource, type ResourceInfo } from '../kube/resources.ts';
+import type { ResourceInfo } from '../kube/resources.ts';
 import { formatTime } from '../kube/time.ts';
 import { validateCreate, validateUpdate, warningsOf } from '../kube/validate/validate-object.ts';
 import { decodeBody } from './decode-body.ts';
@@ -34,6 +33,7 @@ import {
 import { isReadyToGo } from './delete-objects.ts';
 import { copyOf } from './object-text.ts';
 import { StoreError, type Stored } from './stored-object.ts';
+import { ownFields } from './own-fields.ts';
 import { writeOptions, type WriteOptions } from './request-options.ts';
 import { checkNoUid, checkRevision, checkUid, wipeServerMetadata } from './write-preconditions.ts';
 
@@ -227,7 +227,7 @@ async function replaceObject(
   const subresource = request.subresource === '' ? undefined : request.subresource;
   setDefaults(object, context.defaults);
   prepareForUpdate(object, old, resource, subresource);
-  if (!applied) ownFields(context, call, options, object, old);
+  if (!applied) ownFields(context, call, options, object, { old });
   const admission = admissionOfWrite(call, options, 'UPDATE', object, old);
   await context.admission.admit(admission, call.signal);
   const unordered = admission.object ?? object;
@@ -276,32 +276,6 @@ function withoutDoubledOwners({ metadata }: KubeObject): string[] {
       'such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: ' +
       doubled.map((owner) => owner.uid).join(', '),
   ];
-}
-
-/** Notes in `metadata.managedFields` what a request that was no apply sets. */
-function ownFields(
-  context: ApiContext,
-  call: ApiCall,
-  options: WriteOptions,
-  object: KubeObject,
-  old?: KubeObject,
-): void {
-  const by = fieldManager(context, call, options.fieldManager);
-  const entries = entriesAfter(old, object, by, structOfResource(call.resource));
-  if (entries.length > 0) object.metadata.managedFields = [...entries];
-  else delete object.metadata.managedFields;
-}
-
-/** An object that cannot be told apart part by part keeps the owners that it had: that alone refuses no write. */
-function entriesAfter(
-  ...[old, object, by, struct]: Parameters<typeof updateManagedFields>
-): readonly unknown[] {
-  try {
-    return updateManagedFields(old, object, by, struct);
-  } catch (error) {
-    if (!(error instanceof ApplyError)) throw error;
-    return old?.metadata.managedFields ?? [];
-  }
 }
 
 /** Tells whether a write would change nothing but the times in managedFields; such a write is not made. */

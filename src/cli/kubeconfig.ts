@@ -8,9 +8,11 @@ import {
   changeKubeconfig,
   mergeEntry,
   removeEntry,
+  serverOfEntry,
   usualKubeconfig,
   type KubeconfigEntry,
 } from '../kube/client/merge-kubeconfig.ts';
+import { SYSTEM_CONTEXT } from '../daemon/kubeconfig.ts';
 import { Pki } from '../daemon/pki.ts';
 import { plainKubeconfigPath } from '../daemon/plain-access.ts';
 import { defaultRootPath } from '../daemon/state-root.ts';
@@ -39,7 +41,7 @@ export function command(): Command {
       .description(
         'Prints how to reach the API that `dray up` serves, or merges it into a kubeconfig; for the administrator, or for a user of any name.',
       )
-      .option('--name <name>', 'name of cluster, user and context', 'drayage')
+      .option('--name <name>', 'name of cluster, user and context', SYSTEM_CONTEXT)
       .option('--user <name>', 'a user of this name, with a certificate of its own, valid for a year')
       .option('--group <name>', 'with --user: a group the user belongs to; may be repeated', collect)
       .option('--plain', 'for the API without TLS that `dray up --api-plain-port` serves')
@@ -62,6 +64,8 @@ async function run(options: KubeconfigOptions): Promise<void> {
   if (remove && use) throw new UsageError('--use and --remove exclude each other');
   if (options.group !== undefined && options.user === undefined)
     throw new UsageError('--group goes with --user');
+  if (options.user === '' || options.group?.includes('') === true || name === '')
+    throw new UsageError('a name of no letters names nobody');
   if (options.plain === true && options.user !== undefined)
     throw new UsageError('--plain and --user exclude each other: a certificate needs TLS');
   if (merge === undefined) {
@@ -70,14 +74,21 @@ async function run(options: KubeconfigOptions): Promise<void> {
   }
   const path = typeof merge === 'string' ? merge : await usualKubeconfig(process.env);
   const entry = remove ? undefined : await entryOf(options);
+  let before: string | undefined;
   await changeKubeconfig(
     path,
-    (text) => (entry === undefined ? removeEntry(text ?? '', name) : mergeEntry(text, entry, use)),
+    (text) => {
+      if (entry === undefined) return removeEntry(text ?? '', name);
+      before = serverOfEntry(text, name);
+      return mergeEntry(text, entry, use);
+    },
     systemClock,
     interruptible(),
   );
   const what = entry === undefined ? `Removed "${name}" from` : `Merged "${name}" into`;
   process.stderr.write(`${what} ${path}\n`);
+  if (before !== undefined && before !== entry?.cluster['server'])
+    process.stderr.write(`  it led to ${before} before; --name keeps both\n`);
   if (entry !== undefined) process.stderr.write(`  kubectl --context ${name} get pods -A\n`);
 }
 
@@ -85,10 +96,10 @@ async function entryOf(options: KubeconfigOptions): Promise<KubeconfigEntry> {
   const root = options.root ?? defaultRootPath();
   const base64 = (text: string): string => Buffer.from(text).toString('base64');
   if (options.plain === true) {
-    const { server } = await administrator(plainKubeconfigPath(root));
+    const { server } = await administrator(plainKubeconfigPath(root), undefined);
     return { name: options.name, cluster: { server }, user: {} };
   }
-  const admin = await administrator(join(root, 'kubeconfig'));
+  const admin = await administrator(join(root, 'kubeconfig'), SYSTEM_CONTEXT);
   const pair =
     options.user === undefined
       ? { cert: admin.cert ?? '', key: admin.key ?? '' }
@@ -100,10 +111,10 @@ async function entryOf(options: KubeconfigOptions): Promise<KubeconfigEntry> {
   };
 }
 
-/** One of the administrator's own kubeconfigs, which every start of `dray up` writes anew. */
-async function administrator(path: string): Promise<ClientConfig> {
+/** One of the administrator's own kubeconfigs, which every start of `dray up` brings up to date. */
+async function administrator(path: string, context: string | undefined): Promise<ClientConfig> {
   try {
-    return await loadKubeconfig(path);
+    return await loadKubeconfig(path, context);
   } catch (error) {
     const isAbsent = error instanceof KubeconfigError && isSystemError(error.cause, 'ENOENT');
     if (isAbsent)

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { CodedError } from '../base/coded-error.ts';
 import { loadKubeconfig } from '../kube/client/kubeconfig.ts';
 import { defaultHostRoots } from '../remote/hosts/create-host-resolver.ts';
+import { SYSTEM_CONTEXT } from './kubeconfig.ts';
 import { issueNodeAccess, kubeconfigNodeAccess, type NodeAccess } from './node-access.ts';
 import type { NodeOptions } from './node-agent.ts';
 import { Pki } from './pki.ts';
@@ -40,7 +41,7 @@ export async function openNodeMembership(options: NodeMembershipOptions): Promis
   if (clusterRoot !== undefined) {
     const authority = join(clusterRoot, 'pki');
     await requireSystem(clusterRoot);
-    const { server } = await loadKubeconfig(join(clusterRoot, 'kubeconfig'));
+    const { server } = await loadKubeconfig(join(clusterRoot, 'kubeconfig'), SYSTEM_CONTEXT);
     const pki = await Pki.open(authority);
     return membership(await issueNodeAccess({ name, clusterRoot, nodeRoot, pki, server }), server);
   }

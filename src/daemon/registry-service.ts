@@ -6,6 +6,7 @@ import { isSystemError } from '../base/coded-error.ts';
 import type { Logger } from '../observe/logger.ts';
 import { createRegistry, type Registry } from '../registry/registry.ts';
 import { clusterImages } from './cluster-images.ts';
+import { SYSTEM_CONTEXT } from './kubeconfig.ts';
 import type { KeyPair } from './pki.ts';
 
 /** The user who may do everything in this machine's registry. */
@@ -26,16 +27,17 @@ export async function startRegistryService(options: {
   port: number;
   tls: KeyPair;
   logger: Logger;
-  /** Cluster whose images retention leaves alone; read when something is about to be retired. */
+  /** Kubeconfig of the system, whose images retention leaves alone; read when something is about to be retired. */
   kubeconfig: string;
 }): Promise<RegistryService> {
   await mkdir(options.directory, { recursive: true, mode: 0o700 });
+  const cluster = { kubeconfig: options.kubeconfig, context: SYSTEM_CONTEXT };
   const registry = await createRegistry({
     directory: options.directory,
     port: options.port,
     tls: { cert: options.tls.cert, key: options.tls.key },
     logger: options.logger,
-    maintenance: { inUse: (signal) => clusterImages([{ kubeconfig: options.kubeconfig }], signal) },
+    maintenance: { inUse: (signal) => clusterImages([cluster], signal) },
   });
   try {
     const passwordFile = join(options.directory, 'admin-password');

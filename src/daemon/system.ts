@@ -5,7 +5,7 @@ import { createApiServer, type ApiServer } from '../apiserver/api-server.ts';
 import type { AuditOptions } from '../apiserver/audit/open-auditor.ts';
 import { HttpKubeClient } from '../kube/client/http-kube-client.ts';
 import type { Logger } from '../observe/logger.ts';
-import { writeKubeconfig } from './kubeconfig.ts';
+import { SYSTEM_CONTEXT, writeKubeconfig } from './kubeconfig.ts';
 import { PortBook } from './listen-ports.ts';
 import { LOCAL_NAMES } from './node-access.ts';
 import type { NodeAgent } from './node-agent.ts';
@@ -181,7 +181,7 @@ async function start(
 
   const kubeconfig = join(root.path, 'kubeconfig');
   await writeKubeconfig(kubeconfig, {
-    name: 'drayage',
+    name: SYSTEM_CONTEXT,
     server: api.url,
     ca: pki.ca.cert,
     user: administrator,

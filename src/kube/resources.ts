@@ -29,7 +29,7 @@ export interface ResourceInfo {
   readonly subresources: readonly SubresourceInfo[];
   /** Where the same objects are stored when another group serves them too: Events. Absent: under itself. */
   readonly storedAs?: { readonly group: string; readonly version: string };
-  /** What whoever uses it is warned of. */
+  /** What every request for the kind is warned of; absent for kinds that are to stay. */
   readonly deprecation?: string;
   /** What a CustomResourceDefinition says of the kind; absent for kinds that are built in. */
   readonly custom?: CustomKind;
@@ -83,8 +83,8 @@ function declare(
     categories: options.categories ?? [],
     verbs: options.verbs ?? allVerbs,
     subresources: options.subresources ?? [],
-    ...(options.deprecation === undefined ? {} : { deprecation: options.deprecation }),
     ...(options.storedAs === undefined ? {} : { storedAs: options.storedAs }),
+    ...(options.deprecation === undefined ? {} : { deprecation: options.deprecation }),
   };
 }
 

@@ -196,8 +196,12 @@ export function onlyAcceptable(supported: readonly string[]): StatusError {
   return failure(406, 'NotAcceptable', message);
 }
 
-/** Answers 415 for the body of a create
- or update; `supported` are the media types that are read. */
+/** Answers 406 for a form that the answer cannot be given; `why` names it and what the answer is. */
+export function unfitForm(why: string): StatusError {
+  return failure(406, 'NotAcceptable', why);
+}
+
+/** Answers 415 for the body of a create or update; `supported` are the media types that are read. */
 export function unsupportedMediaType(supported: readonly string[]): StatusError {
   return failure(
     415,

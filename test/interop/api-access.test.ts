@@ -53,8 +53,17 @@ describe(
       assert.equal((await kubectl.run(['config', 'current-context'])).trim(), 'other');
       await dray('kubeconfig', '--root', root, '--merge', config, '--use');
       assert.match(await kubectl.run(['get', 'namespaces', '-o', 'name']), /namespace\/default/);
+      await kubectl.run(['config', 'set-cluster', 'drayage', '--server=https://elsewhere']);
+      const again = await dray('kubeconfig', '--root', root, '--merge', config);
+      assert.match(again.stderr, /^ {2}it led to https:\/\/elsewhere before; --name keeps both$/m);
       await dray('kubeconfig', '--root', root, '--merge', config, '--remove');
       assert.equal((await kubectl.run(['config', 'get-contexts', '-o', 'name'])).trim(), '');
+      const absent = await runDray(['kubeconfig', '--root', root, '--merge', config, '--remove']);
+      assert.deepEqual(
+        [absent.code, absent.stderr],
+        [1, 'dray: Cannot remove "drayage": the kubeconfig has no such entry\n'],
+      );
+      assert.equal((await runDray(['kubeconfig', '--root', root, '--user', ''])).code, 2);
     });
 
     test('a user of any name has a certificate of its own, and the rights that roles give it', async () => {
@@ -102,10 +111,17 @@ describe(
       const held = await runDray(['api', 'restore', file, '--root', root]);
       assert.equal(held.code, 1);
       assert.match(held.stderr, /it is held by process \d+ \(dray up/);
+      // What people do with the kubeconfig of the system stays there, but for the way to the system.
+      await admin.run(['config', 'set-context', 'drayage', '--namespace=kube-public']);
+      await admin.run(['config', 'set-context', 'mine', '--cluster=drayage', '--user=drayage']);
+      await admin.run(['config', 'use-context', 'mine']);
       await system.stop();
       assert.match((await dray('api', 'restore', file, '--root', root)).stdout, /^\d+ objects restored/);
       system = await startUp(root, ARGS.slice(0, 4));
-      const names = await kubectlWith(system.kubeconfig).run(['get', 'configmaps', '-o', 'name']);
+      const after = kubectlWith(system.kubeconfig);
+      const contexts = await after.run(['config', 'get-contexts', '--no-headers']);
+      assert.match(contexts, /^\* +drayage +drayage +drayage +kube-public *\n +mine +drayage +drayage *\n$/);
+      const names = await after.run(['get', 'configmaps', '-n', 'default', '-o', 'name']);
       assert.match(names, /configmap\/kept/);
       assert.doesNotMatch(names, /configmap\/later/);
       // What is no longer served is no longer offered.

@@ -146,6 +146,11 @@ test('rules choose by verb, namespace and path; what no rule wants is not record
   assert.deepEqual([event.requestObject !== undefined, event.responseObject], [true, undefined]);
 });
 
+test('requests for kinds that are to go are marked', async () => {
+  const [event] = await recorded(() => api.send('GET', '/api/v1/namespaces/default/endpoints'));
+  assert.equal(event?.annotations?.['k8s.io/deprecated'], 'true');
+});
+
 test('a watch is recorded when it begins and when it ends, and who acts for whom is told', async () => {
   const headers = { 'impersonate-user': 'jane' };
   const found = await recorded(async () => {

@@ -1,5 +1,6 @@
 import { BlockList, isIP } from 'node:net';
 import type { Environment } from '@marcbachmann/cel-js';
+import { canonicalAddress, ipv4Within, networkAddress } from '../ip-address.ts';
 import { addNamespace, adderTo } from './_add-functions.ts';
 
 /** An address as expressions hold it. */
@@ -10,11 +11,11 @@ class Ip {
   constructor(text: string) {
     const family = isIP(text);
     // An address with a zone, or an IPv4 one written as IPv6, names something else to every reader.
-    if (family === 0 || text.includes('%') || /^::ffff:[0-9.]+$/i.test(text)) {
+    if (family === 0 || text.includes('%') || ipv4Within(text) !== undefined) {
       throw new RangeError(`IP Address "${text}" parse error during conversion from string`);
     }
     this.family = family as 4 | 6;
-    this.text = family === 4 ? text : canonical6(text);
+    this.text = canonicalAddress(text);
   }
 
   toString(): string {
@@ -50,10 +51,6 @@ class Url {
     else this.url = new URL(text);
     this.text = text;
   }
-}
-
-function canonical6(text: string): string {
-  return new URL(`http://[${text}]`).hostname.slice(1, -1);
 }
 
 const parses = (make: () => unknown): boolean => {
@@ -115,7 +112,10 @@ export function addNetwork(env: Environment): void {
   add(`${cidr}.containsCIDR(string): bool`, (outer: Cidr, text: string) => covers(outer, new Cidr(text)));
   add(`${cidr}.ip(): ${ip}`, (range: Cidr) => range.ip);
   add(`${cidr}.prefixLength(): int`, (range: Cidr) => BigInt(range.bits));
-  add(`${cidr}.masked(): ${cidr}`, (range: Cidr) => new Cidr(`${masked(range)}/${range.bits}`));
+  add(
+    `${cidr}.masked(): ${cidr}`,
+    (range: Cidr) => new Cidr(`${networkAddress(range.ip.text, range.bits)}/${range.bits}`),
+  );
   env.registerOperator(`${cidr} == ${cidr}`, (a: Cidr, b: Cidr) => String(a) === String(b));
   add(`url(string): ${url}`, (text: string) => new Url(text));
   add('isURL(string): bool', (text: string) => parses(() => new Url(text)));
@@ -132,28 +132,4 @@ export function addNetwork(env: Environment): void {
     for (const key of one.searchParams.keys()) query[key] = one.searchParams.getAll(key);
     return query;
   });
-}
-
-function masked(range: Cidr): string {
-  const size = range.ip.family === 4 ? 32 : 128;
-  const value = range.ip.family === 4 ? bits4(range.ip.text) : bits6(range.ip.text);
-  const kept = (value >> BigInt(size - range.bits)) << BigInt(size - range.bits);
-  if (size === 32) return [24n, 16n, 8n, 0n].map((shift) => (kept >> shift) & 255n).join('.');
-  const groups = Array.from({ length: 8 }, (_, index) =>
-    ((kept >> BigInt(112 - index * 16)) & 0xffffn).toString(16),
-  );
-  return groups.join(':');
-}
-
-function bits4(text: string): bigint {
-  return text.split('.').reduce((value, part) => (value << 8n) | BigInt(part), 0n);
-}
-
-function bits6(text: string): bigint {
-  const [head = '', tail] = text.split('::');
-  const groups = (half: string | undefined): string[] =>
-    half === undefined || half === '' ? [] : half.split(':');
-  const [front, back] = [groups(head), groups(tail)];
-  const middle = Array.from({ length: 8 - front.length - back.length }, () => '0');
-  return [...front, ...middle, ...back].reduce((value, group) => (value << 16n) | BigInt(`0x${group}`), 0n);
 }

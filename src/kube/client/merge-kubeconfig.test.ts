@@ -10,6 +10,7 @@ import {
   mergeEntry,
   MergeError,
   removeEntry,
+  serverOfEntry,
   usualKubeconfig,
 } from './merge-kubeconfig.ts';
 
@@ -61,6 +62,18 @@ test('merging again replaces the entry in its place, and removing it leaves what
   const removed = parse(removeEntry(moved, 'drayage')) as Config;
   assert.deepEqual([removed.clusters.length, removed.users.length, removed.contexts.length], [1, 0, 0]);
   assert.equal(removed['current-context'], '');
+});
+
+test('the namespace that people chose in a context stays when the entry is merged again', () => {
+  const chosen = mergeEntry(undefined, entry, true).replace(/^( +)user: drayage$/m, '$&\n$1namespace: team');
+  const config = parse(mergeEntry(chosen, entry, false)) as Config;
+  assert.deepEqual(config.contexts[0]?.context, { cluster: 'drayage', user: 'drayage', namespace: 'team' });
+  assert.equal(serverOfEntry(chosen, 'drayage'), 'https://127.0.0.1:6443');
+  assert.equal(serverOfEntry(chosen, 'other'), undefined);
+});
+
+test('an entry that is not there cannot be removed', () => {
+  assert.throws(() => removeEntry(others, 'drayage'), { code: 'ABSENT' });
 });
 
 test('an empty or absent file becomes a whole kubeconfig whose current context is the entry', () => {

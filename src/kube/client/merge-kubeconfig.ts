@@ -6,7 +6,7 @@ import { writeFileAtomic } from '../../base/atomic-file.ts';
 import { CodedError, isSystemError } from '../../base/coded-error.ts';
 import type { Clock } from '../../base/clock.ts';
 
-export type MergeErrorCode = 'MALFORMED' | 'LOCKED';
+export type MergeErrorCode = 'MALFORMED' | 'LOCKED' | 'ABSENT';
 
 /** Why a kubeconfig was left as it is. */
 export class MergeError extends CodedError<MergeErrorCode> {}
@@ -41,19 +41,36 @@ export function mergeEntry(text: string | undefined, entry: KubeconfigEntry, use
   const { name } = entry;
   put(document, 'clusters', name, entry.cluster);
   put(document, 'users', name, entry.user);
-  put(document, 'contexts', name, { cluster: name, user: name });
+  put(document, 'contexts', name, { ...keptOfContext(document, name), cluster: name, user: name });
   const current = document.get('current-context');
   if (use || current === undefined || current === null || current === '')
     document.set('current-context', name);
   return document.toString({ lineWidth: 0 });
 }
 
-/** Takes the entry of that name out again; a current context that named it is cleared. */
+/** Tells where the cluster of that name is in the text of a kubeconfig; `undefined` when it has none. */
+export function serverOfEntry(text: string | undefined, name: string): string | undefined {
+  const clusters = parseConfig(text).get('clusters');
+  const found = isSeq(clusters) ? clusters.items.find((item) => isNamed(item, name)) : undefined;
+  const server: unknown = isMap(found) ? found.getIn(['cluster', 'server']) : undefined;
+  return typeof server === 'string' ? server : undefined;
+}
+
+/**
+ * Takes the entry of that name out again; a current context that named it is cleared.
+ *
+ * @throws MergeError `MALFORMED`, `ABSENT` when nothing has the name
+ */
 export function removeEntry(text: string, name: string): string {
   const document = parseConfig(text);
+  const isThere = Object.keys(LISTS).some((list) => {
+    const items = document.get(list);
+    return isSeq(items) && items.items.some((item) => isNamed(item, name));
+  });
+  if (!isThere) throw new MergeError('ABSENT', `Cannot remove "${name}": the kubeconfig has no such entry`);
   for (const list of Object.keys(LISTS)) {
     const items = document.get(list);
-    if (isSeq(items)) items.items = items.items.filter((item) => !(isMap(item) && item.get('name') === name));
+    if (isSeq(items)) items.items = items.items.filter((item) => !isNamed(item, name));
   }
   if (document.get('current-context') === name) document.set('current-context', '');
   return document.toString({ lineWidth: 0 });
@@ -120,11 +137,23 @@ function parseConfig(text: string | undefined): Document {
   return document;
 }
 
+function isNamed(item: unknown, name: string): boolean {
+  return isMap(item) && item.get('name') === name;
+}
+
+/** What people set in a context themselves: the namespace, extensions of their tools. */
+function keptOfContext(document: Document, name: string): Record<string, unknown> {
+  const contexts = document.get('contexts');
+  const found = isSeq(contexts) ? contexts.items.find((item) => isNamed(item, name)) : undefined;
+  const context: unknown = isMap(found) ? found.get('context') : undefined;
+  return isMap(context) ? (context.toJS(document) as Record<string, unknown>) : {};
+}
+
 function put(
   document: Document,
   list: keyof typeof LISTS,
   name: string,
-  value: Readonly<Record<string, string>>,
+  value: Readonly<Record<string, unknown>>,
 ): void {
   const found = document.get(list);
   if (found !== undefined && found !== null && !isSeq(found)) {
@@ -135,7 +164,7 @@ function put(
   items.flow = false;
   if (items !== found) document.set(list, items);
   const node = document.createNode({ [LISTS[list]]: value, name }) as YAMLMap;
-  const at = items.items.findIndex((item) => isMap(item) && item.get('name') === name);
+  const at = items.items.findIndex((item) => isNamed(item, name));
   if (at === -1) items.items.push(node);
   else items.items[at] = node;
 }

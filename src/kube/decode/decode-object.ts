@@ -80,8 +80,9 @@ function parseBody(body: Uint8Array, options: DecodeOptions): ParsedBody {
     const value = parseJson(text, {
       onDuplicate: (path) => duplicates.push(`duplicate field ${goQuote(path)}`),
     });
-    if (!isObject(value)) throw unrecognized(notAnObject(value), options, body);
-    return { value, duplicates, strictPrefix: '' };
+    // To Go, null in place of an object says nothing about it.
+    if (value !== null && !isObject(value)) throw unrecognized(notAnObject(value), options, body);
+    return { value: value ?? {}, duplicates, strictPrefix: '' };
   } catch (error) {
     if (error instanceof JsonError) {
       throw unrecognized(
@@ -97,7 +98,7 @@ function parseBody(body: Uint8Array, options: DecodeOptions): ParsedBody {
 }
 
 function notAnObject(value: unknown): string {
-  const kind = Array.isArray(value) ? 'array' : value === null ? 'null' : goJsonKind(value);
+  const kind = Array.isArray(value) ? 'array' : goJsonKind(value);
   return (
     `couldn't get version/kind; json parse error: json: cannot unmarshal ${kind} into Go value of type ` +
     'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
@@ -243,7 +244,8 @@ export function unknownConversion(from: StructSchema, to: { group: string; kind:
   return `converting (${from.goType}) to (${internalPackage(to.group)}.${to.kind}): unknown conversion`;
 }
 
-/** The name of the package that holds a group's internal types, as conversion errors print it. */
-function internalPackage(group: string): string {
-  return group === '' ? 'core' : (group.split('.')[0] ?? group);
+/** The name of the package that holds a group's internal types, as errors about types print it. */
+export function internalPackage(group: string): string {
+  // Both groups of Events share one type.
+  return group === '' || group === 'events.k8s.io' ? 'core' : (group.split('.')[0] ?? group);
 }

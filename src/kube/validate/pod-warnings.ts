@@ -5,38 +5,19 @@ import {
   objectsAt,
   stringAt,
   stringMapAt,
+  stringsAt,
   type JsonObject,
 } from '../json/json-object.ts';
-import { canonicalQuantity } from '../quantity.ts';
-
-const USE = (field: string, since: string): string => `deprecated since ${since}; use "${field}" instead`;
-
-/** Labels of nodes that have other names now. */
-const OLD_LABELS: Readonly<Record<string, string | undefined>> = {
-  'beta.kubernetes.io/arch': USE('kubernetes.io/arch', 'v1.14'),
-  'beta.kubernetes.io/os': USE('kubernetes.io/os', 'v1.14'),
-  'failure-domain.beta.kubernetes.io/region': USE('topology.kubernetes.io/region', 'v1.17'),
-  'failure-domain.beta.kubernetes.io/zone': USE('topology.kubernetes.io/zone', 'v1.17'),
-  'beta.kubernetes.io/instance-type': USE('node.kubernetes.io/instance-type', 'v1.17'),
-};
+import { addressWarnings } from './address-warnings.ts';
+import { overlapWarnings } from './overlap-warnings.ts';
+import { placementWarnings } from './placement-warnings.ts';
+import { fractionWarnings, volumeWarnings } from './volume-warnings.ts';
 
 const OLD_ANNOTATIONS: Readonly<Record<string, string>> = {
   'scheduler.alpha.kubernetes.io/critical-pod':
     'non-functional in v1.16+; use the "priorityClassName" field instead',
   'security.alpha.kubernetes.io/sysctls': 'non-functional in v1.11+; use the "sysctls" field instead',
   'security.alpha.kubernetes.io/unsafe-sysctls': 'non-functional in v1.11+; use the "sysctls" field instead',
-};
-
-const OLD_VOLUMES: Readonly<Record<string, readonly [shown: string, why: string]>> = {
-  photonPersistentDisk: ['photonPersistentDisk', 'deprecated in v1.11, non-functional in v1.16+'],
-  gitRepo: ['gitRepo', 'deprecated in v1.11, and disabled by default in v1.33+'],
-  scaleIO: ['scaleIO', 'deprecated in v1.16, non-functional in v1.22+'],
-  flocker: ['flocker', 'deprecated in v1.22, non-functional in v1.25+'],
-  storageos: ['storageOS', 'deprecated in v1.22, non-functional in v1.25+'],
-  quobyte: ['quobyte', 'deprecated in v1.22, non-functional in v1.25+'],
-  glusterfs: ['glusterfs', 'deprecated in v1.25, non-functional in v1.26+'],
-  cephfs: ['cephfs', 'deprecated in v1.28, non-functional in v1.31+'],
-  rbd: ['rbd', 'deprecated in v1.28, non-functional in v1.31+'],
 };
 
 const SECCOMP = 'non-functional in v1.27+; use the "seccompProfile" field instead';
@@ -58,7 +39,7 @@ export function podWarnings(holder: JsonObject, prefix: string): string[] {
   for (const [key, why] of Object.entries(OLD_ANNOTATIONS)) {
     if (Object.hasOwn(annotations, key)) warnings.push(`${prefix}metadata.annotations[${key}]: ${why}`);
   }
-  warnings.push(...volumeWarnings(spec, at), ...tokenPathWarnings(objectsAt(spec, 'volumes'), at));
+  warnings.push(...volumeWarnings(spec, at), ...overlapWarnings(objectsAt(spec, 'volumes')));
   warnings.push(...repeated(objectsAt(spec, 'hostAliases'), 'ip', `${at}.hostAliases`));
   warnings.push(...pullSecretWarnings(objectsAt(spec, 'imagePullSecrets'), `${at}.imagePullSecrets`));
   warnings.push(...fractionWarnings(objectAt(spec, 'overhead'), `${at}.overhead`));
@@ -83,103 +64,18 @@ export function podWarnings(holder: JsonObject, prefix: string): string[] {
     const why = 'must be >= 0; negative values are invalid and will be treated as 1';
     warnings.push(`${at}.terminationGracePeriodSeconds: ${why}`);
   }
+  warnings.push(...podAddressWarnings(spec, at));
   return warnings;
 }
 
-function placementWarnings(spec: JsonObject, at: string): string[] {
-  const warnings = Object.keys(stringMapAt(spec, 'nodeSelector'))
-    .toSorted()
-    .flatMap((key) =>
-      OLD_LABELS[key] === undefined ? [] : [`${at}.nodeSelector[${key}]: ${OLD_LABELS[key]}`],
-    );
-  const nodes = objectAt(objectAt(spec, 'affinity'), 'nodeAffinity');
-  const path = `${at}.affinity.nodeAffinity`;
-  const needed = 'requiredDuringSchedulingIgnoredDuringExecution';
-  objectsAt(objectAt(nodes, needed), 'nodeSelectorTerms').forEach((term, index) => {
-    warnings.push(...termWarnings(term, `${path}.${needed}.nodeSelectorTerms[${index}]`));
-  });
-  const preferred = 'preferredDuringSchedulingIgnoredDuringExecution';
-  objectsAt(nodes, preferred).forEach((entry, index) => {
-    const term = objectAt(entry, 'preference') ?? {};
-    warnings.push(...termWarnings(term, `${path}.${preferred}[${index}].preference`));
-  });
-  objectsAt(spec, 'topologySpreadConstraints').forEach((constraint, index) => {
-    const place = `${at}.topologySpreadConstraints[${index}]`;
-    const key = stringAt(constraint, 'topologyKey');
-    if (OLD_LABELS[key] !== undefined) warnings.push(`${place}.topologyKey: ${key} is ${OLD_LABELS[key]}`);
-    if (constraint['labelSelector'] === undefined) {
-      warnings.push(`${place}.labelSelector: a null labelSelector results in matching no pod`);
-    }
-  });
-  return warnings;
-}
-
-function termWarnings(term: JsonObject, at: string): string[] {
-  return objectsAt(term, 'matchExpressions').flatMap((expression, index) => {
-    const key = stringAt(expression, 'key');
-    if (OLD_LABELS[key] === undefined) return [];
-    return [`${at}.matchExpressions[${index}].key: ${key} is ${OLD_LABELS[key]}`];
-  });
-}
-
-function volumeWarnings(spec: JsonObject, at: string): string[] {
-  return objectsAt(spec, 'volumes').flatMap((volume, index) => {
-    const warnings = Object.entries(OLD_VOLUMES)
-      .filter(([kind]) => volume[kind] !== undefined)
-      .map(([, [shown, why]]) => `${at}.volumes[${index}].${shown}: ${why}`);
-    const claim = objectAt(objectAt(volume, 'ephemeral'), 'volumeClaimTemplate');
-    const place = `${at}.volumes[${index}].ephemeral.volumeClaimTemplate.spec`;
-    return [...warnings, ...claimWarnings(objectAt(claim, 'spec') ?? {}, place)];
-  });
-}
-
-/** Returns texts for what a claim asks for. */
-export function claimWarnings(spec: JsonObject, at: string): string[] {
-  const requests = objectAt(objectAt(spec, 'resources'), 'requests');
-  return fractionWarnings(requests, `${at}.resources.requests`, ['storage']);
-}
-
-/** Returns texts for amounts of bytes that are not whole. */
-export function fractionWarnings(
-  amounts: JsonObject | undefined,
-  at: string,
-  names: readonly string[] = ['memory', 'ephemeral-storage'],
-): string[] {
-  return names.flatMap((name) => {
-    const amount = amounts?.[name];
-    if (typeof amount !== 'string' && typeof amount !== 'number') return [];
-    const text = canonicalQuantity(amount);
-    if (!text.endsWith('m')) return [];
-    return [`${at}[${name}]: fractional byte value ${goQuote(text)} is invalid, must be an integer`];
-  });
-}
-
-/** A file that another source puts where a token is to be. */
-function tokenPathWarnings(volumes: readonly JsonObject[], at: string): string[] {
-  const sourcesOf = (volume: JsonObject): JsonObject[] => objectsAt(objectAt(volume, 'projected'), 'sources');
-  const tokens = new Set(
-    volumes.flatMap(sourcesOf).flatMap((source) => {
-      const token = objectAt(source, 'serviceAccountToken');
-      return token === undefined ? [] : [stringAt(token, 'path')];
-    }),
-  );
-  if (tokens.size === 0) return [];
-  return volumes.flatMap((volume, index) =>
-    sourcesOf(volume).flatMap((source) =>
-      [
-        ['configMap', 'configMap'],
-        ['secret', 'secrets'],
-        ['downwardAPI', 'downwardAPI'],
-      ].flatMap(([kind = '', shown = '']) =>
-        objectsAt(objectAt(source, kind), 'items').flatMap((item, place) => {
-          const path = stringAt(item, 'path');
-          if (!tokens.has(path)) return [];
-          const field = `${at}.volumes[${index}].projected.sources.${shown}[${place}]`;
-          return [`${field}: has duplicated path with ServiceAccountToken ${goQuote(path)}`];
-        }),
-      ),
+function podAddressWarnings(spec: JsonObject, at: string): string[] {
+  const servers = stringsAt(objectAt(spec, 'dnsConfig'), 'nameservers');
+  return [
+    ...servers.flatMap((server, index) => addressWarnings(server, `${at}.dnsConfig.nameservers[${index}]`)),
+    ...objectsAt(spec, 'hostAliases').flatMap((alias, index) =>
+      addressWarnings(stringAt(alias, 'ip'), `${at}.hostAliases[${index}].ip`),
     ),
-  );
+  ];
 }
 
 function repeated(items: readonly JsonObject[], key: string, at: string): string[] {

@@ -141,6 +141,25 @@ test("docker's old form is loaded: layers by path, links followed, uncompressed 
   );
 });
 
+test('an image whose archive names only a tag gets the name that is given', async (t) => {
+  const config = JSON.stringify({
+    os: 'linux',
+    architecture: 'amd64',
+    rootfs: { type: 'layers', diff_ids: [] },
+  });
+  const name = hexOf(digestOf(config));
+  const change = {
+    [`${name}.json`]: config,
+    'manifest.json': JSON.stringify([{ Config: `${name}.json`, RepoTags: ['latest'], Layers: [] }]),
+  };
+  const { content, images } = await pullNode(t);
+  const load = (given?: string): Promise<unknown> =>
+    loadArchive({ content, images, source: dockerArchive(change), signal, ...(given && { name: given }) });
+  await assert.rejects(load(), { code: 'INVALID_REFERENCE' });
+  await load('app:v1');
+  assert.equal((await images.find('docker.io/library/app:v1'))?.layers.length, 0);
+});
+
 for (const [what, change, code] of [
   ['a manifest that is not JSON', { 'manifest.json': '{' }, 'BAD_IMAGE'],
   ['a manifest that names no config', { 'manifest.json': '[{}]' }, 'BAD_IMAGE'],

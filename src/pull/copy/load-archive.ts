@@ -228,8 +228,8 @@ async function record(
 ): Promise<LoadedImage> {
   const { content, images, signal } = request;
   const image = await describeImage(content, root, request.platform ?? hostPlatform(), signal);
-  const own = await collectDocuments(contentSource(content, image.manifest), image.manifest, signal);
-  for (const blob of blobsBelow(own)) {
+  const documents = await collectDocuments(contentSource(content, image.manifest), image.manifest, signal);
+  for (const blob of blobsBelow(documents)) {
     // An archive may leave out what is here already, which must not go before it has a name.
     await lease.add(blob.digest);
     if (!(await isHeld(content, blob)))
@@ -238,10 +238,8 @@ async function record(
         `archive lacks ${blob.digest}, which its image needs and this store has not`,
       );
   }
-  const given = [
-    ...names,
-    ...(names.length === 0 && request.name !== undefined ? [request.name] : []),
-  ].flatMap(normal);
+  const own = names.flatMap(normal);
+  const given = own.length === 0 && request.name !== undefined ? normal(request.name) : own;
   const references = given.map((name) => ({ name, target: root }));
   const digests = [...new Set(given.map((name) => repositoryOf(parseDockerReference(name))))].map(
     (repository) => ({
