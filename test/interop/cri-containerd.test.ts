@@ -15,7 +15,7 @@ import { criImageService, type CriImageService } from '../../src/cri/cri-image-s
 import { criRuntimeService } from '../../src/cri/cri-runtime-service.ts';
 import { hostPlatform } from '../../src/oci/host-platform.ts';
 import { PullError } from '../../src/pull/pull-error.ts';
-import type { RuntimeEvent } from '../../src/runtime/runtime-service.ts';
+import type { RuntimeEvent, RuntimeService } from '../../src/runtime/runtime-service.ts';
 import { makeTinyRoot } from '../../src/runtime/_tiny-root.ts';
 import { FaultRegistry, sha256 } from '../support/fault-registry.ts';
 import { makeRoot, removeRoot } from '../support/running-system.ts';
@@ -27,6 +27,7 @@ const skip = skipWithout('containerd', 'runc', 'tar') || skipUnlessRoot();
 const DRAY = fileURLToPath(new URL('../../bin/dray.js', import.meta.url));
 /** A busy machine takes its time to start a daemon. */
 const START_TRIES = 150;
+const MI = 1024 * 1024;
 
 interface Bench {
   readonly endpoint: string;
@@ -128,6 +129,14 @@ async function freePort(): Promise<number> {
   return port;
 }
 
+/** The memory limit of a container, as the kernel shows it inside. */
+async function limitIn(runtime: RuntimeService, container: string, signal: AbortSignal): Promise<number> {
+  const script =
+    'cat /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null || cat /sys/fs/cgroup/memory.max';
+  const { stdout } = await runtime.execSync(container, ['/bin/sh', '-c', script], 10_000, signal);
+  return Number(stdout.toString().trim());
+}
+
 describe('containerd over CRI', { skip }, () => {
   test('12.1 12.13 12.18 pulls, describes, lists and removes images', async (t) => {
     const { images, image, config, registry, directory, signal } = await bench(t);
@@ -162,7 +171,7 @@ describe('containerd over CRI', { skip }, () => {
     assert.equal(await images.imageStatus({ image }, signal), undefined);
   });
 
-  test('runs a container on the machine’s network, tells how it ended and takes it away', async (t) => {
+  test('runs a container on the machine’s network, gives it more memory, tells how it ended and takes it away', async (t) => {
     const { images, image, config, endpoint, directory, signal } = await bench(t);
     const runtime = await criRuntimeService(endpoint, signal);
     t.after(() => runtime.close());
@@ -226,6 +235,7 @@ describe('containerd over CRI', { skip }, () => {
           stdin: false,
           tty: false,
           user: { uid: 0, gid: 0 },
+          resources: { memoryBytes: 64 * MI, cpuShares: 256 },
         },
         signal,
       );
@@ -235,6 +245,9 @@ describe('containerd over CRI', { skip }, () => {
       assert.equal(running?.imageId, config);
       assert.equal(running?.attempt, 2);
       assert.equal(running?.sandboxId, sandbox);
+      assert.equal(await limitIn(runtime, container, signal), 64 * MI);
+      await runtime.updateContainerResources(container, { memoryBytes: 96 * MI, cpuShares: 512 }, signal);
+      assert.equal(await limitIn(runtime, container, signal), 96 * MI);
       const inside = { command: ['/bin/sh', '-c', 'cat; echo err >&2; exit 6'], tty: false, stdin: true };
       const session = await runtime.exec(container, inside, signal);
       const outputs = Promise.all([text(session.stdout), text(session.stderr ?? session.stdout)]);
