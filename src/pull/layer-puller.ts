@@ -1,5 +1,7 @@
+import { ArchiveError } from '../archive/archive-error.ts';
 import type { Clock } from '../base/clock.ts';
 import { messageOf } from '../base/coded-error.ts';
+import { goQuote } from '../base/go-quote.ts';
 import { Limiter } from '../base/limiter.ts';
 import type { ContentStore } from '../content/store.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
@@ -12,7 +14,7 @@ import { fetchAndUnpack, fetchBlob, isHeld, type FetchContext } from './fetch-la
 import type { FlightPart, FlightRecorder } from './flight-record.ts';
 import { JoinedFlights } from './joined-flights.ts';
 import type { LayerUnpacker } from './layer-unpacker.ts';
-import { fetchError } from './load-image.ts';
+import { fetchError, refuseEmpty } from './load-image.ts';
 import { PartProgress, type ProgressListener } from './progress.ts';
 import type { ProgressWatch } from './progress-watch.ts';
 import { DEFAULT_CONNECTIONS_PER_LAYER } from './ranged-download.ts';
@@ -148,6 +150,7 @@ export class LayerPuller {
     signal: AbortSignal,
   ): Promise<LayerOutcome> {
     const { content, unpacker } = this.#options;
+    refuseEmpty(layer);
     if (await isHeld(content, layer)) return { bytes: 0, held: true };
     const context: FetchContext = {
       open: (blob, range, openSignal) => openBlob(session, blob, range, openSignal),
@@ -217,9 +220,19 @@ export class LayerPuller {
       );
     } catch (error) {
       signal.throwIfAborted();
-      throw new PullError('UNPACK', `failed to extract layer ${diffId}: ${messageOf(error)}`, {
-        cause: error,
-      });
+      throw unpackError(layer, diffId, error);
     }
   }
+}
+
+/** Words a layer that cannot be unpacked as containerd's unpacker does, without its key, which is another each time. */
+function unpackError({ mediaType, digest }: Descriptor, diffId: Digest, cause: unknown): PullError {
+  const wrong = cause instanceof ArchiveError && cause.code === 'DIGEST_MISMATCH';
+  return new PullError(
+    'UNPACK',
+    wrong
+      ? `wrong diff id calculated on extraction ${goQuote(diffId)}`
+      : `failed to extract layer (${mediaType} ${digest}) to overlayfs: ${messageOf(cause)}`,
+    { cause },
+  );
 }

@@ -4,7 +4,6 @@ import type { ImageStore, Lease } from '../images/image-store.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import { hostPlatform } from '../oci/host-platform.ts';
-import { parseImageConfig, type ImageConfig } from '../oci/image-config.ts';
 import type { Platform } from '../oci/platform.ts';
 import { fallbackMatcher } from '../oci/platform-matcher.ts';
 import {
@@ -23,7 +22,14 @@ import { allOrStop } from './all-or-stop.ts';
 import { FlightRecorder, FlightRecords, type FlightRecord } from './flight-record.ts';
 import { JoinedFlights } from './joined-flights.ts';
 import { LayerPuller, type LayerFlight, type LayerPullerOptions } from './layer-puller.ts';
-import { chooseImage, loadDocument, type DocumentContext } from './load-image.ts';
+import {
+  checkLayers,
+  chooseImage,
+  isManifestKind,
+  loadDocument,
+  readConfig,
+  type DocumentContext,
+} from './load-image.ts';
 import { PartProgress, type ProgressListener } from './progress.ts';
 import { PullBoard } from './pull-board.ts';
 import { DEFAULT_PROGRESS_TIMEOUT_MS, ProgressWatch } from './progress-watch.ts';
@@ -208,7 +214,7 @@ export class Puller {
     const resolved = await watch.during(() => resolve(session, reference, name, signal));
     const context: DocumentContext = { session, content, lease, watch };
     await lease.add(resolved.descriptor.digest);
-    if (resolved.bytes !== undefined)
+    if (resolved.bytes !== undefined && isManifestKind(resolved.descriptor))
       await writeContent(content, resolved.descriptor, [resolved.bytes], signal);
     const matcher = fallbackMatcher(request.platform ?? this.#options.platform ?? hostPlatform());
     const { descriptor: manifest, manifest: image } = await chooseImage(
@@ -218,8 +224,8 @@ export class Puller {
       signal,
     );
     whole.enter('downloading');
-    const config = parseImageConfig(await loadDocument(context, image.config, signal));
-    checkLayers(config, image.layers.length);
+    const config = readConfig(await loadDocument(context, image.config, signal));
+    checkLayers(image, config);
     // Leased before anybody looks whether they are there: a collection between that look and the record takes neither.
     for (const { digest } of image.layers) await lease.add(digest);
     for (const diffId of config.diffIds) await lease.add(diffId);
@@ -305,11 +311,6 @@ async function resolve(
     signal.throwIfAborted();
     throw asPullError(error, `failed to resolve reference ${goQuote(name)}`);
   }
-}
-
-function checkLayers(config: ImageConfig, layers: number): void {
-  if (config.diffIds.length !== layers)
-    throw new PullError('BAD_IMAGE', 'mismatched image rootfs and manifest layers');
 }
 
 /** The names an image has after a pull: its tag, if it was pulled by one, and the repository with the digest (rule 12.13). */
