@@ -4,6 +4,7 @@ import type { RootfsProvider } from '../../src/images/rootfs.ts';
 import type { KubeClient } from '../../src/kube/client/kube-client.ts';
 import { createEventRecorder } from '../../src/kubelet/event-recorder.ts';
 import { parseEvictionThresholds } from '../../src/kubelet/images/eviction-thresholds.ts';
+import { imageGcPolicy } from '../../src/kubelet/images/image-gc-policy.ts';
 import { NodeImageManager } from '../../src/kubelet/images/image-manager.ts';
 import type { NodeMetrics } from '../../src/kubelet/images/node-metrics.ts';
 import { PulledImages } from '../../src/kubelet/images/pulled-images.ts';
@@ -99,6 +100,14 @@ export async function startAgent(options: TestAgentOptions, signal: AbortSignal)
       clock,
       random: () => 0,
       logger,
+      ...(options.imageSettings === undefined
+        ? {}
+        : {
+            imageGc: {
+              policy: imageGcPolicy(settings),
+              afterSpacePass: (present, startedAt) => records.prune(present, startedAt),
+            },
+          }),
       ...(options.evictionHard === undefined
         ? {}
         : { evictionThresholds: parseEvictionThresholds({ evictionHard: options.evictionHard }) }),
