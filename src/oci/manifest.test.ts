@@ -265,7 +265,7 @@ test('15.15 nothing that fits is a named error', async () => {
   const index = documents.index([documents.image(ARM64, ARM64), documents.image(NOTHING, NOTHING)]);
   await assert.rejects(chooseManifest(index, MATCHER, documents), {
     code: 'NO_PLATFORM',
-    message: `no match for platform in manifest ${index.digest}: not found`,
+    message: `no match for platform in manifest: not found`,
   });
 });
 

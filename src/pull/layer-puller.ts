@@ -1,5 +1,7 @@
+import { ArchiveError } from '../archive/archive-error.ts';
 import type { Clock } from '../base/clock.ts';
 import { messageOf } from '../base/coded-error.ts';
+import { goQuote } from '../base/go-quote.ts';
 import { Limiter } from '../base/limiter.ts';
 import type { ContentStore } from '../content/store.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
@@ -12,7 +14,7 @@ import { fetchAndUnpack, fetchBlob, isHeld, type FetchContext } from './fetch-la
 import type { FlightPart, FlightRecorder } from './flight-record.ts';
 import { JoinedFlights } from './joined-flights.ts';
 import type { LayerUnpacker } from './layer-unpacker.ts';
-import { fetchError } from './load-image.ts';
+import { fetchError, refuseEmpty } from './load-image.ts';
 import { PartProgress, type ProgressListener } from './progress.ts';
 import type { ProgressWatch } from './progress-watch.ts';
 import { DEFAULT_CONNECTIONS_PER_LAYER } from './ranged-download.ts';
@@ -153,6 +155,7 @@ export class LayerPuller {
     signal: AbortSignal,
   ): Promise<LayerOutcome> {
     const { content, unpacker } = this.#options;
+    refuseEmpty(layer);
     if (await isHeld(content, layer)) return { bytes: 0, held: true };
     const context: FetchContext = {
       open: (blob, range, openSignal) => openBlob(session, blob, range, openSignal),
@@ -223,9 +226,7 @@ export class LayerPuller {
       );
     } catch (error) {
       signal.throwIfAborted();
-      throw new PullError('UNPACK', `failed to extract layer ${diffId}: ${messageOf(error)}`, {
-        cause: error,
-      });
+      throw unpackError(layer, diffId, error);
     }
   }
 }
@@ -239,4 +240,16 @@ function tellSpared(
   // An earlier attempt may have got to the last byte, and only the look at them was missing.
   if (decision === 'held' || bytes === 0) count.spared(decision === 'shared' ? 'shared' : 'held', layer.size);
   else if (bytes < layer.size) count.spared('resumed', layer.size - bytes, 0);
+}
+
+/** Words a layer that cannot be unpacked as containerd's unpacker does, without its key, which is another each time. */
+function unpackError({ mediaType, digest }: Descriptor, diffId: Digest, cause: unknown): PullError {
+  const wrong = cause instanceof ArchiveError && cause.code === 'DIGEST_MISMATCH';
+  return new PullError(
+    'UNPACK',
+    wrong
+      ? `wrong diff id calculated on extraction ${goQuote(diffId)}`
+      : `failed to extract layer (${mediaType} ${digest}) to overlayfs: ${messageOf(cause)}`,
+    { cause },
+  );
 }

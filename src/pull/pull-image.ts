@@ -4,7 +4,6 @@ import type { ImageStore, Lease } from '../images/image-store.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import { hostPlatform } from '../oci/host-platform.ts';
-import { parseImageConfig, type ImageConfig } from '../oci/image-config.ts';
 import type { Platform } from '../oci/platform.ts';
 import { fallbackMatcher } from '../oci/platform-matcher.ts';
 import { formatReference, type Reference } from '../oci/reference.ts';
@@ -17,7 +16,14 @@ import { allOrStop } from './all-or-stop.ts';
 import { FlightRecorder, FlightRecords, type FlightRecord } from './flight-record.ts';
 import { JoinedFlights } from './joined-flights.ts';
 import { LayerPuller, type LayerFlight, type LayerPullerOptions } from './layer-puller.ts';
-import { chooseImage, loadDocument, type DocumentContext } from './load-image.ts';
+import {
+  checkLayers,
+  chooseImage,
+  isManifestKind,
+  loadDocument,
+  readConfig,
+  type DocumentContext,
+} from './load-image.ts';
 import { PartProgress, type ProgressListener } from './progress.ts';
 import { PullBoard } from './pull-board.ts';
 import { DEFAULT_PROGRESS_TIMEOUT_MS, ProgressWatch } from './progress-watch.ts';
@@ -232,7 +238,7 @@ export class Puller {
     );
     const context: DocumentContext = { session, content, lease, watch, count };
     await lease.add(resolved.descriptor.digest);
-    if (resolved.bytes !== undefined) {
+    if (resolved.bytes !== undefined && isManifestKind(resolved.descriptor)) {
       count.needs(resolved.descriptor.digest);
       count.fetched('manifest', resolved.bytes.length);
       await writeContent(content, resolved.descriptor, [resolved.bytes], signal);
@@ -242,9 +248,9 @@ export class Puller {
       const chosen = await chooseImage(context, resolved.descriptor, matcher, signal);
       whole.enter('downloading');
       const document = await loadDocument(context, chosen.manifest.config, signal);
-      return { manifest: chosen.descriptor, image: chosen.manifest, config: parseImageConfig(document) };
+      return { manifest: chosen.descriptor, image: chosen.manifest, config: readConfig(document) };
     });
-    checkLayers(config, image.layers.length);
+    checkLayers(image, config);
     // Leased before anybody looks whether they are there: a collection between that look and the record takes neither.
     for (const { digest } of image.layers) await lease.add(digest);
     for (const diffId of config.diffIds) await lease.add(diffId);
@@ -326,11 +332,6 @@ async function resolve(
     signal.throwIfAborted();
     throw asPullError(error, `failed to resolve reference ${goQuote(name)}`);
   }
-}
-
-function checkLayers(config: ImageConfig, layers: number): void {
-  if (config.diffIds.length !== layers)
-    throw new PullError('BAD_IMAGE', 'mismatched image rootfs and manifest layers');
 }
 
 function platformText(platform: Platform): string {

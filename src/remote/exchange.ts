@@ -259,7 +259,7 @@ function redirectTarget(answer: Answer): string | undefined {
   if (target === null || (target.protocol !== 'https:' && target.protocol !== 'http:')) {
     throw new RemoteError(
       'BAD_RESPONSE',
-      `failed to do request: ${printableUrl(answer.url)} redirects to an address that is not http`,
+      `${printableUrl(answer.url)} redirects to an address that is not http`,
     );
   }
   target.hash = '';
@@ -277,7 +277,7 @@ function publicHeaders(
 function forbiddenRedirect(from: string, to: string): RemoteError {
   return new RemoteError(
     'BAD_RESPONSE',
-    `failed to do request: ${printableUrl(from)} redirects to ${new URL(to).origin}, where this server must not be led`,
+    `${printableUrl(from)} redirects to ${new URL(to).origin}, where this server must not be led`,
   );
 }
 
@@ -285,6 +285,6 @@ function tooManyRedirects(method: Method, url: string): RemoteError {
   const verb = method.charAt(0) + method.slice(1).toLowerCase();
   return new RemoteError(
     'BAD_RESPONSE',
-    `failed to do request: ${verb} "${printableUrl(url)}": stopped after ${MAX_REDIRECTS} redirects`,
+    `${verb} "${printableUrl(url)}": stopped after ${MAX_REDIRECTS} redirects`,
   );
 }

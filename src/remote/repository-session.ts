@@ -129,7 +129,7 @@ export class RepositorySession {
           observe: this.#observe,
         })
         .catch((error: unknown) => {
-          if (error instanceof RemoteError) return error;
+          if (error instanceof RemoteError) return error.wrap('failed to do request');
           throw error;
         });
       if (outcome instanceof RemoteError) {
