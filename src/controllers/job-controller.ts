@@ -78,8 +78,15 @@ export function startJobController(context: ControllerContext): void {
     if (suspension !== undefined) {
       conditions = [...conditions.filter(({ type }) => type !== suspension.type), suspension];
     }
-    // A Job ends when its last Pod has.
-    const isOver = verdict !== undefined && owned.every((pod) => isFinished(pod) || isGone(pod));
+    const terminating = owned.filter(
+      (pod) => pod.metadata.deletionTimestamp !== undefined && !isFinished(pod),
+    ).length;
+    // A Job ends when its last Pod has, and every Pod was counted and let go: the API takes no end before that.
+    const isOver =
+      verdict !== undefined &&
+      terminating === 0 &&
+      Object.keys(counted.uncounted).length === 0 &&
+      owned.every(isFinished);
     const wait = counted.byIndex === undefined ? backoff(owned, now) : 0;
     let refused: unknown;
     if (verdict === undefined && !isSuspended && job.metadata.deletionTimestamp === undefined) {
@@ -98,8 +105,7 @@ export function startJobController(context: ControllerContext): void {
         {
           active: live.length,
           ready: live.filter(isReady).length,
-          terminating: owned.filter((pod) => pod.metadata.deletionTimestamp !== undefined && !isFinished(pod))
-            .length,
+          terminating,
           succeeded: counted.succeeded,
           failed: counted.failed,
         },
@@ -123,7 +129,8 @@ export function startJobController(context: ControllerContext): void {
       });
     }
     // Only after the count is stored may the finalizers go.
-    const kept = new Set<Pod>(isOver ? [] : counted.byIndex?.last.values());
+    const kept = new Set<Pod>(verdict === undefined ? counted.byIndex?.last.values() : []);
+
     for (const pod of owned) {
       if ((isFinished(pod) || isGone(pod)) && !kept.has(pod)) await release(pod, signal);
     }
