@@ -16,7 +16,6 @@ import {
   count,
   hasFailed,
   isDone,
-  isGone,
   isLeaving,
   JOB_FINALIZER,
   judge,
@@ -80,8 +79,15 @@ export function startJobController(context: ControllerContext): void {
     if (suspension !== undefined) {
       conditions = [...conditions.filter(({ type }) => type !== suspension.type), suspension];
     }
-    // A Job ends when its last Pod has.
-    const isOver = verdict !== undefined && owned.every((pod) => isFinished(pod) || isGone(pod));
+    const terminating = owned.filter(
+      (pod) => pod.metadata.deletionTimestamp !== undefined && !isFinished(pod),
+    ).length;
+    // A Job ends when its last Pod has, and every Pod was counted and let go: the API takes no end before that.
+    const isOver =
+      verdict !== undefined &&
+      terminating === 0 &&
+      Object.keys(counted.uncounted).length === 0 &&
+      owned.every(isFinished);
     const row = failures.after(key, counted.ended.succeeded, counted.ended.failed);
     const wait = counted.byIndex === undefined ? pauseAfter(row, now) : 0;
     let refused: unknown;
@@ -101,8 +107,7 @@ export function startJobController(context: ControllerContext): void {
         {
           active: live.length,
           ready: live.filter(isReady).length,
-          terminating: owned.filter((pod) => pod.metadata.deletionTimestamp !== undefined && !isFinished(pod))
-            .length,
+          terminating,
           succeeded: counted.succeeded,
           failed: counted.failed,
         },
@@ -127,7 +132,7 @@ export function startJobController(context: ControllerContext): void {
       });
     }
     // Only after the count is stored may the finalizers go.
-    const kept = new Set<Pod>(isOver ? [] : counted.byIndex?.last.values());
+    const kept = new Set<Pod>(verdict === undefined ? counted.byIndex?.last.values() : []);
     for (const pod of owned) {
       if ((isFinished(pod) || hasFailed(job, pod)) && !kept.has(pod)) await release(pod, signal);
     }
