@@ -89,7 +89,7 @@ test('the Pods of an indexed Job are called by their index', async () => {
   const pods = await cluster.until<Pod>(PODS, 'indexed', (all) => all.length === 2);
   const names = pods.map(({ metadata }) => metadata.name).sort();
   assert.match(names.join(' '), /^j-0-[a-z0-9]{5} j-1-[a-z0-9]{5}$/);
-  assert.deepEqual(pods.map(({ metadata }) => metadata.generateName).sort(), ['j-0-', 'j-1-']);
+  assert.deepEqual(pods.map(({ metadata }) => metadata.generateName ?? '').sort(), ['j-0-', 'j-1-']);
 });
 
 test('a DaemonSet rolls on node by node, or with new Pods beside the old, and keeps what undo needs', async () => {
@@ -114,11 +114,11 @@ test('a DaemonSet rolls on node by node, or with new Pods beside the old, and ke
     spec: { template: templateOf('ds', 'x:3'), ...strategy({ maxUnavailable: 0, maxSurge: 1 }) },
   });
   const pods = await done('x:3');
-  assert.deepEqual(pods.map(({ spec }) => spec.nodeName).sort(), ['n1', 'n2']);
+  assert.deepEqual(pods.map(({ spec }) => spec.nodeName ?? '').sort(), ['n1', 'n2']);
   await cluster.until(DAEMON_SETS, 'rolled', ([set]) => statusOf(set)['updatedNumberScheduled'] === 2);
   type Revision = KubeObject & { revision: number };
   const revisions = await cluster.until<Revision>(CONTROLLER_REVISIONS, 'rolled', (all) => all.length === 3);
-  assert.deepEqual(revisions.map(({ revision }) => revision).sort(), [1, 2, 3]);
+  assert.deepEqual(revisions.map(({ revision }) => String(revision)).sort(), ['1', '2', '3']);
   const generations = pods.map(({ metadata }) => metadata.labels?.['pod-template-generation']);
   assert.deepEqual(generations, ['3', '3']);
 });
