@@ -405,7 +405,7 @@ test('a Job follows its policies on failures, by Pod and by index, and on succes
     'FailureTarget FailedIndexes: Job has failed indexes',
     'Failed FailedIndexes: Job has failed indexes',
   ]);
-  assert.equal(byIndex['failedIndexes'], '0-1');
+  assert.equal(byIndex['failedIndexes'], '0,1');
 
   const rules = [{ succeededIndexes: '0', succeededCount: 1 }];
   const few = { completionMode: 'Indexed', completions: 3, parallelism: 1, successPolicy: { rules } };

@@ -54,11 +54,14 @@ const AFTER_MS = 100;
 export function startCronJobController(context: ControllerContext): void {
   const crons = context.informer<CronJob>(CRON_JOBS);
   const jobs = context.informer<Job>(JOBS);
+  /** uid → what was written last, and over which versions: the informer may still show one of those. */
+  const written = new Map<string, { over: ReadonlySet<string>; cron: CronJob }>();
 
   const queue = context.queue('sync cron job', async (key, signal) => {
     const { namespace, name } = splitKey(key);
-    const cron = crons.get(namespace, name);
-    if (cron === undefined) return;
+    const seen = crons.get(namespace, name);
+    if (seen === undefined) return;
+    const cron = newest(seen);
     const owned = jobs.values().filter((job) => isControlledBy(job, cron));
     const status = await review(cron, owned, signal);
     if (cron.metadata.deletionTimestamp === undefined) {
@@ -73,6 +76,15 @@ export function startCronJobController(context: ControllerContext): void {
     await forgetOld(cron, owned, status, signal);
     await writeStatus(cron, status, signal);
   });
+
+  /** What was told once would be told again from an old picture. */
+  function newest(seen: CronJob): CronJob {
+    const { uid = '', resourceVersion = '' } = seen.metadata;
+    const last = written.get(uid);
+    if (last?.over.has(resourceVersion) === true) return last.cron;
+    written.delete(uid);
+    return seen;
+  }
 
   function tell(cron: CronJob, type: 'Normal' | 'Warning', reason: string, message: string): void {
     context.events.record(COMPONENT, cron, { type, reason, message });
@@ -239,11 +251,18 @@ export function startCronJobController(context: ControllerContext): void {
     const { active = [], ...times } = status;
     const next = { ...(active.length === 0 ? {} : { active }), ...times };
     if (isDeepStrictEqual(next, cron.status ?? {})) return;
-    await unless(['NotFound'], context.client.update(CRON_JOBS, { ...cron, status: next }, signal, 'status'));
+    const store = async (): Promise<void> => {
+      const stored = await context.client.update(CRON_JOBS, { ...cron, status: next }, signal, 'status');
+      const { uid = '', resourceVersion = '' } = cron.metadata;
+      const over = new Set(written.get(uid)?.over).add(resourceVersion);
+      written.set(uid, { over, cron: stored });
+    };
+    await unless(['NotFound'], store());
   }
 
   crons.onChange(({ object, type }) => {
-    if (type !== 'deleted') queue.add(queueKey(object));
+    if (type === 'deleted') written.delete(object.metadata.uid ?? '');
+    else queue.add(queueKey(object));
   });
   jobs.onChange(({ object }) => {
     const controller = controllerOf(object);

@@ -20,7 +20,7 @@ export function completedIndexes(text: string | undefined): Set<number> {
   return done;
 }
 
-/** Prints a set as `0-2,5`. */
+/** Prints a set as `0-2,5`; two in a row are no range: `7,8`. */
 export function formatIndexes(done: ReadonlySet<number>): string {
   const parts: string[] = [];
   const sorted = [...done].sort((a, b) => a - b);
@@ -31,7 +31,8 @@ export function formatIndexes(done: ReadonlySet<number>): string {
       last++;
       i++;
     }
-    parts.push(first === last ? String(first) : `${first}-${last}`);
+    if (last > first + 1) parts.push(`${first}-${last}`);
+    else parts.push(...new Set([String(first), String(last)]));
     i++;
   }
   return parts.join(',');

@@ -19,6 +19,8 @@ const MAX_MESSAGE = 1024;
 export class SchedulerWriter {
   readonly #context: ControllerContext;
   readonly #name: string;
+  /** uid of a waiting Pod → what it was told last; the informer may not show that yet. */
+  readonly #told = new Map<string, { message: string; nominated: string | undefined }>();
 
   /** @param name the scheduler's own, as Pods ask for it */
   constructor(context: ControllerContext, name: string) {
@@ -47,8 +49,13 @@ export class SchedulerWriter {
   async tellUnschedulable(pod: Pod, message: string, signal: AbortSignal, promised?: string): Promise<void> {
     const conditions = pod.status?.conditions ?? [];
     const current = conditions.find((condition) => condition.type === 'PodScheduled');
-    const isTold = current?.reason === 'Unschedulable' && current.message === message;
-    const before = pod.status?.nominatedNodeName;
+    const { uid = '' } = pod.metadata;
+    const last = this.#told.get(uid) ?? {
+      message: current?.reason === 'Unschedulable' ? (current.message ?? '') : '',
+      nominated: pod.status?.nominatedNodeName,
+    };
+    const isTold = last.message === message;
+    const before = last.nominated;
     // Whom it was promised before is still right while somebody leaves there.
     const nominated =
       promised ?? (message.includes('terminating pod on the nominated node') ? before : undefined);
@@ -74,6 +81,7 @@ export class SchedulerWriter {
         action: 'Scheduling',
       });
     }
+    this.#told.set(uid, { message, nominated });
     await this.#patchStatus(
       pod,
       {
@@ -84,7 +92,14 @@ export class SchedulerWriter {
     );
   }
 
+  /** Call when a Pod waits no more. */
+  forget(pod: Pod): void {
+    this.#told.delete(pod.metadata.uid ?? '');
+  }
+
   async withdrawPromise(pod: Pod, signal: AbortSignal): Promise<void> {
+    const last = this.#told.get(pod.metadata.uid ?? '');
+    if (last !== undefined) last.nominated = undefined;
     await this.#patchStatus(pod, { nominatedNodeName: null }, signal);
   }
 

@@ -187,6 +187,7 @@ export function startScheduler(context: ControllerContext): void {
         if (type === 'deleted' || !isWaiting(object)) {
           assumed.delete(key);
           unschedulable.delete(key);
+          writer.forget(object);
           // Room may have become free, or somebody to be near has come.
           if (type === 'deleted' || isFinished(object)) retryAll();
           else if (old !== undefined && isWaiting(old)) retryWho(wantsCompany);
