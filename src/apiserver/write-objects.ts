@@ -9,7 +9,14 @@ import type { JsonObject } from '../kube/json/json-object.ts';
 import type { KubeObject } from '../kube/object.ts';
 import type { PatchMediaType } from '../kube/patch/patch-media-type.ts';
 import { patchObject } from '../kube/patch/patch-object.ts';
-import { alreadyExists, invalid, notFound, plainError, unsupportedPatchType } from '../kube/status.ts';
+import {
+  alreadyExists,
+  invalid,
+  noNameFound,
+  notFound,
+  plainError,
+  unsupportedPatchType,
+} from '../kube/status.ts';
 import { completeForCreate, finishUpdate, prepareForCreate, prepareForUpdate } from '../kube/strategy.ts';
 import type { ResourceInfo } from '../kube/resources.ts';
 import { formatTime } from '../kube/time.ts';
@@ -95,7 +102,8 @@ async function insertObject(
       return { code: 201, value: asServed(resource, stored.object) };
     } catch (error) {
       if (!(error instanceof StoreError && error.code === 'ALREADY_EXISTS')) throw error;
-      if (!isGenerated || attempt === NAME_TRIES) throw alreadyExists(resource, metadata.name);
+      if (!isGenerated) throw alreadyExists(resource, metadata.name);
+      if (attempt === NAME_TRIES) throw noNameFound(resource, metadata.name);
     }
   }
 }

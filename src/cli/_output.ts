@@ -1,13 +1,16 @@
 import { createRequire } from 'node:module';
 import type { Command } from 'commander';
 import type * as Yaml from 'yaml';
+import { parseTemplate, printTemplate } from './_json-path-output.ts';
 import { UsageError } from './exit.ts';
 
 const load = createRequire(import.meta.url);
 
-const FORMATS = ['table', 'json', 'yaml', 'name'] as const;
+const FORMATS = ['table', 'wide', 'json', 'yaml', 'name', 'jsonpath=TEMPLATE'] as const;
+const JSON_PATH = 'jsonpath=';
 
-export type OutputFormat = (typeof FORMATS)[number];
+/** A format by its name, or with the template of `jsonpath=`. */
+export type OutputFormat = Exclude<(typeof FORMATS)[number], 'jsonpath=TEMPLATE'> | `jsonpath=${string}`;
 
 /** Adds `-o`. */
 export function withOutput(command: Command, formats: readonly OutputFormat[] = FORMATS): Command {
@@ -19,7 +22,14 @@ export function outputFormat(
   text: string | undefined,
   formats: readonly OutputFormat[] = FORMATS,
 ): OutputFormat {
-  const found = formats.find((each) => each === (text ?? formats[0]));
+  const jsonPath = formats.find((each) => each.startsWith(JSON_PATH));
+  if (jsonPath !== undefined && text?.startsWith(JSON_PATH) === true) {
+    const template = text.slice(JSON_PATH.length);
+    if (parseTemplate(template) === undefined)
+      throw new UsageError(`template ${JSON.stringify(template)} is none that JSONPath knows`);
+    return `${JSON_PATH}${template}`;
+  }
+  const found = formats.find((each) => each === (text ?? formats[0]) && each !== jsonPath);
   if (found === undefined)
     throw new UsageError(`unknown output format "${text}": there are ${formats.join(', ')}`);
   return found;
@@ -32,16 +42,27 @@ export interface Output {
   readonly names: readonly string[];
   /** The first row is the head. */
   readonly table: readonly (readonly string[])[];
+  /** Further columns of `wide`, a row for each of the table's. */
+  readonly wide?: readonly (readonly string[])[];
 }
 
-/** Prints it in the format asked for, with a line end. */
+/** Tells whether people are to read the output. */
+export function isTable(format: OutputFormat): boolean {
+  return format === 'table' || format === 'wide';
+}
+
+/** Prints it in the format asked for, with a line end but for a template, which says itself where lines end. */
 export function formatOutput(output: Output, format: OutputFormat): string {
   if (format === 'json') return `${JSON.stringify(output.data, undefined, 2)}\n`;
   // Written out where it occurs twice, as kubectl does: many readers know no anchors.
   if (format === 'yaml')
     return (load('yaml') as typeof Yaml).stringify(output.data, { aliasDuplicateObjects: false });
   if (format === 'name') return output.names.map((name) => `${name}\n`).join('');
-  return formatTable(output.table);
+  if (format === 'wide')
+    return formatTable(output.table.map((row, index) => [...row, ...(output.wide?.[index] ?? [])]));
+  if (format === 'table') return formatTable(output.table);
+  const template = parseTemplate(format.slice(JSON_PATH.length)) ?? [];
+  return printTemplate(JSON.parse(JSON.stringify(output.data ?? null)), template);
 }
 
 /** Lines columns up, two spaces apart. */

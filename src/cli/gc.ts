@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { withLocalStores } from './_local-stores.ts';
 import { forecastText } from './_gc-forecast.ts';
-import { formatBytes, formatOutput, outputFormat, withOutput } from './_output.ts';
+import { formatBytes, formatOutput, isTable, outputFormat, withOutput } from './_output.ts';
 import { interruptible } from './_interruptible.ts';
 import { withRoot } from './_options.ts';
 import { EXIT } from './exit.ts';
@@ -58,7 +58,7 @@ async function sweep(options: GcOptions): Promise<number> {
   else {
     const goes = forecast.images.filter((image) => image.goes).map(({ id }) => id);
     const data = { images: forecast, steps };
-    if (format === 'table') process.stdout.write(`${forecastText(forecast, Date.now())}\n`);
+    if (isTable(format)) process.stdout.write(`${forecastText(forecast, Date.now())}\n`);
     process.stdout.write(formatOutput({ data, names: [...goes, ...names], table }, format));
   }
   const damaged = steps.flatMap((step) => step.damaged ?? []);

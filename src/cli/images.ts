@@ -34,7 +34,17 @@ async function list(options: ImagesOptions): Promise<number> {
     ]);
   });
   const table = [['NAME', 'IMAGE ID', 'PLATFORM', 'SIZE', 'AGE', ''], ...rows];
+  const wide = images.flatMap((image) => {
+    const count = Math.max(1, image.repoTags.length === 0 ? image.repoDigests.length : image.repoTags.length);
+    const used = image.lastUsedAt === undefined ? '-' : formatAge(now - image.lastUsedAt);
+    return Array.from({ length: count }, () => [image.manifest.digest, String(image.layers.length), used]);
+  });
   const names = images.flatMap(({ repoTags, id }) => (repoTags.length > 0 ? repoTags : [id]));
-  process.stdout.write(formatOutput({ data: images, names, table }, format));
+  process.stdout.write(
+    formatOutput(
+      { data: images, names, table, wide: [['MANIFEST', 'LAYERS', 'LAST USED'], ...wide] },
+      format,
+    ),
+  );
   return EXIT.ok;
 }

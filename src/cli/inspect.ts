@@ -28,7 +28,7 @@ interface InspectOptions extends RemoteOptions {
   readonly platform?: string;
 }
 
-const FORMATS: readonly OutputFormat[] = ['json', 'yaml', 'name'];
+const FORMATS: readonly OutputFormat[] = ['json', 'yaml', 'name', 'jsonpath=TEMPLATE'];
 
 export function command(): Command {
   return withRemoteOptions(

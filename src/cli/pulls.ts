@@ -4,7 +4,7 @@ import { defaultRootPath } from '../daemon/state-root.ts';
 import { watchPulls } from '../daemon/stores/connect-stores.ts';
 import { FlightRecords, type FlightRecord } from '../pull/flight-record.ts';
 import { shortTag } from './_image-names.ts';
-import { formatBytes, formatOutput, formatTable, outputFormat, withOutput } from './_output.ts';
+import { formatBytes, formatOutput, formatTable, isTable, outputFormat, withOutput } from './_output.ts';
 import { interruptible } from './_interruptible.ts';
 import { withRoot } from './_options.ts';
 import { ProgressPrinter } from './_progress.ts';
@@ -61,7 +61,7 @@ async function show(id: string | undefined, options: PullsOptions): Promise<numb
     if (record !== undefined) found.push(record);
   }
   const [only] = found;
-  if (id !== undefined && only !== undefined && format === 'table') process.stdout.write(story(only));
+  if (id !== undefined && only !== undefined && isTable(format)) process.stdout.write(story(only));
   else {
     const data = id === undefined ? found : only;
     const table = [

@@ -12,6 +12,7 @@ import {
   internalError,
   invalid,
   methodNotAllowed,
+  noNameFound,
   notAcceptable,
   notFound,
   resourceExpired,
@@ -36,6 +37,18 @@ const answers: [string, StatusError, object][] = [
       reason: 'NotFound',
       details: { name: 'nosuch', group: 'apps', kind: 'deployments' },
       code: 404,
+    },
+  ],
+  [
+    'no generated name that is free',
+    noNameFound(pods, 'gen-abcde'),
+    {
+      status: 'Failure',
+      message:
+        'pods "gen-abcde" already exists, the server was not able to generate a unique name for the object',
+      reason: 'AlreadyExists',
+      details: { name: 'gen-abcde', kind: 'pods', retryAfterSeconds: 1 },
+      code: 409,
     },
   ],
   [

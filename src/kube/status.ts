@@ -96,6 +96,17 @@ export function alreadyExists(resource: GroupResource, name: string): StatusErro
   );
 }
 
+/** Answers 409 for a create whose generated names were all taken; another try may find one. */
+export function noNameFound(resource: GroupResource, name: string): StatusError {
+  return failure(
+    409,
+    'AlreadyExists',
+    `${qualified(resource.resource, resource.group)} ${goQuote(name)} already exists, the server was not able to generate ` +
+      'a unique name for the object',
+    { ...resourceDetails(resource, name), retryAfterSeconds: 1 },
+  );
+}
+
 /** Answers 409 for a write that lost a race; `why` defaults to the text about a modified object. */
 export function conflict(
   resource: GroupResource,

@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { request as httpsRequest } from 'node:https';
+import { Agent, request as httpsRequest } from 'node:https';
 import type { IncomingHttpHeaders } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -73,6 +73,8 @@ export async function startTestApi(options: Partial<ApiServerOptions> = {}): Pro
       ...options,
     });
   let server = await start(0);
+  // A handshake costs more than most requests.
+  let agent = new Agent({ keepAlive: true });
   const clients: HttpKubeClient[] = [];
   const clientWith = (pair: KeyPair): HttpKubeClient => {
     const client = new HttpKubeClient({
@@ -101,9 +103,12 @@ export async function startTestApi(options: Partial<ApiServerOptions> = {}): Pro
     kubeconfig,
     certificate,
     clientFor: async (user, group) => clientWith(await certificate(user, group)),
-    send: (method, path, request = {}) => send(server, pki, request.as ?? admin, method, path, request),
+    send: (method, path, request = {}) =>
+      send({ server, pki, agent }, request.as ?? admin, method, path, request),
     restart: async (meanwhile) => {
       const { port } = server;
+      agent.destroy();
+      agent = new Agent({ keepAlive: true });
       await client.close();
       await server.close();
       meanwhile?.(databasePath);
@@ -113,6 +118,7 @@ export async function startTestApi(options: Partial<ApiServerOptions> = {}): Pro
     },
     close: async () => {
       for (const each of clients) await each.close();
+      agent.destroy();
       await server.close();
       await rm(directory, { recursive: true, force: true });
     },
@@ -120,8 +126,7 @@ export async function startTestApi(options: Partial<ApiServerOptions> = {}): Pro
 }
 
 function send(
-  server: ApiServer,
-  pki: Pki,
+  { server, pki, agent }: { server: ApiServer; pki: Pki; agent: Agent },
   pair: KeyPair,
   method: string,
   path: string,
@@ -138,7 +143,7 @@ function send(
       {
         method,
         ca: pki.ca.cert,
-        agent: false,
+        agent,
         ...(anonymous ? {} : { cert: pair.cert, key: pair.key }),
         headers: {
           accept: request.accept ?? 'application/json',

@@ -1,8 +1,10 @@
 import { getOwn, isObject } from '../json/own-property.ts';
 
-/** One step of a path: a field, an item, all items, or those items whose field equals a value. */
+/** One step of a path: a field, here or anywhere below, an item, some or all items, or those whose field equals a value. */
 type Step =
   | { readonly is: 'field'; readonly name: string }
+  | { readonly is: 'descend'; readonly name: string }
+  | { readonly is: 'slice'; readonly from?: number; readonly to?: number; readonly step: number }
   | { readonly is: 'index'; readonly index: number }
   | { readonly is: 'all' }
   | {
@@ -12,12 +14,16 @@ type Step =
       readonly value: unknown;
     };
 
-/** Steps in the order of the grammar: `.name`, `['name']`, `[0]`, `[*]` or `.*`, `[?(@.a=="b")]`. */
+/** Steps in the order of the grammar: `..name`, `.name`, `['name']`, `[0]`, `[1:3:2]`, `[*]` or `.*`, `[?(@.a=="b")]`. */
 const STEP =
-  /\.(?<plain>[A-Za-z0-9_-]+)|\['(?<quoted>[^']*)'\]|\[(?<index>-?\d+)\]|(?<all>\[\*\]|\.\*)|\[\?\(@(?<path>[^=!]*?)\s*(?<operator>==|!=)\s*(?<value>"[^"]*"|'[^']*'|[^)]*)\)\]/y;
+  /\.\.(?<deep>[A-Za-z0-9_-]+)|\.(?<plain>[A-Za-z0-9_-]+)|\['(?<quoted>[^']*)'\]|\[(?<index>-?\d+)\]|\[(?<from>-?\d*):(?<to>-?\d*)(?::(?<by>[1-9]\d*))?\]|(?<all>\[\*\]|\.\*)|\[\?\(@(?<path>[^=!]*?)\s*(?<operator>==|!=)\s*(?<value>"[^"]*"|'[^']*'|[^)]*)\)\]/y;
 
-/** Reads a path such as `.status.conditions[?(@.type=="Ready")].status`; `undefined` when it is none that is understood. */
-export function parseJsonPath(text: string): readonly Step[] | undefined {
+/**
+ * Reads a path such as `.status.conditions[?(@.type=="Ready")].status`; `undefined` when it is none that is understood.
+ *
+ * @param isFull takes `..name` and slices too, which definitions may not use and people at a command line may
+ */
+export function parseJsonPath(text: string, isFull = false): readonly Step[] | undefined {
   const steps: Step[] = [];
   STEP.lastIndex = 0;
   while (STEP.lastIndex < text.length) {
@@ -26,9 +32,13 @@ export function parseJsonPath(text: string): readonly Step[] | undefined {
     if (text.startsWith('.[', at)) STEP.lastIndex = at + 1;
     const match = STEP.exec(text);
     if (match === null) return undefined;
-    const { plain, quoted, index, all, path, operator, value } = match.groups ?? {};
+    const { deep, plain, quoted, index, from, to, by, all, path, operator, value } = match.groups ?? {};
     const end = STEP.lastIndex;
-    if (plain !== undefined || quoted !== undefined) steps.push({ is: 'field', name: plain ?? quoted ?? '' });
+    if (!isFull && (deep ?? from) !== undefined) return undefined;
+    if (deep !== undefined) steps.push({ is: 'descend', name: deep });
+    else if (from !== undefined) steps.push(sliceOf(from, to ?? '', by ?? '1'));
+    else if (plain !== undefined || quoted !== undefined)
+      steps.push({ is: 'field', name: plain ?? quoted ?? '' });
     else if (index !== undefined) steps.push({ is: 'index', index: Number(index) });
     else if (all !== undefined) steps.push({ is: 'all' });
     else {
@@ -58,6 +68,12 @@ function follow(value: unknown, step: Step): unknown[] {
       const next: unknown = Array.isArray(value) ? value.at(step.index) : undefined;
       return next === undefined ? [] : [next];
     }
+    case 'descend':
+      return descend(value, step.name);
+    case 'slice': {
+      const items = Array.isArray(value) ? (value as unknown[]).slice(step.from, step.to) : [];
+      return items.filter((_, at) => at % step.step === 0);
+    }
     case 'all':
       if (Array.isArray(value)) return value as unknown[];
       return isObject(value) ? Object.values(value) : [];
@@ -67,6 +83,22 @@ function follow(value: unknown, step: Step): unknown[] {
         return actual.length > 0 && (actual[0] === step.value) === step.equals;
       });
   }
+}
+
+function sliceOf(from: string, to: string, by: string): Step {
+  return {
+    is: 'slice',
+    ...(from === '' ? {} : { from: Number(from) }),
+    ...(to === '' ? {} : { to: Number(to) }),
+    step: Number(by),
+  };
+}
+
+/** What has the name here, then what has it below. */
+function descend(value: unknown, name: string): unknown[] {
+  const own = isObject(value) ? getOwn(value, name) : undefined;
+  const below = Array.isArray(value) ? (value as unknown[]) : isObject(value) ? Object.values(value) : [];
+  return [...(own === undefined ? [] : [own]), ...below.flatMap((each) => descend(each, name))];
 }
 
 function literal(text: string): unknown {
