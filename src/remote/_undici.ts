@@ -7,23 +7,33 @@ import type {
 } from 'undici';
 
 /*
- * The parts of undici that talk to registries, without those that do not: its whole takes some 40 ms to load, which every command
- * at a terminal would wait for. Its version is pinned; the tests of this folder go through all that is loaded here.
+ * The parts of undici that talk to registries, without those that do not, and not before one is talked to: its whole takes some 40 ms to
+ * load, which every command at a terminal would wait for. Its version is pinned; the tests of this folder go through all that is loaded here.
  */
 
+type Api = Pick<Dispatcher, 'request' | 'connect'>;
+
 const load = createRequire(import.meta.url);
+let loadedApi: Api | undefined;
 
-export const Agent = load('undici/lib/dispatcher/agent.js') as typeof AgentClass;
-export const buildConnector = load('undici/lib/core/connect.js') as typeof connect;
+/** Makes what keeps connections open, one pool an origin. */
+export function newAgent(options: AgentClass.Options): Dispatcher {
+  const Agent = load('undici/lib/dispatcher/agent.js') as typeof AgentClass;
+  return new Agent(options);
+}
 
-const api = load('undici/lib/api/index.js') as Pick<Dispatcher, 'request' | 'connect'>;
+/** Makes what opens a connection. */
+export function newConnector(options: connect.BuildOptions): connect.connector {
+  const buildConnector = load('undici/lib/core/connect.js') as typeof connect;
+  return buildConnector(options);
+}
 
-/** Loads what only machines behind a proxy need. */
-export function proxyAgent(options: ProxyClass.Options): Dispatcher {
+/** Makes an agent that goes by a proxy. */
+export function newProxyAgent(options: ProxyClass.Options): Dispatcher {
   const ProxyAgent = load('undici/lib/dispatcher/proxy-agent.js') as typeof ProxyClass;
-  const Dispatcher = load('undici/lib/dispatcher/dispatcher.js') as { readonly prototype: Dispatcher };
+  const { prototype } = load('undici/lib/dispatcher/dispatcher.js') as { readonly prototype: Dispatcher };
   // It asks for its tunnels by a method that undici's entry gives to all dispatchers.
-  Dispatcher.prototype.connect = api.connect;
+  prototype.connect = api().connect;
   return new ProxyAgent(options);
 }
 
@@ -34,5 +44,10 @@ export function request(
   options: Omit<Dispatcher.RequestOptions, 'origin' | 'path'>,
 ): Promise<Dispatcher.ResponseData> {
   const target = { ...options, origin: url.origin, path: `${url.pathname}${url.search}` };
-  return api.request.call(dispatcher, target) as Promise<Dispatcher.ResponseData>;
+  return api().request.call(dispatcher, target) as Promise<Dispatcher.ResponseData>;
+}
+
+function api(): Api {
+  loadedApi ??= load('undici/lib/api/index.js') as Api;
+  return loadedApi;
 }
