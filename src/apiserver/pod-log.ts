@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import { messageOf } from '../base/coded-error.ts';
 import { goQuote } from '../base/go-quote.ts';
-import { Agent } from '../base/undici-parts.ts';
+import { newAgent, type Agent } from '../base/undici-parts.ts';
 import {
   containerLogPath,
   endpointAuthority,
@@ -89,7 +89,7 @@ export class KubeletProxy {
       // Logs that are being followed go on to their end.
       oldest[1].close().catch(() => undefined);
     }
-    const agent = new Agent({ connect: { ca, cert, key, timeout: CONNECT_MS }, bodyTimeout: 0 });
+    const agent = newAgent({ connect: { ca, cert, key, timeout: CONNECT_MS }, bodyTimeout: 0 });
     this.#agents.set(ca, agent);
     return agent;
   }

@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { posix } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { Agent, type Dispatcher } from 'undici';
+import type { Dispatcher } from 'undici';
+import { newAgent } from '../../base/undici-parts.ts';
 import { badRequest, serviceUnavailable } from '../../kube/status.ts';
 import { describeDialFailure } from '../../remote/dial-error.ts';
 import type { ApiCall, ApiContext } from '../api-call.ts';
@@ -40,7 +41,7 @@ export function isProxied({ request, resource }: ApiCall): boolean {
 export class BackendProxy {
   readonly #kubelets: KubeletProxy;
   /** Certificates of Pods are nobody's to check: they are their own. */
-  readonly #others = new Agent({
+  readonly #others = newAgent({
     connect: { rejectUnauthorized: false, timeout: CONNECT_MS },
     headersTimeout: 0,
     bodyTimeout: 0,
