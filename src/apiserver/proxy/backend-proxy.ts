@@ -1,8 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { posix } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import type { Dispatcher } from 'undici';
-import { newAgent } from '../../base/undici-parts.ts';
+import { newAgent, type Agent } from '../../base/undici-parts.ts';
 import { badRequest, serviceUnavailable } from '../../kube/status.ts';
 import { describeDialFailure } from '../../remote/dial-error.ts';
 import type { ApiCall, ApiContext } from '../api-call.ts';
@@ -92,7 +91,7 @@ export class BackendProxy {
     path: string,
     call: ApiCall,
     request: IncomingMessage,
-  ): Promise<Dispatcher.ResponseData> {
+  ): ReturnType<Agent['request']> {
     const { host, hostname, protocol, port } = new URL(backend.origin);
     if (hostname.startsWith('127.') && this.#ownPorts().includes(Number(port))) {
       throw badRequest('address not allowed');
