@@ -25,7 +25,7 @@ import { decodeBody } from './decode-body.ts';
 import { admissionOfWrite } from './admission-request.ts';
 import {
   asServed,
-  asStored,
+  asStoredInOrder,
   fieldManager,
   fitNamespace,
   fitToPath,
@@ -98,7 +98,7 @@ async function insertObject(
         if (context.store.get(key) !== undefined) throw alreadyExists(resource, metadata.name);
         return { code: 201, value: admitted };
       }
-      const stored = context.store.create(key, asStored(resource, admitted));
+      const stored = context.store.create(key, asStoredInOrder(resource, admitted));
       return { code: 201, value: asServed(resource, stored.object) };
     } catch (error) {
       if (!(error instanceof StoreError && error.code === 'ALREADY_EXISTS')) throw error;
@@ -256,7 +256,7 @@ async function replaceObject(
   if (isSame(old, admitted)) return { code: 200, value: old };
   if (options.dryRun) return { code: 200, value: admitted };
   const { key } = stored;
-  const next = asStored(resource, admitted);
+  const next = asStoredInOrder(resource, admitted);
   // An object under deletion goes for good with the write that takes away its last finalizer.
   const written = isReadyToGo(admitted)
     ? context.store.delete(key, stored.revision, next)
