@@ -16,6 +16,7 @@ import { startReplicaSetController, startReplicationController } from './replica
 import { startStatefulSetController } from './stateful-set-controller.ts';
 import { startVolumeController, type VolumeDirectories } from './volume-controller.ts';
 import { startScheduler } from './scheduler.ts';
+import { startTokenSecretController } from './token-secret-controller.ts';
 
 export interface ControllersOptions {
   /** PEM of the CA that signs the API server's certificate; published in each namespace. */
@@ -46,6 +47,7 @@ export function startControllers(
   startNamespaceController(context);
   startServiceAccountController(context);
   startRootCaController(context, options.rootCa);
+  startTokenSecretController(context, options.rootCa);
   startNodeLifecycle(context);
   startScheduler(context);
   startReplicaSetController(context);
