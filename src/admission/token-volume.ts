@@ -1,4 +1,3 @@
-import { randomInt } from 'node:crypto';
 import type { Container, PodSpec, Volume } from '../kube/pod.ts';
 
 /** Where a container finds the token of its account. */
@@ -6,14 +5,6 @@ const TOKEN_PATH = '/var/run/secrets/kubernetes.io/serviceaccount';
 const VOLUME_PREFIX = 'kube-api-access-';
 /** An hour and some seconds, so that clients which refresh hourly never hold an expired token. */
 const TOKEN_SECONDS = 3607;
-/** Letters and digits of generated names: without vowels, so that no words appear. */
-const ALPHABET = 'bcdfghjklmnpqrstvwxz2456789';
-
-/** Makes the random end of a generated name, five characters. */
-export function randomSuffix(): string {
-  return Array.from({ length: 5 }, () => ALPHABET[randomInt(ALPHABET.length)]).join('');
-}
-
 /**
  * Mounts the token of the service account in every container that has nothing at its place; the volume is added when a
  * container needs it. A volume of that name that is there already is used.

@@ -45,10 +45,6 @@ export class StoreDatabase {
     if (version === 0) this.#db.exec(`BEGIN; ${SCHEMA} PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT`);
   }
 
-  get isTransaction(): boolean {
-    return this.#db.isTransaction;
-  }
-
   /** Runs a statement of a closed set of texts: no value is ever spliced into one, so the cache is bounded by the code. */
   prepare(sql: string): StatementSync {
     let statement = this.#statements.get(sql);

@@ -1,3 +1,4 @@
+import { LruMap } from '../base/lru-map.ts';
 import type { KubeObject } from '../kube/object.ts';
 import type { Row, StoreDatabase } from './_store-database.ts';
 import {
@@ -12,6 +13,11 @@ import {
 /** Texts looked for in one statement; the rest of a long selector is left to whoever looks at the objects. */
 const MAX_CONTAINING = 4;
 
+/** Rows kept, since each write asks for its namespace, its ServiceAccount and the like again; */
+const KEPT_ROWS = 256;
+/** longer ones are not. */
+const KEPT_ROW_LENGTH = 16 * 1024;
+
 /** Which numbers the store has now. */
 export interface StoreBounds {
   /** Of the newest change. */
@@ -23,19 +29,30 @@ export interface StoreBounds {
 /** Everything that is asked of the database of objects without changing it. */
 export class StoreReader {
   readonly #db: StoreDatabase;
+  readonly #kept = new LruMap<string, StoredRow>(KEPT_ROWS);
 
   constructor(db: StoreDatabase) {
     this.#db = db;
   }
 
   get(key: ObjectKey): StoredRow | undefined {
+    const kept = this.#kept.get(textOfKey(key));
+    if (kept !== undefined) return kept;
     const row = this.#db
       .prepare(
         `SELECT revision, body FROM versions JOIN bodies USING (revision)
        WHERE resource = ? AND namespace = ? AND name = ? AND superseded IS NULL AND type <> 'DELETED'`,
       )
       .get(key.resource, key.namespace, key.name) as Row | undefined;
-    return row === undefined ? undefined : stored(key, row);
+    if (row === undefined) return undefined;
+    const found = stored(key, row);
+    if (found.body.length <= KEPT_ROW_LENGTH) this.#kept.set(textOfKey(key), found);
+    return found;
+  }
+
+  /** Has the next `get` of a key look at the database, since what it holds has changed. */
+  forget(key: ObjectKey): void {
+    this.#kept.delete(textOfKey(key));
   }
 
   /** Returns the number of the current state; undefined when there is none. */
@@ -149,6 +166,10 @@ export class StoreReader {
       .all() as Row[];
     return new Map(rows.map((row) => [String(row['resource']), Number(row['n'])]));
   }
+}
+
+function textOfKey({ resource, namespace, name }: ObjectKey): string {
+  return `${resource}/${namespace}/${name}`;
 }
 
 function stored(key: ObjectKey, row: Row): StoredRow {

@@ -52,15 +52,26 @@ export class AdmissionChain {
   async admit(request: AdmissionRequest, signal: AbortSignal): Promise<void> {
     const rounds: AdmissionRounds = { round: 1, again: false };
     const seen: AdmissionRequest = { ...request, rounds };
-    for (const plugin of this.#plugins) await plugin.admit?.(seen, signal);
+    await this.#admitOnce(seen, signal);
     if (rounds.again) {
       rounds.round = 2;
-      for (const plugin of this.#plugins) await plugin.admit?.(seen, signal);
+      await this.#admitOnce(seen, signal);
     }
     if (seen.object !== undefined) request.object = seen.object;
   }
 
   async validate(request: AdmissionRequest, signal: AbortSignal): Promise<void> {
-    for (const plugin of this.#plugins) await plugin.validate?.(request, signal);
+    for (const plugin of this.#plugins) {
+      const judging = plugin.validate?.(request, signal);
+      if (judging !== undefined) await judging;
+    }
+  }
+
+  async #admitOnce(request: AdmissionRequest, signal: AbortSignal): Promise<void> {
+    for (const plugin of this.#plugins) {
+      // Most plugins have nothing to wait for, and a turn for each would be felt.
+      const changing = plugin.admit?.(request, signal);
+      if (changing !== undefined) await changing;
+    }
   }
 }

@@ -4,12 +4,24 @@
  *     /api/v1                [/namespaces/NAMESPACE] /RESOURCE [/NAME [/SUBRESOURCE]]
  *     /apis/GROUP/VERSION    [/namespaces/NAMESPACE] /RESOURCE [/NAME [/SUBRESOURCE]]
  *
+ * `/NAME/proxy/REST` is a request for REST of what runs behind the object.
+ *
  * `watch/` before the rest makes a GET a watch, as the parameter `watch` does: the older form, for old clients.
  *
  * `namespaces/NAME` itself, `namespaces/NAME/status` and `namespaces/NAME/finalize` name the Namespace object.
  */
 
-export type Verb = 'get' | 'list' | 'watch' | 'create' | 'update' | 'patch' | 'delete' | 'deletecollection';
+/** `''` is a method that rules have no word for, such as OPTIONS: only what is proxied knows such. */
+export type Verb =
+  | 'get'
+  | 'list'
+  | 'watch'
+  | 'create'
+  | 'update'
+  | 'patch'
+  | 'delete'
+  | 'deletecollection'
+  | '';
 
 export interface ResourceRequest {
   readonly type: 'resource';
@@ -24,6 +36,8 @@ export interface ResourceRequest {
   /** `''` when the path names a collection. */
   readonly name: string;
   readonly subresource: string;
+  /** What comes after `proxy/`. */
+  readonly proxyPath?: string;
   readonly query: URLSearchParams;
 }
 
@@ -81,8 +95,9 @@ export function parseApiRequest(method: string, url: string): ApiRequest | undef
     if (!isNamespaceItself) rest = rest.slice(2);
   }
   const [resource = '', name = '', ...sub] = rest;
-  const verb = isOldWatch ? (method === 'GET' ? 'watch' : undefined) : verbOf(method, name, query);
-  if (verb === undefined) return other;
+  const isProxy = sub[0] === 'proxy';
+  if (isOldWatch && method !== 'GET') return other;
+  const verb = isOldWatch ? 'watch' : verbOf(method, name, query);
   return {
     type: 'resource',
     method,
@@ -93,17 +108,20 @@ export function parseApiRequest(method: string, url: string): ApiRequest | undef
     resource,
     namespace,
     name,
-    subresource: sub.join('/'),
+    subresource: isProxy ? 'proxy' : sub.join('/'),
+    ...(sub.length > 1 && isProxy
+      ? { proxyPath: `${sub.slice(1).join('/')}${path.endsWith('/') ? '/' : ''}` }
+      : {}),
     query,
   };
 }
 
-function verbOf(method: string, name: string, query: URLSearchParams): Verb | undefined {
+function verbOf(method: string, name: string, query: URLSearchParams): Verb {
   switch (method) {
     case 'GET':
     case 'HEAD':
-      if (isTrue(query.get('watch'))) return 'watch';
-      return name === '' ? 'list' : 'get';
+      if (name !== '') return 'get';
+      return isTrue(query.get('watch')) ? 'watch' : 'list';
     case 'POST':
       return 'create';
     case 'PUT':
@@ -113,7 +131,7 @@ function verbOf(method: string, name: string, query: URLSearchParams): Verb | un
     case 'DELETE':
       return name === '' ? 'deletecollection' : 'delete';
     default:
-      return undefined;
+      return '';
   }
 }
 

@@ -6,7 +6,8 @@ import { PolicyStatus } from './admission/policy-status.ts';
 import { AdmissionChain, type AdmissionPlugin } from './admission-chain.ts';
 import { staticTokens, type StaticToken } from './authentication.ts';
 import { AuthorizerChain } from './authorizer.ts';
-import { createBootstrapObjects } from './bootstrap-objects.ts';
+import { createBootstrapObjects } from './bootstrap/bootstrap-objects.ts';
+import type { Component } from './component-status.ts';
 import { choosePlugins, makePlugins } from './builtin-plugins.ts';
 import { HttpListener, type ServingCertificate } from './http-listener.ts';
 import { localUser } from './local-user.ts';
@@ -17,9 +18,11 @@ import { ObjectStore } from './object-store.ts';
 import { DefinitionLifecycle } from './definition-lifecycle.ts';
 import { KubeletProxy, type KubeletTls } from './pod-log.ts';
 import { PodSessions } from './pod-sessions.ts';
+import { BackendProxy } from './proxy/backend-proxy.ts';
 import { RbacAuthorizer } from './rbac-authorizer.ts';
 import { noEscalation } from './rbac-escalation.ts';
 import { handleRequest, type ApiLogger, type HandlerContext } from './request-handler.ts';
+import { RegisteredVersions } from './registered-versions.ts';
 import { ServedResources } from './served-resources.ts';
 import { ServiceAccountTokens } from './service-account-tokens.ts';
 import { DEFAULT_AUDIENCE } from './token-request.ts';
@@ -55,6 +58,8 @@ export interface ApiServerOptions {
   readonly admissionPlugins?: readonly AdmissionPlugin[];
   /** How nodes are reached for logs; without it logs cannot be read. */
   readonly kubelet?: KubeletTls;
+  /** Other parts of the control plane, for who asks how they are. */
+  readonly components?: readonly Component[];
   readonly logger?: ApiLogger;
 }
 
@@ -87,6 +92,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const served = new ServedResources(store);
   const definitions = new DefinitionLifecycle(store, clock);
   const policies = new PolicyStatus(store, served);
+  const versions = new RegisteredVersions(store, clock, served, defaults);
   const tokens = new ServiceAccountTokens({
     signingKey: options.serviceAccountSigningKey,
     issuer: options.serviceAccountIssuer ?? DEFAULT_AUDIENCE,
@@ -95,6 +101,8 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   });
   const kubelets = new KubeletProxy(options.kubelet);
   const sessions = new PodSessions(options.kubelet);
+  let plainPort: number | undefined;
+  const backends = new BackendProxy(kubelets, () => (plainPort === undefined ? [] : [plainPort]));
   const authorizer = new AuthorizerChain([new NodeAuthorizer(graph), rbac]);
   const configFile = options.admissionControlConfigFile;
   const plugins = await makePlugins(chosen, {
@@ -121,6 +129,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     tokens,
     rbac,
     served,
+    components: options.components ?? [],
     authorizer,
     authenticators: [
       staticTokens(options.tokens ?? []),
@@ -128,6 +137,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     ],
     kubelets,
     sessions,
+    backends,
     logger: options.logger,
     ...(auditor === undefined ? {} : { auditor }),
     failing: () => [],
@@ -149,12 +159,13 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     sessions.close();
     await Promise.all([secure.close(), plain?.close()]);
     await maintenance;
-    await kubelets.close();
+    await Promise.all([kubelets.close(), backends.close()]);
     await plugins.close();
     graph.close();
     rbac.close();
     definitions.close();
     policies.close();
+    versions.close();
     auditor?.close();
     served.close();
     store.close();
@@ -163,7 +174,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   try {
     const port = await secure.listen(options.host, options.port);
     publishApiService(store, clock.now(), options.host, port);
-    const plainPort = await plain?.listen(options.host, options.plain?.port ?? 0);
+    plainPort = await plain?.listen(options.host, options.plain?.port ?? 0);
     return {
       url: `https://${host}:${port}`,
       port,

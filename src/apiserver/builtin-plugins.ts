@@ -3,7 +3,13 @@ import { CodedError } from '../base/coded-error.ts';
 import { goQuote } from '../base/go-quote.ts';
 import type { DefaultOptions } from '../kube/default/set-defaults.ts';
 import type { AdmissionPlugin } from './admission-chain.ts';
+import {
+  certificateApproval,
+  certificateSigning,
+  certificateSubjects,
+} from './admission/certificate-plugins.ts';
 import { defaultStorageClass, runtimeClass } from './admission/class-defaults.ts';
+
 import { limitRanger } from './admission/limit-ranger.ts';
 import { mutatingPolicies } from './admission/mutating-policies.ts';
 import { podSecurity } from './admission/pod-security-plugin.ts';
@@ -13,7 +19,7 @@ import { validatingPolicies } from './admission/validating-policies.ts';
 import { WebhookClient } from './admission/webhook-client.ts';
 import { mutatingWebhooks, validatingWebhooks } from './admission/webhook-plugins.ts';
 import type { Authorizer } from './authorizer.ts';
-import { claimProtection } from './claim-protection.ts';
+import { storageProtection } from './storage-protection.ts';
 import { imagePolicyPlugin } from './image-policy-plugin.ts';
 import { namespaceLifecycle } from './namespace-lifecycle.ts';
 import { nodeRestriction } from './node-restriction.ts';
@@ -37,6 +43,9 @@ const PLUGINS = {
   DefaultStorageClass: true,
   StorageObjectInUseProtection: true,
   RuntimeClass: true,
+  CertificateApproval: true,
+  CertificateSigning: true,
+  CertificateSubjectRestriction: true,
   MutatingAdmissionPolicy: true,
   MutatingAdmissionWebhook: true,
   ValidatingAdmissionPolicy: true,
@@ -126,7 +135,10 @@ export async function makePlugins(chosen: ReadonlySet<PluginName>, context: Plug
     DefaultTolerationSeconds: () => defaultTolerations,
     DefaultStorageClass: () => defaultStorageClass(store),
     RuntimeClass: () => runtimeClass(store),
-    StorageObjectInUseProtection: () => claimProtection,
+    StorageObjectInUseProtection: () => storageProtection,
+    CertificateApproval: () => certificateApproval(context.authorizer),
+    CertificateSigning: () => certificateSigning(context.authorizer),
+    CertificateSubjectRestriction: () => certificateSubjects,
     MutatingAdmissionPolicy: () => closed(mutatingPolicies(context)),
     MutatingAdmissionWebhook: () => closed(mutatingWebhooks(webhooks)),
     ValidatingAdmissionPolicy: () => closed(validatingPolicies(context)),

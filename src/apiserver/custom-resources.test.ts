@@ -272,7 +272,7 @@ const BAD_DEFINITIONS: readonly (readonly [string, (copy: typeof definition) => 
     (copy) => {
       for (const version of copy.spec.versions) version.storage = true;
     },
-    'spec.versions: Invalid value: ["v1","v1beta1"]: must have exactly one version marked as storage version',
+    '"Name":"v1beta1","Served":true,"Storage":true,"Deprecated":true,"DeprecationWarning":null,"Schema":null,',
   ],
 ];
 for (const [name, change, text] of BAD_DEFINITIONS) {

@@ -50,7 +50,7 @@ export function decodeBody<T>(
         fieldValidation: 'Ignore',
       });
     default:
-      throw unsupportedMediaType([...MEDIA_TYPES.slice(0, 2), PROTOBUF]);
+      throw unsupportedMediaType([...MEDIA_TYPES, PROTOBUF]);
   }
 }
 

@@ -3,6 +3,7 @@ import { stringify } from 'yaml';
 import type { StatusError } from '../kube/status.ts';
 import type { AuditRecord } from './audit/auditor.ts';
 import { compress, GZIP_FROM } from './_gzip.ts';
+import { textOf } from './object-text.ts';
 import type { PathAnswer } from './path-handlers.ts';
 import type { Representation } from './negotiation.ts';
 
@@ -50,7 +51,7 @@ export class HttpResponder {
   /** Sends JSON that is text already. */
   async json(text: string): Promise<void> {
     this.#audit?.answered(200, text);
-    const sent = this.#indents() ? jsonText(JSON.parse(text), true) : text;
+    const sent = this.#indents() ? jsonText(JSON.parse(text) as object, true) : text;
     await this.#send(200, 'application/json', Buffer.from(sent), {});
   }
 
@@ -122,8 +123,8 @@ export class HttpResponder {
 }
 
 /** One line, or indented text without an end of line. */
-function jsonText(value: unknown, indented: boolean): string {
-  return indented ? JSON.stringify(value, null, 2) : `${JSON.stringify(value)}\n`;
+function jsonText(value: object, indented: boolean): string {
+  return indented ? JSON.stringify(value, null, 2) : `${textOf(value)}\n`;
 }
 
 /** Escapes a warning as RFC 7234 wants it; control characters could end the header and are dropped. */

@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { Agent } from 'undici';
 import { parseImagePolicyConfig, type ImagePolicyConfig } from '../admission/image-policy-config.ts';
 import {
   ImagePolicyWebhook,
@@ -9,6 +8,7 @@ import {
 } from '../admission/image-policy-webhook.ts';
 import type { Clock } from '../base/clock.ts';
 import { CodedError, messageOf } from '../base/coded-error.ts';
+import { newAgent, type Agent } from '../base/undici-parts.ts';
 import { loadKubeconfig, type ClientConfig } from '../kube/client/kubeconfig.ts';
 import { parseYaml } from '../kube/decode/parse-yaml.ts';
 import { getOwn, isObject } from '../kube/json/own-property.ts';
@@ -46,7 +46,7 @@ export async function imagePolicyPlugin(
   }
   const { config, directory } = await readConfig(configFile);
   const webhook = await loadKubeconfig(resolve(directory, config.kubeConfigFile));
-  const agent = new Agent({
+  const agent = newAgent({
     headersTimeout: REQUEST_MS,
     bodyTimeout: REQUEST_MS,
     connect: {

@@ -1,6 +1,7 @@
 import type { Attempt, Authorizer, Verdict } from './authorizer.ts';
 import type { NodeGraph } from './node-graph.ts';
-import { allows, type PolicyRule } from './rbac-authorizer.ts';
+import type { PolicyRule } from '../kube/cluster-role.ts';
+import { allows } from './rbac-authorizer.ts';
 import { nodeNameOf } from './user-info.ts';
 
 const rule = (apiGroup: string, resources: string[], verbs: string[]): PolicyRule => ({

@@ -1,4 +1,5 @@
 import type { Container, Pod } from '../kube/pod.ts';
+import { usedClaims } from '../kube/pod-claims.ts';
 import type { ObjectStore } from './object-store.ts';
 
 interface PodLinks {
@@ -101,10 +102,10 @@ export function podReferences(pod: Pod): Set<string> {
       add('configmaps', from.configMapRef?.name);
     }
   }
+  for (const claim of usedClaims(pod)) add('persistentvolumeclaims', claim.name);
   for (const volume of spec.volumes ?? []) {
     add('secrets', volume.secret?.secretName);
     add('configmaps', volume.configMap?.name);
-    add('persistentvolumeclaims', volume.persistentVolumeClaim?.claimName);
     for (const source of volume.projected?.sources ?? []) {
       add('secrets', nameIn(source['secret']));
       add('configmaps', nameIn(source['configMap']));

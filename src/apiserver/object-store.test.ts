@@ -191,27 +191,28 @@ test('a write that the disk cannot take leaves no trace, and its number is used 
   const script = `
     import { ObjectStore } from ${JSON.stringify(new URL('./object-store.ts', import.meta.url).href)};
     const store = new ObjectStore(${JSON.stringify(path)});
-    const make = (name, size) => store.create(
-      { resource: 'configmaps', namespace: 'a', name },
-      { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name }, data: { a: 'x'.repeat(size) } },
-    );
-    make('kept', 10);
+    const key = (name) => ({ resource: 'configmaps', namespace: 'a', name });
+    const map = (name, size) => ({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name }, data: { a: 'x'.repeat(size) } });
+    store.create(key('kept'), map('kept', 10));
     await store.settled();
     let failed = false;
     try {
-      make('huge', 4_000_000);
+      store.update(key('kept'), 2, map('kept', 20));
+      store.get(key('kept'));
+      store.create(key('huge'), map('huge', 4_000_000));
       await store.settled();
     } catch {
       failed = true;
     }
-    console.log(JSON.stringify({ failed, revision: store.revision, names: store.list('configmaps').items.length }));
+    const kept = store.get(key('kept')).object.data.a.length;
+    console.log(JSON.stringify({ failed, revision: store.revision, names: store.list('configmaps').items.length, kept }));
     process.exit(0);
   `;
   const shell = `trap '' XFSZ; ulimit -f 1024; exec "$0" --input-type=module -e "$1"`;
   const ran = spawnSync('bash', ['-c', shell, process.execPath, script], { encoding: 'utf8' });
   assert.equal(ran.status, 0, ran.stderr);
-  const outcome = JSON.parse(ran.stdout) as { failed: boolean; revision: number; names: number };
-  assert.deepEqual(outcome, { failed: true, revision: 2, names: 1 });
+  const outcome = JSON.parse(ran.stdout) as Record<string, unknown>;
+  assert.deepEqual(outcome, { failed: true, revision: 2, names: 1, kept: 10 });
   const store = new ObjectStore(path);
   assert.deepEqual(
     store.list('configmaps').items.map((item) => item.key.name),

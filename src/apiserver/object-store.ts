@@ -2,6 +2,7 @@ import { systemClock, type Clock } from '../base/clock.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { StoreDatabase, type Row } from './_store-database.ts';
 import { StoreReader } from './_store-reader.ts';
+import { rememberText } from './object-text.ts';
 import {
   describeKey,
   StoreError,
@@ -37,7 +38,7 @@ interface Batch {
  *
  * Writes of one turn of the event loop share a commit, since a commit waits for the disk. A write is seen by reads at
  * once, is durable after `settled`, and is announced to subscribers only then: who answers a client awaits `settled`
- * first, after reads too. Writes never leave a gap or repeat a number; a batch that cannot be committed leaves no trace.
+ * first, after reads too. Writes never leave a gap or repeat a number; a batch that cannot be written leaves no trace.
  */
 export class ObjectStore {
   readonly #db: StoreDatabase;
@@ -120,9 +121,7 @@ export class ObjectStore {
     try {
       this.#db.prepare('COMMIT').run();
     } catch (error) {
-      this.#db.rollback();
-      this.#revision = batch.start;
-      batch.done.reject(error);
+      this.#lose(batch, error);
       throw error;
     }
     batch.done.resolve();
@@ -185,8 +184,8 @@ export class ObjectStore {
     const metadata = { ...object.metadata, resourceVersion: String(revision) };
     const written: KubeObject = { ...object, metadata };
     const body = JSON.stringify(written);
+    rememberText(written, body);
     const batch = this.#begin();
-    this.#db.prepare('SAVEPOINT write').run();
     try {
       if (previous !== undefined) {
         this.#db
@@ -207,15 +206,11 @@ export class ObjectStore {
           previous?.revision ?? null,
         );
       this.#db.prepare('INSERT INTO bodies (revision, body) VALUES (?, ?)').run(revision, body);
-      this.#db.prepare('RELEASE write').run();
     } catch (error) {
-      // A full disk may have ended the whole transaction already; then there is no savepoint to go back to.
-      if (this.#db.isTransaction) {
-        this.#db.prepare('ROLLBACK TO write').run();
-        this.#db.prepare('RELEASE write').run();
-      } else this.#lose(batch, error);
+      this.#lose(batch, error);
       throw error;
     }
+    this.#reader.forget(key);
     this.#revision = revision;
     const result: Stored = { key, revision, object: written };
     batch.writes.push({ ...result, type, before: previous?.body });
@@ -241,7 +236,10 @@ export class ObjectStore {
     return batch;
   }
 
+  /** Undoes a batch of which one write failed: what fails here is the disk, and the others could not be committed either. */
   #lose(batch: Batch, error: unknown): void {
+    this.#db.rollback();
+    for (const { key } of batch.writes) this.#reader.forget(key);
     this.#batch = undefined;
     this.#revision = batch.start;
     batch.done.reject(error);

@@ -7,6 +7,7 @@ import {
   apiVersions,
 } from '../kube/discovery.ts';
 import { goQuote } from '../base/go-quote.ts';
+import { methodNotAllowed } from '../kube/status.ts';
 import { openApiV2Json, openApiV2Protobuf, openApiV2ProtobufType } from '../kube/openapi/openapi-v2.ts';
 import { openApiV3, openApiV3Hash, openApiV3Index } from '../kube/openapi/openapi-v3.ts';
 import type { ResourceInfo } from '../kube/resources.ts';
@@ -43,12 +44,29 @@ const OPENAPI_V2_PROTOBUF = 'application/com.github.proto-openapi.spec.v2.v1.0+p
 /** Checks listed by `?verbose`; `etcd` keeps upstream's name for the storage, since probes ask for it. */
 const CHECKS = ['ping', 'log', 'etcd'] as const;
 
-/** Answers discovery, OpenAPI, version, health and keys; `undefined` when the path is none of these. */
+/**
+ * Answers discovery, OpenAPI, version, health and keys; `undefined` when the path is none of these. Health, the documents and the lists
+ * of groups look at no method, as a real server's.
+ *
+ * @throws StatusError 405 where only reading is possible
+ */
 export async function answerPath(
   request: NonResourceRequest,
   context: PathContext,
 ): Promise<PathAnswer | undefined> {
-  if (request.method !== 'GET' && request.method !== 'HEAD') return undefined;
+  const answer = await answerRead(request, context);
+  const isRead = request.method === 'GET' || request.method === 'HEAD';
+  if (answer !== undefined && !isRead && READ_ONLY.test(request.path)) throw methodNotAllowed();
+  return answer;
+}
+
+/** Paths where another method than reading is refused. */
+const READ_ONLY = /^\/(?:version\/?$|api(?:\/|$)|apis\/[^/]+\/.|\.well-known\/|openid\/)/;
+
+async function answerRead(
+  request: NonResourceRequest,
+  context: PathContext,
+): Promise<PathAnswer | undefined> {
   const path = request.path.length > 1 ? request.path.replace(/\/$/, '') : request.path;
   const parts = path.slice(1).split('/');
   switch (parts[0] ?? '') {

@@ -2,13 +2,16 @@ import { lookUpAccount, type AccountSource } from '../admission/account-lookup.t
 import type { AdmissionRequest as Review, TracedOutcome } from '../admission/admission-review.ts';
 import { mutateAlwaysPullImages, validateAlwaysPullImages } from '../admission/always-pull-images.ts';
 import { accountNeeded, admitServiceAccount } from '../admission/service-account.ts';
-import { randomSuffix } from '../admission/token-volume.ts';
 import type { Clock } from '../base/clock.ts';
+import { randomSuffix } from '../kube/names.ts';
 import type { Pod } from '../kube/pod.ts';
 import type { ServiceAccount } from '../kube/secret.ts';
 import { badRequest, StatusError } from '../kube/status.ts';
 import type { AdmissionPlugin, AdmissionRequest } from './admission-chain.ts';
 import type { ObjectStore } from './object-store.ts';
+
+/** What tells the volumes of tokens apart. */
+const volumeSuffix = (): string => randomSuffix(5);
 
 /** Gives Pods their service account, its pull secrets and its token (rules 8.1 to 8.7). */
 export function serviceAccountAdmission(store: ObjectStore, clock: Clock): AdmissionPlugin {
@@ -28,7 +31,7 @@ export function serviceAccountAdmission(store: ObjectStore, clock: Clock): Admis
         name === undefined
           ? undefined
           : await lookUpAccount(source, request.namespace, name, { clock, random: Math.random, signal });
-      take(request, admitServiceAccount(review, lookup, randomSuffix));
+      take(request, admitServiceAccount(review, lookup, volumeSuffix));
     },
   };
 }

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
-import { Agent } from 'undici';
 import { messageOf } from '../base/coded-error.ts';
 import { goQuote } from '../base/go-quote.ts';
+import { newAgent, type Agent } from '../base/undici-parts.ts';
 import {
   containerLogPath,
   endpointAuthority,
@@ -69,6 +69,13 @@ export class KubeletProxy {
     throw await kubeletFailure(answer.statusCode, answer.body, pod.metadata.name);
   }
 
+  /** What speaks with a node's own endpoint; `undefined` when there is no certificate for that. */
+  agentOf(node: KubeObject): Agent | undefined {
+    return this.#tls === undefined
+      ? undefined
+      : this.#agentFor(this.#tls, endpointAuthority(node, this.#tls.ca));
+  }
+
   async close(): Promise<void> {
     await Promise.all([...this.#agents.values()].map((agent) => agent.destroy()));
   }
@@ -82,7 +89,7 @@ export class KubeletProxy {
       // Logs that are being followed go on to their end.
       oldest[1].close().catch(() => undefined);
     }
-    const agent = new Agent({ connect: { ca, cert, key, timeout: CONNECT_MS }, bodyTimeout: 0 });
+    const agent = newAgent({ connect: { ca, cert, key, timeout: CONNECT_MS }, bodyTimeout: 0 });
     this.#agents.set(ca, agent);
     return agent;
   }

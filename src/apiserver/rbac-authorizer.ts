@@ -1,15 +1,9 @@
+import { goQuote } from '../base/go-quote.ts';
+import type { PolicyRule } from '../kube/cluster-role.ts';
 import type { KubeObject } from '../kube/object.ts';
 import type { Attempt, Authorizer, Verdict } from './authorizer.ts';
 import type { ObjectStore } from './object-store.ts';
 import { SERVICE_ACCOUNT_PREFIX, type UserInfo } from './user-info.ts';
-
-export interface PolicyRule {
-  verbs?: string[];
-  apiGroups?: string[];
-  resources?: string[];
-  resourceNames?: string[];
-  nonResourceURLs?: string[];
-}
 
 interface Subject {
   kind: string;
@@ -18,8 +12,7 @@ interface Subject {
 }
 
 interface Role extends KubeObject {
-  rules?: PolicyRule[];
-  aggregationRule?: { clusterRoleSelectors?: { matchLabels?: Record<string, string> }[] };
+  rules?: PolicyRule[] | null;
 }
 
 interface Binding extends KubeObject {
@@ -40,6 +33,12 @@ interface Policy {
   readonly bindings: ReadonlyMap<string, readonly Binding[]>;
 }
 
+interface Grant {
+  readonly rule: PolicyRule;
+  /** Words whom the rule comes from. */
+  readonly source: () => string;
+}
+
 /** Honours Role, ClusterRole and their bindings as they are stored. */
 export class RbacAuthorizer implements Authorizer {
   readonly #store: ObjectStore;
@@ -56,26 +55,37 @@ export class RbacAuthorizer implements Authorizer {
   }
 
   authorize(attempt: Attempt): Verdict {
-    for (const rule of this.rulesOf(attempt.user, attempt.path === undefined ? attempt.namespace : '')) {
-      if (allows(rule, attempt)) return { allowed: true, reason: 'RBAC: allowed by a bound role' };
+    for (const { rule, source } of this.#grants(
+      attempt.user,
+      attempt.path === undefined ? attempt.namespace : '',
+    )) {
+      if (allows(rule, attempt)) return { allowed: true, reason: `RBAC: allowed by ${source()}` };
     }
     return { allowed: false, reason: '' };
   }
 
   /** Returns the rules that hold for a user in a namespace, those of cluster-wide bindings first. */
   *rulesOf(user: UserInfo, namespace: string): Generator<PolicyRule> {
+    for (const { rule } of this.#grants(user, namespace)) yield rule;
+  }
+
+  *#grants(user: UserInfo, namespace: string): Generator<Grant> {
     const policy = (this.#policy ??= this.#load());
     for (const binding of policy.clusterBindings) {
-      if (!binding.subjects?.some((subject) => isSubject(subject, user, ''))) continue;
-      yield* policy.clusterRoles.get(binding.roleRef.name) ?? [];
+      const subject = binding.subjects?.find((candidate) => isSubject(candidate, user, ''));
+      if (subject === undefined) continue;
+      const source = (): string => describe(binding, subject);
+      for (const rule of policy.clusterRoles.get(binding.roleRef.name) ?? []) yield { rule, source };
     }
     if (namespace === '') return;
     for (const binding of policy.bindings.get(namespace) ?? []) {
-      if (!binding.subjects?.some((subject) => isSubject(subject, user, namespace))) continue;
+      const subject = binding.subjects?.find((candidate) => isSubject(candidate, user, namespace));
+      if (subject === undefined) continue;
       const { kind, name } = binding.roleRef;
       const rules =
         kind === 'ClusterRole' ? policy.clusterRoles.get(name) : policy.roles.get(`${namespace}/${name}`);
-      yield* rules ?? [];
+      const source = (): string => describe(binding, subject);
+      for (const rule of rules ?? []) yield { rule, source };
     }
   }
 
@@ -92,25 +102,9 @@ export class RbacAuthorizer implements Authorizer {
   #load(): Policy {
     const all = <T extends KubeObject>(resource: string): T[] =>
       this.#store.list(`${resource}.${GROUP}`).items.map((item) => item.object as T);
-    const clusterRoleObjects = all<Role>('clusterroles');
-    const clusterRoles = new Map(clusterRoleObjects.map((role) => [role.metadata.name, role.rules ?? []]));
-    for (const role of clusterRoleObjects) {
-      const selectors = role.aggregationRule?.clusterRoleSelectors;
-      if (selectors === undefined) continue;
-      const parts = clusterRoleObjects.filter(
-        (part) =>
-          part !== role &&
-          selectors.some((selector) =>
-            Object.entries(selector.matchLabels ?? {}).every(
-              ([key, value]) => part.metadata.labels?.[key] === value,
-            ),
-          ),
-      );
-      clusterRoles.set(
-        role.metadata.name,
-        parts.flatMap((part) => part.rules ?? []),
-      );
-    }
+    const clusterRoles = new Map(
+      all<Role>('clusterroles').map((role) => [role.metadata.name, role.rules ?? []]),
+    );
     const bindings = new Map<string, Binding[]>();
     for (const binding of all<Binding>('rolebindings')) {
       const namespace = binding.metadata.namespace ?? '';
@@ -130,6 +124,17 @@ export class RbacAuthorizer implements Authorizer {
       bindings,
     };
   }
+}
+
+/** Says of a binding what it gives to whom, as answers to access reviews quote it. */
+function describe({ kind, metadata, roleRef }: Binding, subject: Subject): string {
+  const { namespace } = metadata;
+  const name = namespace === undefined ? metadata.name : `${metadata.name}/${namespace}`;
+  const who =
+    subject.kind === 'ServiceAccount'
+      ? `${subject.name}/${subject.namespace ?? namespace ?? ''}`
+      : subject.name;
+  return `${kind} ${goQuote(name)} of ${roleRef.kind} ${goQuote(roleRef.name)} to ${subject.kind} ${goQuote(who)}`;
 }
 
 /** Tells whether a rule covers an attempt. */

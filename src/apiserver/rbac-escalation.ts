@@ -1,10 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
 import { goQuote } from '../base/go-quote.ts';
+import type { PolicyRule } from '../kube/cluster-role.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { forbidden, notFound } from '../kube/status.ts';
 import type { AdmissionPlugin, AdmissionRequest } from './admission-chain.ts';
 import type { Authorizer } from './authorizer.ts';
-import type { PolicyRule, RbacAuthorizer } from './rbac-authorizer.ts';
+import type { RbacAuthorizer } from './rbac-authorizer.ts';
 import { MASTERS_GROUP } from './user-info.ts';
 
 const GROUP = 'rbac.authorization.k8s.io';

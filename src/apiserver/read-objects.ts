@@ -18,7 +18,8 @@ import { StoreError, type ListPosition, type StoredRow } from './stored-object.t
 import { listOptions, type ListRequestOptions } from './request-options.ts';
 
 export interface ListMetadata {
-  resourceVersion: string;
+  /** Absent of what is not stored. */
+  resourceVersion?: string;
   continue?: string;
   remainingItemCount?: number;
 }

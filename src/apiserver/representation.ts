@@ -19,7 +19,20 @@ export interface RepresentOptions {
   readonly noHeaders?: boolean;
 }
 
-type IncludeObject = 'None' | 'Metadata' | 'Object';
+const INCLUDE_OBJECT = ['None', 'Metadata', 'Object'] as const;
+
+/**
+ * Sees to it that a table can be made as it is asked for.
+ *
+ * @throws StatusError 400
+ */
+export function checkTableOptions({ representation, includeObject }: RepresentOptions): void {
+  if (representation.as !== 'Table' || includeObject === null || includeObject === '') return;
+  if (isIncludeObject(includeObject)) return;
+  const why = "must be 'Metadata', 'Object', 'None', or empty";
+  const { field, message } = invalidValue('includeObject', includeObject, why);
+  throw badRequest(`Unable to convert to Table as requested: ${field}: ${message}`);
+}
 
 /**
  * Checks that an answer can be given the form that the client asked for: bare metadata of one object or of a list, as the
@@ -40,18 +53,6 @@ export function checkForm(options: RepresentOptions, isList: boolean): void {
     );
   }
   checkTableOptions(options);
-}
-
-/** Checks what a client says about the rows of a table. */
-export function checkTableOptions({ representation, includeObject }: RepresentOptions): void {
-  if (representation.as !== 'Table' || includeObject === null || includeObject === '') return;
-  if (isIncludeObject(includeObject)) return;
-  const error = invalidValue(
-    'includeObject',
-    includeObject,
-    "must be 'Metadata', 'Object', 'None', or empty",
-  );
-  throw badRequest(`Unable to convert to Table as requested: ${error.field}: ${error.message}`);
 }
 
 /** The type that upstream's server holds such an answer in. */
@@ -163,8 +164,8 @@ function tableOptions(
   };
 }
 
-function isIncludeObject(value: string | null): value is IncludeObject {
-  return value === 'None' || value === 'Metadata' || value === 'Object';
+function isIncludeObject(value: string | null): value is (typeof INCLUDE_OBJECT)[number] {
+  return INCLUDE_OBJECT.some((known) => known === value);
 }
 
 function versioned(value: object, representation: Representation): object {
@@ -172,6 +173,9 @@ function versioned(value: object, representation: Representation): object {
 }
 
 function inWireOrder(object: KubeObject): object {
+  // As a rule it is so stored, and then its text is known already.
+  const [first, second, third] = Object.keys(object);
+  if (first === 'kind' && second === 'apiVersion' && third === 'metadata') return object;
   const { kind, apiVersion, metadata, ...rest } = object;
   return { kind, apiVersion, metadata, ...rest };
 }

@@ -33,8 +33,14 @@ for (const says of [true, false]) {
   });
 
   test(`a body ${how} that is beyond all measure is not`, async () => {
-    const request = requestOf(MAX_DRAINED + CHUNK.length, says);
+    const request = requestOf(2 * MAX_DRAINED, says);
     await assert.rejects(readBody(request), { message: 'Request entity is too large: limit is 3145728' });
     assert.equal(request.readableEnded, false);
   });
 }
+
+test('a body whose sender goes away in the middle is no body', async () => {
+  const request = requestOf(MAX_BODY, false);
+  request.once('data', () => request.destroy());
+  await assert.rejects(readBody(request), { name: 'AbortError' });
+});

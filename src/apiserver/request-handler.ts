@@ -3,7 +3,14 @@ import type { TLSSocket } from 'node:tls';
 import { messageOf } from '../base/coded-error.ts';
 import { SelectorError } from '../kube/selector/selector-error.ts';
 import { parseFieldSelector } from '../kube/selector/field-selector.ts';
-import { forbiddenPath, internalError, notAcceptable, StatusError, unknownResource } from '../kube/status.ts';
+import {
+  forbiddenPath,
+  internalError,
+  methodNotAllowed,
+  StatusError,
+  unknownResource,
+  verbNotSupported,
+} from '../kube/status.ts';
 import type { ResourceInfo } from '../kube/resources.ts';
 import type { AuditRecord, Auditor } from './audit/auditor.ts';
 import type { ApiCall } from './api-call.ts';
@@ -12,10 +19,11 @@ import { authenticate, credentialsOf, type TokenAuthenticator } from './authenti
 import { refusal, type Attempt } from './authorizer.ts';
 import { HttpResponder } from './http-responder.ts';
 import { actingUser } from './impersonation.ts';
-import { MEDIA_TYPES, negotiate, type Representation } from './negotiation.ts';
+import { negotiate, unacceptable, type Representation } from './negotiation.ts';
 import { answerPath } from './path-handlers.ts';
 import type { KubeletProxy } from './pod-log.ts';
 import { isSession, type PodSessions, type Upgrade } from './pod-sessions.ts';
+import { isProxied, type BackendProxy } from './proxy/backend-proxy.ts';
 import {
   checkForm,
   checkTableOptions,
@@ -45,6 +53,7 @@ export interface HandlerContext extends RouterContext {
   readonly withoutCredentials?: (request: IncomingMessage) => UserInfo | undefined;
   readonly kubelets: KubeletProxy;
   readonly sessions: PodSessions;
+  readonly backends: BackendProxy;
   readonly logger: ApiLogger | undefined;
   /** Records who did what; absent: nothing is recorded. */
   readonly auditor?: Auditor;
@@ -122,9 +131,8 @@ export async function handleRequest(
       warnings,
       ...(audit === undefined ? {} : { auditAnnotations: audit.annotations }),
     };
-    const deprecation = resource.custom?.deprecation ?? resource.deprecation;
-    if (deprecation !== undefined) {
-      warnings.push(deprecation);
+    if (resource.deprecation !== undefined) {
+      warnings.push(resource.deprecation);
       audit?.annotations.set('k8s.io/deprecated', 'true');
     }
     const isLog = parsed.subresource === 'log' && resource.resource === 'pods';
@@ -139,7 +147,12 @@ export async function handleRequest(
       await context.sessions.serve(context, call, request, upgrade);
       return;
     }
-    if (representation === undefined) throw notAcceptable(MEDIA_TYPES);
+    if (isProxied(call)) {
+      await admitSession(context, call);
+      await context.backends.serve(context, call, { request, response, responder });
+      return;
+    }
+    if (representation === undefined) throw unacceptable(request.headers.accept, call);
     await answerCall(context, call, representation, responder, response);
   } catch (error) {
     await answerFailure(context, error, { request, response, responder, representation });
@@ -215,7 +228,11 @@ async function answerCall(
     includeObject: call.request.query.get('includeObject'),
   });
   if (call.request.verb === 'watch' && call.request.subresource === '') {
-    if (!call.resource.verbs.includes('watch')) throw unknownResource();
+    if (!call.resource.verbs.includes('watch')) {
+      throw call.resource.verbs.includes('list')
+        ? verbNotSupported('watch', call.resource)
+        : methodNotAllowed();
+    }
     checkTableOptions(options(call.resource));
     const start = watchObjects(context, narrowed(call));
     responder.head('application/json');
@@ -223,6 +240,8 @@ async function answerCall(
     return;
   }
   const routed = await routeCall(context, call);
+  // What was written stays written, also when its answer cannot be given as it is wanted.
+  checkTableOptions(options(call.resource));
   // What the answer tells of must survive a crash, and so must what a read has seen of other writes.
   await context.store.settled();
   if (routed.type === 'list') {

@@ -1,5 +1,6 @@
 import { methodNotAllowed, unknownResource } from '../kube/status.ts';
 import type { Answer, ApiCall } from './api-call.ts';
+import { answerComponents } from './component-status.ts';
 import { deleteCollection, deleteObject } from './delete-objects.ts';
 import { getObject, listObjects, type ObjectList } from './read-objects.ts';
 import { answerReview } from './reviews.ts';
@@ -19,6 +20,8 @@ export async function routeCall(context: RouterContext, call: ApiCall): Promise<
   const { verb } = request;
   if (isMisplaced(call)) throw unknownResource();
   if (request.subresource !== '') return object(await answerSubresource(context, call));
+  const components = answerComponents(context, call);
+  if (components !== undefined) return components;
   const review = await answerReview(context, call);
   if (review !== undefined) return object(review);
   const onCollection = verb === 'create' || verb === 'list' || verb === 'deletecollection';
@@ -41,6 +44,7 @@ export async function routeCall(context: RouterContext, call: ApiCall): Promise<
     case 'deletecollection':
       return { type: 'list', list: await deleteCollection(context, call) };
     case 'watch':
+    case '':
       throw methodNotAllowed();
     default:
       return verb satisfies never;

@@ -149,6 +149,33 @@ test('everybody may ask what they may do', async () => {
   assert.deepEqual([none.code, messageOf(none)], [400, 'no namespace on request']);
 });
 
+test('an answer says which binding allows it', async () => {
+  const path = `${AUTHZ}/subjectaccessreviews`;
+  const reasonFor = async (attributes: object, who: object): Promise<unknown> =>
+    (await review(path, 'SubjectAccessReview', { ...attributes, ...who })).json<{
+      status: { reason?: string };
+    }>().status.reason;
+  const discovery = { nonResourceAttributes: { path: '/apis', verb: 'get' } };
+  assert.equal(
+    await reasonFor(discovery, { user: 'jane', groups: ['system:authenticated'] }),
+    'RBAC: allowed by ClusterRoleBinding "system:discovery" of ClusterRole "system:discovery" to Group "system:authenticated"',
+  );
+  const bound = {
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'view' },
+    metadata: { name: 'readers' },
+    subjects: [{ kind: 'ServiceAccount', name: 'robot', namespace: 'default' }],
+  };
+  const made = await api.send('POST', '/apis/rbac.authorization.k8s.io/v1/namespaces/default/rolebindings', {
+    body: bound,
+  });
+  assert.equal(made.code, 201, made.text);
+  const pods = { resourceAttributes: { verb: 'list', resource: 'pods', namespace: 'default' } };
+  assert.equal(
+    await reasonFor(pods, { user: 'system:serviceaccount:default:robot' }),
+    'RBAC: allowed by RoleBinding "readers/default" of ClusterRole "view" to ServiceAccount "robot/default"',
+  );
+});
+
 test('a token is not bound to an object of the same name that is another one', async () => {
   const body = {
     apiVersion: 'authentication.k8s.io/v1',

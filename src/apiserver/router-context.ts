@@ -1,6 +1,7 @@
 import type { ApiContext } from './api-call.ts';
 import type { TokenAuthenticator } from './authentication.ts';
 import type { Authorizer } from './authorizer.ts';
+import type { Component } from './component-status.ts';
 import type { RbacAuthorizer } from './rbac-authorizer.ts';
 import type { ServedResources } from './served-resources.ts';
 import type { ServiceAccountTokens } from './service-account-tokens.ts';
@@ -11,6 +12,8 @@ export interface RouterContext extends ApiContext {
   readonly authorizer: Authorizer;
   readonly rbac: RbacAuthorizer;
   readonly served: ServedResources;
+  /** What ComponentStatus tells of beside the storage. */
+  readonly components: readonly Component[];
   /** Recognise bearer tokens, for whoever reviews one. */
   readonly authenticators?: readonly TokenAuthenticator[];
 }

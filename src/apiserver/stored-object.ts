@@ -1,5 +1,6 @@
 import { CodedError } from '../base/coded-error.ts';
 import type { KubeObject } from '../kube/object.ts';
+import { rememberText } from './object-text.ts';
 
 export type StoreErrorCode = 'ALREADY_EXISTS' | 'NOT_FOUND' | 'CONFLICT' | 'EXPIRED' | 'NEWER_VERSION';
 export class StoreError extends CodedError<StoreErrorCode> {}
@@ -33,7 +34,10 @@ export class StoredRow implements Stored {
   }
 
   get object(): KubeObject {
-    this.#object ??= JSON.parse(this.body) as KubeObject;
+    if (this.#object === undefined) {
+      this.#object = JSON.parse(this.body) as KubeObject;
+      rememberText(this.#object, this.body);
+    }
     return this.#object;
   }
 }

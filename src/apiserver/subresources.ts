@@ -1,26 +1,22 @@
 import { notSupported, required, type FieldError } from '../kube/field-error.ts';
 import type { KubeObject } from '../kube/object.ts';
-import { patchObject } from '../kube/patch/patch-object.ts';
 import type { Pod } from '../kube/pod.ts';
-import { findResource, type ResourceInfo } from '../kube/resources.ts';
-import { labelSelectorOf } from '../kube/selector/label-selector.ts';
+import { findResource } from '../kube/resources.ts';
 import {
   badRequest,
   conflict,
-  invalid,
   methodNotAllowed,
   plainError,
   success,
   unknownResource,
-  unsupportedPatchType,
 } from '../kube/status.ts';
 import { formatTime } from '../kube/time.ts';
 import { decodeBody } from './decode-body.ts';
-import { asServed, fitNamespace, fitToPath, mustGet, type Answer, type ApiCall } from './api-call.ts';
+import { asServed, fitNamespace, mustGet, type Answer, type ApiCall } from './api-call.ts';
 import { evictPod } from './pod-eviction.ts';
-import { writeOptions, type WriteOptions } from './request-options.ts';
+import { writeOptions } from './request-options.ts';
 import type { RouterContext } from './router-context.ts';
-import { customScale, setAt } from './custom-scale.ts';
+import { answerScale } from './scale.ts';
 import { createToken } from './token-request.ts';
 import { changeObject, patchStored, updateObject } from './write-objects.ts';
 
@@ -35,6 +31,7 @@ export async function answerSubresource(context: RouterContext, call: ApiCall): 
   if (!info.verbs.includes(request.verb)) throw methodNotAllowed();
   if (isTopBinding) return bindPod(context, call);
   switch (request.subresource) {
+    case 'approval':
     case 'status':
     case 'ephemeralcontainers':
     case 'resize':
@@ -90,6 +87,8 @@ async function bindPod(context: RouterContext, call: ApiCall): Promise<Answer> {
     const { schedulingGates } = pod.spec as { schedulingGates?: readonly unknown[] };
     if ((schedulingGates ?? []).length > 0) throw refuse(`pod ${name} has non-empty .spec.schedulingGates`);
     pod.spec.nodeName = node;
+    // A place that was promised is of no more interest.
+    delete pod.status?.nominatedNodeName;
     setScheduled(pod, formatTime(context.clock.now()));
     const { annotations } = binding.metadata;
     if (annotations !== undefined) pod.metadata.annotations = { ...pod.metadata.annotations, ...annotations };
@@ -123,96 +122,4 @@ function setScheduled(pod: Pod, now: string): void {
       lastTransitionTime: now,
     },
   ];
-}
-
-interface Scalable extends KubeObject {
-  spec: { replicas?: number; selector?: Record<string, unknown> };
-  status?: { replicas?: number };
-}
-
-interface Scale extends KubeObject {
-  spec?: { replicas?: number };
-  status: { replicas: number; selector?: string };
-}
-
-const SCALE = { group: 'autoscaling', version: 'v1', kind: 'Scale' } as const;
-
-async function answerScale(context: RouterContext, call: ApiCall): Promise<Answer> {
-  const { resource, request } = call;
-  if (request.verb === 'get') return { code: 200, value: scaleOf(mustGet(context, call).object, resource) };
-  const body = await call.body();
-  const options: WriteOptions = writeOptions(
-    request.query,
-    request.verb === 'patch' ? 'PatchOptions' : 'UpdateOptions',
-  );
-  const { fieldValidation } = options;
-  const wanted = (current: KubeObject): Scale => {
-    if (request.verb === 'update') {
-      return decodeBody<Scale>(body, SCALE, fieldValidation).object;
-    }
-    const { mediaType } = body;
-    if (mediaType !== 'application/merge-patch+json' && mediaType !== 'application/json-patch+json') {
-      if (mediaType !== 'application/strategic-merge-patch+json') throw unsupportedPatchType();
-    }
-    const { custom: _custom, ...plain } = resource;
-    const scaleResource: ResourceInfo = { ...plain, ...SCALE, apiVersion: 'autoscaling/v1' };
-    return patchObject(scaleOf(current, resource), body.bytes, {
-      mediaType,
-      resource: scaleResource,
-      fieldValidation,
-    }).object;
-  };
-  const answer = await changeObject(context, call, options, (current) => {
-    const scale = wanted(current);
-    fitToPath(call, scale);
-    const replicas = scale.spec?.replicas ?? 0;
-    if (!Number.isInteger(replicas) || replicas < 0) {
-      throw invalid(SCALE, scale.metadata.name, [
-        {
-          type: 'FieldValueInvalid',
-          field: 'spec.replicas',
-          message: `Invalid value: ${replicas}: must be greater than or equal to 0`,
-        },
-      ]);
-    }
-    const object = current as Scalable;
-    const { resourceVersion } = scale.metadata;
-    const paths = resource.custom?.scale;
-    if (paths !== undefined) setAt(object, paths.specReplicasPath, replicas);
-    return {
-      ...object,
-      metadata: { ...object.metadata, ...(resourceVersion === undefined ? {} : { resourceVersion }) },
-      spec: paths === undefined ? { ...object.spec, replicas } : object.spec,
-    } as KubeObject;
-  });
-  return { code: 200, value: scaleOf(answer.value as KubeObject, resource) };
-}
-
-function metadataOfScale(object: KubeObject): KubeObject['metadata'] {
-  const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata;
-  return {
-    name,
-    ...(namespace === undefined ? {} : { namespace }),
-    ...(uid === undefined ? {} : { uid }),
-    ...(resourceVersion === undefined ? {} : { resourceVersion }),
-    ...(creationTimestamp === undefined ? {} : { creationTimestamp }),
-  };
-}
-
-function scaleOf(object: KubeObject, resource: ResourceInfo): Scale {
-  const paths = resource.custom?.scale;
-  if (paths !== undefined) return { ...customScale(object, paths), metadata: metadataOfScale(object) };
-  const { spec, status } = object as Scalable;
-  const isPlainMap = resource.kind === 'ReplicationController';
-  const selector = isPlainMap
-    ? { matchLabels: (spec.selector ?? {}) as Record<string, string> }
-    : spec.selector;
-  const text = selector === undefined ? '' : labelSelectorOf(selector).toString();
-  return {
-    kind: 'Scale',
-    apiVersion: 'autoscaling/v1',
-    metadata: metadataOfScale(object),
-    spec: spec.replicas === undefined ? {} : { replicas: spec.replicas },
-    status: { replicas: status?.replicas ?? 0, ...(text === '' ? {} : { selector: text }) },
-  };
 }

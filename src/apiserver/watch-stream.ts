@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { KubeObject } from '../kube/object.ts';
+import { textOf } from './object-text.ts';
 import { representObject, type RepresentOptions } from './representation.ts';
 import type { WatchFrame, WatchSink } from './watch-objects.ts';
 
@@ -47,7 +48,7 @@ export class WatchStream implements WatchSink {
     const { as } = options.representation;
     if (type === 'ERROR') return `${JSON.stringify(frame)}\n`;
     const object = frame.object as KubeObject;
-    if (as === undefined) return lineOf(type, object);
+    if (as === undefined) return `{"type":"${type}","object":${textOf(object)}}\n`;
     if (type === 'BOOKMARK' && as !== 'Table') {
       return `${JSON.stringify({ type, object: { ...object, kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1' } })}\n`;
     }
@@ -55,19 +56,4 @@ export class WatchStream implements WatchSink {
     if (as === 'Table') this.#sentColumns = true;
     return `${JSON.stringify({ type, object: shown })}\n`;
   }
-}
-
-/** The same change goes to many watchers: its text is made once. */
-const lines = new WeakMap<KubeObject, Map<string, string>>();
-
-function lineOf(type: string, object: KubeObject): string {
-  let byType = lines.get(object);
-  if (byType === undefined) lines.set(object, (byType = new Map()));
-  let line = byType.get(type);
-  if (line === undefined) {
-    const { kind, apiVersion, metadata, ...rest } = object;
-    line = `${JSON.stringify({ type, object: { kind, apiVersion, metadata, ...rest } })}\n`;
-    byType.set(type, line);
-  }
-  return line;
 }

@@ -1,9 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { ManagedFieldsEntry } from '../kube/apply/managed-fields.ts';
 import { serverSideApply } from '../kube/apply/server-side-apply.ts';
+import { stampConditions, stampRequester } from '../kube/certificates/prepare-request.ts';
 import type { Decoded } from '../kube/decode/decode-object.ts';
 import { setDefaults } from '../kube/default/set-defaults.ts';
 import { generateName, newUid } from '../kube/names.ts';
+import type { JsonObject } from '../kube/json/json-object.ts';
 import type { KubeObject } from '../kube/object.ts';
 import type { PatchMediaType } from '../kube/patch/patch-media-type.ts';
 import { patchObject } from '../kube/patch/patch-object.ts';
@@ -36,6 +38,7 @@ import {
   type ApiContext,
 } from './api-call.ts';
 import { isReadyToGo } from './delete-objects.ts';
+import { copyOf } from './object-text.ts';
 import { StoreError, type Stored } from './stored-object.ts';
 import { ownFields } from './own-fields.ts';
 import { writeOptions, type WriteOptions } from './request-options.ts';
@@ -74,7 +77,7 @@ async function insertObject(
   const admission = admissionOfWrite(call, options, 'CREATE', object);
   await context.admission.admit(admission, call.signal);
   const given = (admission.object ?? object).metadata.resourceVersion;
-  const admitted = preparedForCreate(context, resource, admission.object ?? object);
+  const admitted = preparedForCreate(context, call, admission.object ?? object);
   const { metadata } = admitted;
   const base = metadata.generateName;
   const isGenerated = (metadata.name ?? '') === '' && base !== undefined && base !== '';
@@ -106,7 +109,8 @@ async function insertObject(
 }
 
 /** Fills in what the server says of a new object, in the order in which texts and answers show it. */
-function preparedForCreate(context: ApiContext, resource: ResourceInfo, object: KubeObject): KubeObject {
+function preparedForCreate(context: ApiContext, call: ApiCall, object: KubeObject): KubeObject {
+  const { resource } = call;
   const { metadata } = object;
   for (const field of ['deletionTimestamp', 'deletionGracePeriodSeconds', 'resourceVersion'] as const) {
     delete metadata[field];
@@ -115,6 +119,7 @@ function preparedForCreate(context: ApiContext, resource: ResourceInfo, object: 
   metadata.uid = newUid();
   metadata.creationTimestamp = formatTime(context.clock.now());
   prepareForCreate(object, resource);
+  if (isCertificateRequest(resource)) stampRequester(object as unknown as JsonObject, call.user);
   return inWireOrder(resource, object);
 }
 
@@ -206,7 +211,7 @@ export async function changeObject(
   for (let attempt = 1; ; attempt++) {
     const stored = mustGet(context, call);
     const old = asServed(call.resource, stored.object);
-    const object = change(structuredClone(old));
+    const object = change(copyOf(old));
     checkRevision(call, object.metadata.resourceVersion ?? '', stored.revision);
     try {
       return await replaceObject(context, call, options, stored, old, object, applied);
@@ -237,6 +242,10 @@ async function replaceObject(
   // Admission may have written where this request may not.
   prepareForUpdate(unordered, old, resource, subresource);
   finishUpdate(unordered, old, resource);
+  if (isCertificateRequest(resource)) {
+    const now = formatTime(context.clock.now());
+    stampConditions(unordered as unknown as JsonObject, old as unknown as JsonObject, now);
+  }
   const admitted = inWireOrder(resource, unordered);
   const errors = validateUpdate(admitted, old, resource, subresource);
   if (errors.length > 0) throw invalid(resource, request.name, errors);
@@ -253,6 +262,10 @@ async function replaceObject(
     ? context.store.delete(key, stored.revision, next)
     : context.store.update(key, stored.revision, next);
   return { code: 200, value: asServed(resource, written.object) };
+}
+
+function isCertificateRequest({ kind, custom }: ResourceInfo): boolean {
+  return kind === 'CertificateSigningRequest' && custom === undefined;
 }
 
 /** Takes out owners that are named twice; returns a warning when there were such. */
@@ -275,13 +288,19 @@ function withoutDoubledOwners({ metadata }: KubeObject): string[] {
 
 /** Tells whether a write would change nothing but the times in managedFields; such a write is not made. */
 function isSame(old: KubeObject, object: KubeObject): boolean {
-  if (!isDeepStrictEqual(withoutFields(old), withoutFields(object))) return false;
+  const before = textWithoutFields(old);
+  const after = textWithoutFields(object);
+  if (before !== after) {
+    // Another order of fields makes another text, but not a longer one.
+    if (before.length !== after.length) return false;
+    if (!isDeepStrictEqual(JSON.parse(before), JSON.parse(after))) return false;
+  }
   return isDeepStrictEqual(withoutTimes(old), withoutTimes(object));
 }
 
-function withoutFields(object: KubeObject): unknown {
+function textWithoutFields(object: KubeObject): string {
   const { managedFields: _fields, ...metadata } = object.metadata;
-  return JSON.parse(JSON.stringify({ ...object, metadata }));
+  return JSON.stringify({ ...object, metadata });
 }
 
 function withoutTimes(object: KubeObject): unknown {

@@ -10,10 +10,11 @@ import {
   imageSettingsOf,
   parseKubeletConfiguration,
   staticPodPathOf,
-  type KubeletConfigurationDocument,
 } from '../kubelet/images/configuration.ts';
+import type { KubeletConfigurationDocument } from '../kubelet/images/configuration-fields.ts';
 import { parseEvictionThresholds } from '../kubelet/images/eviction-thresholds.ts';
 import { KUBELET_FLAGS, withKubeletFlags } from '../kubelet/images/kubelet-flags.ts';
+import { plainPortsOf } from '../kubelet/server/plain-ports.ts';
 import { transferLimits, withTransferLimits, type TransferOptions } from './_transfer-limits.ts';
 import { UsageError } from './exit.ts';
 
@@ -85,6 +86,7 @@ export async function nodeSettings(
     ...(runtime === '' ? {} : { endpoints: { runtime, images: imageSettings.imageServiceEndpoint } }),
     ...(progressTimeoutMs === undefined ? {} : { progressTimeoutMs }),
     ...(staticPods === '' ? {} : { staticPods }),
+    plainPorts: plainPortsOf(document),
     transfers: transferLimits(options),
     ...(evicts
       ? {

@@ -28,11 +28,14 @@ export async function openVerified(
 
 /** Wraps bytes from anywhere so that they can be used before their end, yet never completely unless they are right. */
 export function verified(source: Readable, descriptor: Descriptor, signal: AbortSignal): Readable {
-  return Readable.from(checkedChunks(source, descriptor, signal), {
+  const checked = Readable.from(checkedChunks(source, descriptor, signal), {
     objectMode: false,
     highWaterMark: 0,
     signal,
   });
+  // A generator that nobody began ends without having looked at its source, which would stay open.
+  checked.once('close', () => source.destroy());
+  return checked;
 }
 
 /**

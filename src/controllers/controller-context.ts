@@ -57,6 +57,7 @@ export class ControllerContext {
     name: string,
     reconcile: (key: string, signal: AbortSignal) => Promise<void>,
     workers = 1,
+    rank?: (key: string) => number,
   ): WorkQueue {
     const onError = (key: string, error: unknown): void => {
       // Lost races are part of the way the API works; the next round sees the newer state.
@@ -67,7 +68,8 @@ export class ControllerContext {
       await this.synced();
       await reconcile(key, signal);
     };
-    return new WorkQueue(whole, { clock: this.clock, workers, onError }, this.signal);
+    const options = { clock: this.clock, workers, onError, ...(rank === undefined ? {} : { rank }) };
+    return new WorkQueue(whole, options, this.signal);
   }
 
   warn(what: string, error: unknown): void {

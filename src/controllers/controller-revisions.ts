@@ -77,7 +77,7 @@ async function create(
   signal: AbortSignal,
 ): Promise<ControllerRevision> {
   const hash = templateHash(template);
-  const { namespace = '' } = owner.metadata;
+  const { namespace = '', annotations } = owner.metadata;
   const name = `${owner.metadata.name}-${hash}`;
   const revision = {
     apiVersion: 'apps/v1',
@@ -86,6 +86,8 @@ async function create(
       name,
       namespace,
       labels: { ...template.metadata?.labels, [REVISION_HASH_LABEL]: hashName(hash) },
+      // `rollout history` finds the cause of a change here.
+      ...(annotations === undefined ? {} : { annotations }),
       ownerReferences: [controllerReference(owner)],
     },
     data,

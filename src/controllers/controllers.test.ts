@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { startTestApi, type TestApi } from '../../test/support/test-api.ts';
-import { startTestNode } from '../../test/support/test-node.ts';
+import {
+  startTestCluster,
+  statusOf,
+  templateOf as template,
+  workloadOf as workload,
+  type TestCluster,
+} from '../../test/support/test-cluster.ts';
 import { createInformer } from '../kube/client/informer.ts';
 import type { ResourceType } from '../kube/client/kube-client.ts';
 import type { KubeObject } from '../kube/object.ts';
@@ -20,32 +25,21 @@ import {
   SERVICE_ACCOUNTS,
   STATEFUL_SETS,
 } from './resource-types.ts';
-import { startControllers } from './start-controllers.ts';
 
 /* Controllers against a real API server, with nodes that report what they are told. */
 
-let api: TestApi;
-const stop = new AbortController();
-const nodes: { stopped: Promise<void> }[] = [];
+let cluster: TestCluster;
+let api: TestCluster['api'];
+let until: TestCluster['until'];
+let make: TestCluster['make'];
+let remove: TestCluster['remove'];
+let newNamespace: TestCluster['newNamespace'];
 
 before(async () => {
-  api = await startTestApi();
-  await startControllers(
-    api.client,
-    {
-      rootCa: api.pki.ca.cert,
-      directories: { path: `${api.directory}/volumes`, remove: () => Promise.resolve() },
-    },
-    stop.signal,
-  ).ready();
-  nodes.push(await startTestNode(api, 'n1', stop.signal, { labels: { disk: 'ssd' } }));
-  nodes.push(await startTestNode(api, 'n2', stop.signal));
+  cluster = await startTestCluster({ n1: { disk: 'ssd' }, n2: {} });
+  ({ api, until, make, remove, newNamespace } = cluster);
 });
-after(async () => {
-  stop.abort();
-  for (const node of nodes) await node.stopped;
-  await api.close();
-});
+after(() => cluster.close());
 
 const QUOTAS: ResourceType = {
   group: '',
@@ -54,84 +48,7 @@ const QUOTAS: ResourceType = {
   kind: 'ResourceQuota',
   namespaced: true,
 };
-
-/** Waits until what a namespace holds of a kind satisfies `holds`. */
-async function until<T extends KubeObject>(
-  type: ResourceType,
-  namespace: string,
-  holds: (objects: T[]) => boolean,
-): Promise<T[]> {
-  const done = new AbortController();
-  const informer = createInformer<T>(api.client, type, type.namespaced ? { namespace } : {}, done.signal);
-  try {
-    await informer.synced();
-    return await new Promise<T[]>((resolve, reject) => {
-      const timer = setTimeout(
-        () =>
-          reject(
-            new Error(
-              `still: ${JSON.stringify(informer.values().map((o) => [o.metadata, (o as { status?: object }).status]))}`,
-            ),
-          ),
-        20_000,
-      );
-      const look = (): void => {
-        if (!holds(informer.values())) return;
-        clearTimeout(timer);
-        resolve(informer.values());
-      };
-      informer.onChange(look);
-      look();
-    });
-  } finally {
-    done.abort();
-  }
-}
-
-async function newNamespace(name: string): Promise<void> {
-  await api.client.create(
-    NAMESPACES,
-    { apiVersion: 'v1', kind: 'Namespace', metadata: { name } },
-    stop.signal,
-  );
-  await until(SERVICE_ACCOUNTS, name, (accounts) => accounts.length > 0);
-}
-
-const make = (type: ResourceType, namespace: string, name: string, spec: object): Promise<KubeObject> =>
-  api.client.create(
-    type,
-    {
-      apiVersion: type.group === '' ? type.version : `${type.group}/${type.version}`,
-      kind: type.kind,
-      metadata: { name, namespace },
-      spec,
-    } as KubeObject,
-    stop.signal,
-  );
-const template = (app: string, image: string, more: object = {}): object => ({
-  metadata: { labels: { app } },
-  spec: { containers: [{ name: 'a', image }], ...more },
-});
-const workload = (app: string, image: string, more: object = {}): object => ({
-  selector: { matchLabels: { app } },
-  template: template(app, image),
-  ...more,
-});
 const isReady = (pod: Pod): boolean => pod.status?.phase === 'Running';
-const statusOf = (object: KubeObject | undefined): Record<string, unknown> =>
-  (object as { status?: Record<string, unknown> } | undefined)?.status ?? {};
-const remove = (
-  type: ResourceType,
-  namespace: string,
-  name: string,
-  propagationPolicy?: 'Foreground' | 'Background' | 'Orphan',
-): Promise<void> =>
-  api.client.delete(
-    type,
-    { namespace, name },
-    stop.signal,
-    propagationPolicy === undefined ? {} : { propagationPolicy },
-  );
 
 test('a new namespace gets its account and the CA, again when they are deleted, and goes with all it holds', async () => {
   await newNamespace('furnished');
@@ -147,7 +64,7 @@ test('a new namespace gets its account and the CA, again when they are deleted, 
   );
   await make(PODS, 'furnished', 'p', { containers: [{ name: 'a', image: 'x' }] });
   await until<Pod>(PODS, 'furnished', (pods) => pods.every(isReady));
-  await api.client.delete(NAMESPACES, { name: 'furnished' }, stop.signal);
+  await api.client.delete(NAMESPACES, { name: 'furnished' }, cluster.signal);
   await until(
     NAMESPACES,
     '',
@@ -179,7 +96,7 @@ test('a Pod goes where its selector says, and waits where nothing fits until it 
     { name: 'n2' },
     { metadata: { labels: { disk: 'tape' } } },
     'merge',
-    stop.signal,
+    cluster.signal,
   );
   await until<Pod>(PODS, 'placed', (pods) =>
     pods.some((pod) => pod.metadata.name === 'tape' && pod.spec.nodeName === 'n2'),
@@ -194,7 +111,7 @@ test('a ReplicaSet replaces Pods, adopts those that fit and lets go of those tha
     { namespace: 'sets', name: 'stray' },
     { metadata: { labels: { app: 'r' } } },
     'merge',
-    stop.signal,
+    cluster.signal,
   );
   await make(REPLICA_SETS, 'sets', 'r', workload('r', 'x:1', { replicas: 3 }));
   const pods = await until<Pod>(PODS, 'sets', (found) => found.length === 3 && found.every(isReady));
@@ -214,7 +131,7 @@ test('a ReplicaSet replaces Pods, adopts those that fit and lets go of those tha
     { namespace: 'sets', name: leaver },
     { metadata: { labels: { app: 'other' } } },
     'merge',
-    stop.signal,
+    cluster.signal,
   );
   const four = await until<Pod>(PODS, 'sets', (found) => found.length === 4);
   assert.equal(four.find((pod) => pod.metadata.name === leaver)?.metadata.ownerReferences, undefined);
@@ -236,7 +153,7 @@ test('a ReplicaSet that may not make Pods says so once and tries again with paus
   const { metadata, status } = await api.client.get<Failing>(
     REPLICA_SETS,
     { namespace: 'refused', name: 'web' },
-    stop.signal,
+    cluster.signal,
   );
   const [condition] = status?.conditions ?? [];
   assert.equal(condition?.type, 'ReplicaFailure');
@@ -251,7 +168,7 @@ test('a Deployment is rolled out to a new template and keeps the old set for an 
   await make(DEPLOYMENTS, 'rolled', 'd', workload('d', 'x:1', { replicas: 3 }));
   await until(DEPLOYMENTS, 'rolled', ([d]) => statusOf(d)['availableReplicas'] === 3);
   const patch = { spec: { template: { spec: { containers: [{ name: 'a', image: 'x:2' }] } } } };
-  await api.client.patch(DEPLOYMENTS, { namespace: 'rolled', name: 'd' }, patch, 'strategic', stop.signal);
+  await api.client.patch(DEPLOYMENTS, { namespace: 'rolled', name: 'd' }, patch, 'strategic', cluster.signal);
   await until<Pod>(
     PODS,
     'rolled',
@@ -266,7 +183,7 @@ test('a Deployment is rolled out to a new template and keeps the old set for an 
   const sets = await api.client.list<KubeObject & { spec: { replicas: number } }>(
     REPLICA_SETS,
     { namespace: 'rolled' },
-    stop.signal,
+    cluster.signal,
   );
   assert.deepEqual(
     sets.items.map((set) => set.spec.replicas).sort((a, b) => a - b),
@@ -292,7 +209,13 @@ test('Recreate removes every old Pod before the first new one', async () => {
     if (images.size > 1) mixed.push([...images].join());
   });
   const patch = { spec: { template: { spec: { containers: [{ name: 'a', image: 'x:2' }] } } } };
-  await api.client.patch(DEPLOYMENTS, { namespace: 'recreated', name: 'd' }, patch, 'strategic', stop.signal);
+  await api.client.patch(
+    DEPLOYMENTS,
+    { namespace: 'recreated', name: 'd' },
+    patch,
+    'strategic',
+    cluster.signal,
+  );
   await until<Pod>(
     PODS,
     'recreated',
@@ -329,7 +252,7 @@ test('a StatefulSet makes numbered Pods in order, each with its own claim, and r
     { namespace: 'numbered', name: 'db' },
     { spec: { replicas: 1 } },
     'merge',
-    stop.signal,
+    cluster.signal,
   );
   const left = await until<Pod>(PODS, 'numbered', (found) => found.length === 1);
   assert.equal(left[0]?.metadata.name, 'db-0');
@@ -384,7 +307,7 @@ test('a finished Job counts nothing more, and a suspended one starts anew when i
     )?.status;
   const [waiting] = await until(JOBS, 'paused', ([job]) => suspended(job) === 'True');
   assert.equal(statusOf(waiting)['startTime'], undefined);
-  await api.client.patch(JOBS, name, { spec: { suspend: false } }, 'merge', stop.signal);
+  await api.client.patch(JOBS, name, { spec: { suspend: false } }, 'merge', cluster.signal);
   const [done] = await until(
     JOBS,
     'paused',
@@ -406,9 +329,13 @@ test('a finished Job counts nothing more, and a suspended one starts anew when i
 test('a namespace under deletion tells what keeps it', async () => {
   await newNamespace('kept');
   const name = { namespace: 'kept', name: 'held' };
-  await api.client.create(CONFIG_MAPS, { apiVersion: 'v1', kind: 'ConfigMap', metadata: name }, stop.signal);
-  await api.client.patch(CONFIG_MAPS, name, { metadata: { finalizers: ['a.b/c'] } }, 'merge', stop.signal);
-  await api.client.delete(NAMESPACES, { name: 'kept' }, stop.signal);
+  await api.client.create(
+    CONFIG_MAPS,
+    { apiVersion: 'v1', kind: 'ConfigMap', metadata: name },
+    cluster.signal,
+  );
+  await api.client.patch(CONFIG_MAPS, name, { metadata: { finalizers: ['a.b/c'] } }, 'merge', cluster.signal);
+  await api.client.delete(NAMESPACES, { name: 'kept' }, cluster.signal);
   const conditionsOf = (found: KubeObject[]): string[] => {
     const namespace = found.find(({ metadata }) => metadata.name === 'kept');
     const conditions = (statusOf(namespace)['conditions'] ?? []) as Record<string, string>[];
@@ -422,7 +349,7 @@ test('a namespace under deletion tells what keeps it', async () => {
     'NamespaceContentRemaining True SomeResourcesRemain: Some resources are remaining: configmaps. has 1 resource instances',
     'NamespaceFinalizersRemaining True SomeFinalizersRemain: Some content in the namespace has finalizers remaining: a.b/c in 1 resource instances',
   ]);
-  await api.client.patch(CONFIG_MAPS, name, { metadata: { finalizers: null } }, 'merge', stop.signal);
+  await api.client.patch(CONFIG_MAPS, name, { metadata: { finalizers: null } }, 'merge', cluster.signal);
   await until(NAMESPACES, '', (all) => !all.some(({ metadata }) => metadata.name === 'kept'));
 });
 
@@ -478,7 +405,7 @@ test('a Job follows its policies on failures, by Pod and by index, and on succes
     'FailureTarget FailedIndexes: Job has failed indexes',
     'Failed FailedIndexes: Job has failed indexes',
   ]);
-  assert.equal(byIndex['failedIndexes'], '0-1');
+  assert.equal(byIndex['failedIndexes'], '0,1');
 
   const rules = [{ succeededIndexes: '0', succeededCount: 1 }];
   const few = { completionMode: 'Indexed', completions: 3, parallelism: 1, successPolicy: { rules } };

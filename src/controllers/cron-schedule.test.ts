@@ -68,10 +68,11 @@ test('cron refuses an unknown time zone', () => {
   );
 });
 
+const minute = fc.integer({ min: 0, max: 59 });
+const hour = fc.integer({ min: 0, max: 23 });
+const start = fc.integer({ min: at('2026-01-01T00:00:00Z'), max: at('2030-01-01T00:00:00Z') });
+
 test('the next time is later, at a full minute, and matches', () => {
-  const minute = fc.integer({ min: 0, max: 59 });
-  const hour = fc.integer({ min: 0, max: 23 });
-  const start = fc.integer({ min: at('2026-01-01T00:00:00Z'), max: at('2030-01-01T00:00:00Z') });
   fc.assert(
     fc.property(minute, hour, start, (m, h, from) => {
       const time = parseCron(`${m} ${h} * * *`).next(from) ?? 0;
@@ -82,5 +83,18 @@ test('the next time is later, at a full minute, and matches', () => {
       assert.equal(time % 60_000, 0);
     }),
     { numRuns: RUNS },
+  );
+});
+
+test('a zone that keeps universal time has its times', () => {
+  const day = fc.oneof(fc.constant('*'), fc.integer({ min: 1, max: 31 }).map(String));
+  const weekday = fc.oneof(fc.constant('*'), fc.integer({ min: 0, max: 7 }).map(String));
+  fc.assert(
+    fc.property(minute, hour, day, weekday, start, (m, h, d, w, from) => {
+      const schedule = `${m} ${h} ${d} * ${w}`;
+      assert.equal(parseCron(schedule, 'Africa/Abidjan').next(from), parseCron(schedule).next(from));
+    }),
+    // Each makes a calendar.
+    { numRuns: Math.min(RUNS, 1_000) },
   );
 });

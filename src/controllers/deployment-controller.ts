@@ -1,33 +1,18 @@
 import { isDeepStrictEqual } from 'node:util';
-import { isApiError } from '../kube/client/kube-api-error.ts';
-import { controllerOf, controllerReference } from '../kube/owner-reference.ts';
+import { controllerOf } from '../kube/owner-reference.ts';
 import type { Pod } from '../kube/pod.ts';
 import { labelSelectorOf } from '../kube/selector/label-selector.ts';
 import { claimObjects } from './claim-objects.ts';
 import { queueKey, splitKey, unless, type ControllerContext } from './controller-context.ts';
-import { newSetSize, rollingLimits, scaleInProportion, shrinkOldSets, sizeOf } from './deployment-plan.ts';
-import { deploymentStatus } from './deployment-status.ts';
+import { DESIRED, newSetSize, scaleInProportion, shrinkOldSets, sizeOf } from './deployment-plan.ts';
+import { DeploymentSets, hasTemplate, revisionOf } from './deployment-sets.ts';
+import { deploymentStatus, isComplete, pauseCondition, untilTimeOut } from './deployment-status.ts';
 import { isFinished } from './pod-state.ts';
 import { DEPLOYMENTS, PODS, REPLICA_SETS } from './resource-types.ts';
-import { canonical, templateHash } from './template-hash.ts';
-import type { Deployment, ReplicaSet } from './workloads.ts';
+import type { Deployment, DeploymentStatus, ReplicaSet } from './workloads.ts';
 
-const COMPONENT = 'deployment-controller';
-const HASH_LABEL = 'pod-template-hash';
-const REVISION = 'deployment.kubernetes.io/revision';
-const REVISION_HISTORY = 'deployment.kubernetes.io/revision-history';
-const DESIRED = 'deployment.kubernetes.io/desired-replicas';
-const MAXIMUM = 'deployment.kubernetes.io/max-replicas';
-/** Annotations that say something about the Deployment only. */
-const NOT_COPIED = new Set([
-  'kubectl.kubernetes.io/last-applied-configuration',
-  'deprecated.deployment.rollback.to',
-  REVISION,
-  REVISION_HISTORY,
-  DESIRED,
-  MAXIMUM,
-]);
 const WORKERS = 4;
+const SECOND_MS = 1000;
 
 /** Rolls Deployments out: one ReplicaSet for each template, grown and shrunk in step. */
 export function startDeploymentController(context: ControllerContext): void {
@@ -43,17 +28,12 @@ export function startDeploymentController(context: ControllerContext): void {
       const rollout = new Rollout(context, deployment, signal);
       const selector = labelSelectorOf(deployment.spec.selector);
       const owned = await claimObjects(context, REPLICA_SETS, deployment, selector, sets.values(), signal);
-      await rollout.run(owned, (set) =>
+      const status = await rollout.run(owned, (set) =>
         pods.values().filter((pod) => controllerOf(pod)?.uid === set.metadata.uid && !isFinished(pod)),
       );
       // Time alone may end a roll-out that makes no progress.
-      const deadline = deployment.spec.progressDeadlineSeconds ?? 0;
-      const progressing = deployment.status?.conditions?.find(
-        (condition) => condition.type === 'Progressing',
-      );
-      if (deadline > 0 && progressing?.status === 'True' && progressing.reason !== 'NewReplicaSetAvailable') {
-        queue.addAfter(key, deadline * 1000 + 1000);
-      }
+      const left = untilTimeOut(deployment, status, context.clock.now());
+      if (left !== undefined) queue.addAfter(key, left + SECOND_MS);
     },
     WORKERS,
   );
@@ -86,52 +66,72 @@ class Rollout {
   readonly #context: ControllerContext;
   readonly #deployment: Deployment;
   readonly #signal: AbortSignal;
+  readonly #sets: DeploymentSets;
 
   constructor(context: ControllerContext, deployment: Deployment, signal: AbortSignal) {
     this.#context = context;
     this.#deployment = deployment;
     this.#signal = signal;
+    this.#sets = new DeploymentSets(context, deployment, signal);
   }
 
-  async run(owned: readonly ReplicaSet[], podsOf: (set: ReplicaSet) => readonly Pod[]): Promise<void> {
+  async run(
+    owned: readonly ReplicaSet[],
+    podsOf: (set: ReplicaSet) => readonly Pod[],
+  ): Promise<DeploymentStatus> {
     const { spec, metadata } = this.#deployment;
-    let fresh = newest(owned.filter((set) => this.#hasTemplate(set)));
+    // Of several with the same template, which only a change of versions can leave behind, the first one counts.
+    let fresh = [...owned].sort(byAge).find((set) => hasTemplate(this.#deployment, set));
     const old = owned.filter((set) => set !== fresh);
-    if (metadata.deletionTimestamp !== undefined) {
-      await this.#writeStatus(owned, fresh);
-      return;
-    }
-    const recreate = spec.strategy?.type === 'Recreate';
+    if (metadata.deletionTimestamp !== undefined) return this.#writeStatus(owned, fresh, false);
+    this.#sets.noted = pauseCondition(this.#deployment);
     if (spec.paused === true || isScaling(this.#deployment, owned)) {
-      fresh = fresh === undefined ? undefined : await this.#annotate(fresh, old);
+      fresh = fresh === undefined ? undefined : await this.#sets.annotate(fresh, old);
       const all = fresh === undefined ? old : [...old, fresh];
       await this.#scaleAll(all, fresh, old);
-    } else if (recreate) {
-      const busy = old.filter((set) => sizeOf(set) > 0);
-      for (const set of busy) await this.#scale(set, 0);
-      const isQuiet = busy.length === 0 && old.every((set) => podsOf(set).length === 0);
-      if (isQuiet) {
-        fresh = await this.#ensureNew(fresh, owned, old);
-        if (fresh !== undefined) await this.#scale(fresh, spec.replicas ?? 1);
-      }
-    } else {
-      fresh = await this.#ensureNew(fresh, owned, old);
-      if (fresh !== undefined) {
-        const size = newSetSize(this.#deployment, [...old, fresh], fresh);
-        if (size !== sizeOf(fresh)) await this.#scale(fresh, size);
-        else
-          for (const { set, replicas } of shrinkOldSets(this.#deployment, old, fresh))
-            await this.#scale(set, replicas);
-      }
+      if (spec.paused === true) await this.#sets.cleanUp(old);
+      return this.#writeStatus(all, fresh, false);
     }
-    await this.#cleanUp(old, fresh);
-    await this.#writeStatus(fresh === undefined ? old : [...old, fresh], fresh);
+    const isRecreated = spec.strategy?.type === 'Recreate';
+    try {
+      fresh = isRecreated
+        ? await this.#recreate(fresh, owned, old, podsOf)
+        : await this.#roll(fresh, owned, old);
+    } catch (error) {
+      if (this.#sets.noted !== undefined) await this.#writeStatus(owned, undefined, false);
+      throw error;
+    }
+    if (isComplete(this.#deployment, this.#deployment.status ?? {})) await this.#sets.cleanUp(old);
+    return this.#writeStatus(fresh === undefined ? old : [...old, fresh], fresh, true);
   }
 
-  #hasTemplate(set: ReplicaSet): boolean {
-    const { [HASH_LABEL]: _hash, ...labels } = set.spec.template.metadata?.labels ?? {};
-    const template = { ...set.spec.template, metadata: { ...set.spec.template.metadata, labels } };
-    return canonical(normal(template)) === canonical(normal(this.#deployment.spec.template));
+  async #recreate(
+    found: ReplicaSet | undefined,
+    owned: readonly ReplicaSet[],
+    old: readonly ReplicaSet[],
+    podsOf: (set: ReplicaSet) => readonly Pod[],
+  ): Promise<ReplicaSet | undefined> {
+    const busy = old.filter((set) => sizeOf(set) > 0);
+    for (const set of busy) await this.#sets.scale(set, 0);
+    if (busy.length > 0 || old.some((set) => podsOf(set).length > 0)) return found;
+    const fresh = await this.#sets.ensureNew(found, owned, old);
+    if (fresh !== undefined) await this.#sets.scale(fresh, this.#deployment.spec.replicas ?? 1);
+    return fresh;
+  }
+
+  async #roll(
+    found: ReplicaSet | undefined,
+    owned: readonly ReplicaSet[],
+    old: readonly ReplicaSet[],
+  ): Promise<ReplicaSet | undefined> {
+    const fresh = await this.#sets.ensureNew(found, owned, old);
+    if (fresh === undefined) return undefined;
+    const size = newSetSize(this.#deployment, [...old, fresh], fresh);
+    if (size !== sizeOf(fresh)) await this.#sets.scale(fresh, size);
+    else
+      for (const { set, replicas } of shrinkOldSets(this.#deployment, old, fresh))
+        await this.#sets.scale(set, replicas);
+    return fresh;
   }
 
   async #scaleAll(
@@ -143,191 +143,35 @@ class Rollout {
     const wanted = this.#deployment.spec.replicas ?? 1;
     if (active.length <= 1) {
       const only = active[0] ?? fresh ?? newest(old);
-      if (only !== undefined && sizeOf(only) !== wanted) await this.#scale(only, wanted);
-      else if (only !== undefined) await this.#setSizes(only);
+      if (only !== undefined && sizeOf(only) !== wanted) await this.#sets.scale(only, wanted);
+      else if (only !== undefined) await this.#sets.setSizes(only);
       return;
     }
     const isSettled =
       fresh !== undefined && sizeOf(fresh) === wanted && (fresh.status?.availableReplicas ?? 0) === wanted;
     if (isSettled) {
-      for (const set of old) if (sizeOf(set) > 0) await this.#scale(set, 0);
+      for (const set of old) if (sizeOf(set) > 0) await this.#sets.scale(set, 0);
       return;
     }
+    if (this.#deployment.spec.strategy?.type === 'Recreate') return;
     for (const { set, replicas } of scaleInProportion(this.#deployment, active))
-      await this.#scale(set, replicas);
-    for (const set of active) await this.#setSizes(set);
+      await this.#sets.scale(set, replicas);
+    for (const set of active) await this.#sets.setSizes(set);
   }
 
-  async #ensureNew(
+  async #writeStatus(
+    sets: readonly ReplicaSet[],
     fresh: ReplicaSet | undefined,
-    owned: readonly ReplicaSet[],
-    old: readonly ReplicaSet[],
-  ): Promise<ReplicaSet | undefined> {
-    if (fresh !== undefined) return this.#annotate(fresh, old);
-    const deployment = this.#deployment;
-    const { template, selector, minReadySeconds } = deployment.spec;
-    const hash = templateHash(template, deployment.status?.collisionCount ?? 0);
-    const { namespace = '' } = deployment.metadata;
-    const labels = { ...template.metadata?.labels, [HASH_LABEL]: hash };
-    const set: ReplicaSet = {
-      apiVersion: 'apps/v1',
-      kind: 'ReplicaSet',
-      metadata: {
-        name: `${deployment.metadata.name}-${hash}`,
-        namespace,
-        labels,
-        annotations: this.#annotations(undefined, old),
-        ownerReferences: [controllerReference(deployment)],
-      },
-      spec: {
-        replicas: 0,
-        ...(minReadySeconds === undefined ? {} : { minReadySeconds }),
-        selector: { ...selector, matchLabels: { ...selector.matchLabels, [HASH_LABEL]: hash } },
-        template: { ...template, metadata: { ...template.metadata, labels } },
-      },
-    };
-    set.spec.replicas = newSetSize(deployment, [...owned, set], set);
-    try {
-      const created = await this.#context.client.create(REPLICA_SETS, set, this.#signal);
-      if ((set.spec.replicas ?? 0) > 0) this.#tellScaled(created, 0, set.spec.replicas ?? 0);
-      await this.#setRevision(created);
-      return created;
-    } catch (error) {
-      if (!isApiError(error, 'AlreadyExists')) throw error;
-      const taken = await this.#context.client.get<ReplicaSet>(
-        REPLICA_SETS,
-        { namespace, name: set.metadata.name },
-        this.#signal,
-      );
-      const isOurs = controllerOf(taken)?.uid === deployment.metadata.uid && this.#hasTemplate(taken);
-      if (isOurs) return taken;
-      const status = { ...deployment.status, collisionCount: (deployment.status?.collisionCount ?? 0) + 1 };
-      await this.#context.client.update(DEPLOYMENTS, { ...deployment, status }, this.#signal, 'status');
-      return undefined;
-    }
-  }
-
-  async #annotate(fresh: ReplicaSet, old: readonly ReplicaSet[]): Promise<ReplicaSet> {
-    const annotations = this.#annotations(fresh, old);
-    const minReadySeconds = this.#deployment.spec.minReadySeconds ?? 0;
-    let set = fresh;
-    const isSame =
-      isDeepStrictEqual(annotations, fresh.metadata.annotations ?? {}) &&
-      (fresh.spec.minReadySeconds ?? 0) === minReadySeconds;
-    if (!isSame) {
-      const changed: ReplicaSet = {
-        ...fresh,
-        metadata: { ...fresh.metadata, annotations },
-        spec: { ...fresh.spec, minReadySeconds },
-      };
-      set = await this.#context.client.update(REPLICA_SETS, changed, this.#signal);
-    }
-    await this.#setRevision(set);
-    return set;
-  }
-
-  #annotations(fresh: ReplicaSet | undefined, old: readonly ReplicaSet[]): Record<string, string> {
-    const own = fresh?.metadata.annotations ?? {};
-    const copied = Object.entries(this.#deployment.metadata.annotations ?? {}).filter(
-      ([key]) => !NOT_COPIED.has(key),
-    );
-    const revisions = old.map(revisionOf);
-    const next = String(Math.max(0, ...revisions) + 1);
-    const current = own[REVISION];
-    const annotations: Record<string, string> = {
-      ...own,
-      ...Object.fromEntries(copied),
-      [DESIRED]: own[DESIRED] ?? '',
-      [MAXIMUM]: own[MAXIMUM] ?? '',
-    };
-    if (current === undefined || Number(current) < Number(next)) {
-      annotations[REVISION] = next;
-      if (current !== undefined) {
-        const history = own[REVISION_HISTORY];
-        annotations[REVISION_HISTORY] = history === undefined ? current : `${history},${current}`;
-      }
-    }
-    return { ...annotations, ...this.#sizes() };
-  }
-
-  #sizes(): Record<string, string> {
-    const wanted = this.#deployment.spec.replicas ?? 1;
-    return { [DESIRED]: String(wanted), [MAXIMUM]: String(wanted + rollingLimits(this.#deployment).surge) };
-  }
-
-  async #setSizes(set: ReplicaSet): Promise<void> {
-    const { annotations } = set.metadata;
-    const sizes = this.#sizes();
-    if (annotations?.[DESIRED] === sizes[DESIRED] && annotations?.[MAXIMUM] === sizes[MAXIMUM]) return;
-    await this.#patchSet(set, { metadata: { annotations: sizes } });
-  }
-
-  async #setRevision(set: ReplicaSet): Promise<void> {
-    const revision = set.metadata.annotations?.[REVISION];
-    const { name, namespace = '', annotations } = this.#deployment.metadata;
-    if (revision === undefined || annotations?.[REVISION] === revision) return;
-    const patch = { metadata: { annotations: { [REVISION]: revision } } };
-    await unless(
-      ['NotFound'],
-      this.#context.client.patch(DEPLOYMENTS, { namespace, name }, patch, 'merge', this.#signal),
-    );
-  }
-
-  async #scale(set: ReplicaSet, replicas: number): Promise<void> {
-    const before = sizeOf(set);
-    if (before === replicas) {
-      await this.#setSizes(set);
-      return;
-    }
-    await this.#patchSet(set, { metadata: { annotations: this.#sizes() }, spec: { replicas } });
-    this.#tellScaled(set, before, replicas);
-  }
-
-  async #patchSet(set: ReplicaSet, patch: object): Promise<void> {
-    const { name, namespace = '' } = set.metadata;
-    await unless(
-      ['NotFound'],
-      this.#context.client.patch(REPLICA_SETS, { namespace, name }, patch, 'merge', this.#signal),
-    );
-  }
-
-  #tellScaled(set: ReplicaSet, from: number, to: number): void {
-    this.#context.events.record(COMPONENT, this.#deployment, {
-      type: 'Normal',
-      reason: 'ScalingReplicaSet',
-      message: `Scaled ${to > from ? 'up' : 'down'} replica set ${set.metadata.name} from ${from} to ${to}`,
-    });
-  }
-
-  /** Old sets stay for `rollout undo`, as many as the Deployment wants. */
-  async #cleanUp(old: readonly ReplicaSet[], fresh: ReplicaSet | undefined): Promise<void> {
-    const kept = this.#deployment.spec.revisionHistoryLimit ?? 10;
-    const idle = old.filter(
-      (set) =>
-        sizeOf(set) === 0 &&
-        (set.status?.replicas ?? 0) === 0 &&
-        set.metadata.deletionTimestamp === undefined,
-    );
-    const isDone =
-      fresh !== undefined && (fresh.status?.availableReplicas ?? 0) === (this.#deployment.spec.replicas ?? 1);
-    if (!isDone || idle.length <= kept) return;
-    idle.sort((a, b) => revisionOf(a) - revisionOf(b));
-    for (const set of idle.slice(0, idle.length - kept)) {
-      const { name, namespace = '' } = set.metadata;
-      await unless(
-        ['NotFound'],
-        this.#context.client.delete(REPLICA_SETS, { namespace, name }, this.#signal),
-      );
-    }
-  }
-
-  async #writeStatus(sets: readonly ReplicaSet[], fresh: ReplicaSet | undefined): Promise<void> {
-    const status = deploymentStatus(this.#deployment, sets, fresh, this.#context.clock.now());
-    if (isDeepStrictEqual(status, this.#deployment.status)) return;
+    isRolling: boolean,
+  ): Promise<DeploymentStatus> {
+    const view = { now: this.#context.clock.now(), noted: this.#sets.noted, isRolling };
+    const status = deploymentStatus(this.#deployment, sets, fresh, view);
+    if (isDeepStrictEqual(status, this.#deployment.status)) return status;
     await unless(
       ['NotFound'],
       this.#context.client.update(DEPLOYMENTS, { ...this.#deployment, status }, this.#signal, 'status'),
     );
+    return status;
   }
 }
 
@@ -340,16 +184,11 @@ function isScaling(deployment: Deployment, owned: readonly ReplicaSet[]): boolea
   });
 }
 
-function revisionOf(set: ReplicaSet): number {
-  return Number(set.metadata.annotations?.[REVISION] ?? 0) || 0;
-}
-
 function newest(sets: readonly ReplicaSet[]): ReplicaSet | undefined {
   return [...sets].sort((a, b) => revisionOf(b) - revisionOf(a))[0];
 }
 
-/** An absent and an empty map are the same template. */
-function normal(template: ReplicaSet['spec']['template']): unknown {
-  const { labels = {}, annotations = {} } = template.metadata ?? {};
-  return { labels, annotations, spec: template.spec };
+function byAge(a: ReplicaSet, b: ReplicaSet): number {
+  const [left, right] = [a, b].map(({ metadata }) => `${metadata.creationTimestamp ?? ''} ${metadata.name}`);
+  return (left ?? '') < (right ?? '') ? -1 : 1;
 }

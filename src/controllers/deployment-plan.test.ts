@@ -52,12 +52,32 @@ test('Pods of old sets that do not work go first', () => {
   assert.deepEqual(plan(shrinkOldSets(deployment(10), [set('a', 10, 8)], set('bb', 3, 0))), { a: 8 });
 });
 
-test('a changed size is spread in proportion', () => {
-  assert.deepEqual(plan(scaleInProportion(deployment(20, 0, 5), [set('a', 5), set('bb', 5)])), {
-    a: 10,
-    bb: 10,
+const PROPORTIONS: readonly (readonly [
+  wanted: Deployment,
+  maximum: number,
+  sizes: readonly number[],
+  expected: readonly number[],
+])[] = [
+  [deployment(15, 3, 2), 13, [8, 5], [11, 7]],
+  [deployment(20, 0, 5), 10, [5, 5], [10, 10]],
+  [deployment(4, 0, 5), 10, [5, 5], [2, 2]],
+  [deployment(5, 0, 5), 10, [5, 5], [2, 3]],
+  [deployment(0, 0, 5), 10, [6, 4], [0, 0]],
+  [deployment(11, 0, 1), 10, [5, 3, 2], [6, 3, 2]],
+  [deployment(10, 0, 1), 10, [6, 4], [6, 4]],
+];
+for (const [wanted, maximum, sizes, expected] of PROPORTIONS) {
+  test(`of ${maximum} Pods in sets of ${sizes.join(' and ')}, ${wanted.spec.replicas} become ${expected.join(' and ')}`, () => {
+    const sets = sizes.map((size, index) => set('s'.repeat(index + 1), size));
+    for (const { metadata } of sets)
+      metadata.annotations = { 'deployment.kubernetes.io/max-replicas': String(maximum) };
+    const scaled = scaleInProportion(wanted, sets);
+    const result = sets.map(
+      (each) => scaled.find((scaling) => scaling.set === each)?.replicas ?? sizeOf(each),
+    );
+    assert.deepEqual(result, expected);
   });
-});
+}
 
 test('a roll-out never has too many Pods, nor too few that work, and comes to its end', () => {
   const limit = fc.oneof(

@@ -3,6 +3,10 @@ import type { Deployment, ReplicaSet } from './workloads.ts';
 
 /* How many replicas each set of a Deployment gets next. Pure: sizes in, sizes out. */
 
+/** On a set: how many Pods its Deployment wanted when it was last scaled, and how many there could be at most. */
+export const DESIRED = 'deployment.kubernetes.io/desired-replicas';
+export const MAXIMUM = 'deployment.kubernetes.io/max-replicas';
+
 export interface Scaling {
   readonly set: ReplicaSet;
   readonly replicas: number;
@@ -75,25 +79,32 @@ export function shrinkOldSets(
 export function scaleInProportion(deployment: Deployment, sets: readonly ReplicaSet[]): Scaling[] {
   const wanted = deployment.spec.replicas ?? 1;
   const active = sets.filter((set) => sizeOf(set) > 0);
-  const target = active.length === 0 ? 0 : wanted + (wanted > 0 ? rollingLimits(deployment).surge : 0);
-  const current = total(active, sizeOf);
-  let left = target - current;
-  if (left === 0) return [];
-  // Growing favours the newest, shrinking spares it.
-  const order = [...active].sort((a, b) => sizeOf(b) - sizeOf(a) || newer(a, b) * Math.sign(left));
-  const result: Scaling[] = [];
-  for (const set of order) {
-    const size = sizeOf(set);
-    const share = Math.round((size / current) * (target - current));
-    const step = left > 0 ? Math.min(share, left) : Math.max(share, left);
-    left -= step;
-    result.push({ set, replicas: Math.max(0, size + step) });
-  }
-  const [largest] = result;
-  if (left !== 0 && largest !== undefined) {
-    result[0] = { set: largest.set, replicas: Math.max(0, largest.replicas + left) };
-  }
-  return result.filter(({ set, replicas }) => replicas !== sizeOf(set));
+  const target = wanted > 0 ? wanted + rollingLimits(deployment).surge : 0;
+  const change = target - total(active, sizeOf);
+  if (change === 0) return [];
+  // Of sets of one size, growing favours the newest, shrinking spares it.
+  const order = [...active].sort((a, b) => sizeOf(b) - sizeOf(a) || newer(a, b) * Math.sign(change));
+  let done = 0;
+  const result = order.map((set): Scaling => {
+    const share = shareOf(set, deployment);
+    const step = change > 0 ? Math.min(share, change - done) : Math.max(share, change - done);
+    done += step;
+    return { set, replicas: sizeOf(set) + step };
+  });
+  const [largest, ...others] = result;
+  if (largest === undefined) return [];
+  const rest = { set: largest.set, replicas: Math.max(0, largest.replicas + change - done) };
+  return [rest, ...others].filter(({ set, replicas }) => replicas !== sizeOf(set));
+}
+
+/** By how much a set would grow or shrink if its part of the whole stayed the same. */
+function shareOf(set: ReplicaSet, deployment: Deployment): number {
+  const wanted = deployment.spec.replicas ?? 1;
+  const size = sizeOf(set);
+  if (wanted === 0) return -size;
+  const before = Number(set.metadata.annotations?.[MAXIMUM] ?? 0) || (deployment.status?.replicas ?? 0);
+  if (before === 0) return 0;
+  return Math.round((size * (wanted + rollingLimits(deployment).surge)) / before) - size;
 }
 
 function newer(a: ReplicaSet, b: ReplicaSet): number {

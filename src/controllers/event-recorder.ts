@@ -26,6 +26,8 @@ export interface RecordedEvent {
   readonly message: string;
   /** Set by the scheduler, whose events follow the newer form. */
   readonly action?: string;
+  /** For whose sake it happened; only in the newer form. */
+  readonly related?: KubeObject;
 }
 
 /** Writes Events in the background, one after the other; the same one again only counts up. Failures are dropped. */
@@ -86,14 +88,7 @@ export class EventRecorder {
       apiVersion: 'v1',
       kind: 'Event',
       metadata: { name: eventName, namespace: eventNamespace },
-      involvedObject: {
-        kind: object.kind,
-        ...(namespace === '' ? {} : { namespace }),
-        name,
-        uid,
-        apiVersion: object.apiVersion,
-        resourceVersion: object.metadata.resourceVersion,
-      },
+      involvedObject: referenceTo(object),
       reason: event.reason,
       message,
       type: event.type,
@@ -101,6 +96,7 @@ export class EventRecorder {
         ? {
             eventTime: formatMicroTime(now),
             action: event.action,
+            ...(event.related === undefined ? {} : { related: referenceTo(event.related) }),
             reportingComponent: component,
             reportingInstance: `${component}-${hostname()}`,
           }
@@ -116,6 +112,11 @@ export class EventRecorder {
     await this.#client.create(EVENTS, body, this.#signal);
     this.#known.set(id, { name: eventName, namespace: eventNamespace, at: now, count: 1 });
   }
+}
+
+function referenceTo({ kind, apiVersion, metadata }: KubeObject): object {
+  const { namespace = '', name, uid = '', resourceVersion } = metadata;
+  return { kind, ...(namespace === '' ? {} : { namespace }), name, uid, apiVersion, resourceVersion };
 }
 
 let counter = 0;

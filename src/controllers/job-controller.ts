@@ -7,20 +7,18 @@ import { formatTime, parseTime } from '../kube/time.ts';
 import { claimObjects } from './claim-objects.ts';
 import { queueKey, splitKey, unless, type ControllerContext } from './controller-context.ts';
 import { Expectations } from './expectations.ts';
-import { formatIndexes, freeIndexes, withIndex } from './job-index.ts';
+import { endOf, FailureRows, pauseAfter } from './job-backoff.ts';
+import { formatIndexes, freeIndexes, indexedName, withIndex } from './job-index.ts';
 import { failuresAfter, type IndexFailures } from './job-policies.ts';
 import {
   annotationsOf,
-  backoff,
   closing,
   count,
-  endOf,
+  hasFailed,
   isDone,
-  isGone,
   isLeaving,
   JOB_FINALIZER,
   judge,
-  pauseAfter,
   reached,
   rulesOf,
   suspensionOf,
@@ -41,16 +39,19 @@ export function startJobController(context: ControllerContext): void {
   const pods = context.informer<Pod>(PODS);
   const expectations = new Expectations(context.clock, pods);
   const control = new PodControl(context, expectations, COMPONENT);
+  const failures = new FailureRows();
 
   const queue = context.queue('sync job', async (key, signal) => {
     const { namespace, name } = splitKey(key);
     const job = jobs.get(namespace, name);
     if (job === undefined) {
+      failures.forget(key);
       await releaseOrphans(namespace, name, signal);
       return;
     }
-    if (!expectations.isMet(key)) return;
+    if (!expectations.isMet(job)) return;
     if (isDone(job)) {
+      failures.forget(key);
       await finish(job, key, signal);
       return;
     }
@@ -71,16 +72,24 @@ export function startJobController(context: ControllerContext): void {
     const startTime = before ?? (isSuspended ? job.status?.startTime : formatTime(now));
     let live: readonly Pod[] = active;
     if (verdict !== undefined || isSuspended) {
-      await Promise.all(active.map((pod) => control.delete(job, key, pod, signal)));
+      await Promise.all(active.map((pod) => control.delete(job, pod, signal)));
       live = [];
     }
     let conditions = job.status?.conditions ?? [];
     if (suspension !== undefined) {
       conditions = [...conditions.filter(({ type }) => type !== suspension.type), suspension];
     }
-    // A Job ends when its last Pod has.
-    const isOver = verdict !== undefined && owned.every((pod) => isFinished(pod) || isGone(pod));
-    const wait = counted.byIndex === undefined ? backoff(owned, now) : 0;
+    const terminating = owned.filter(
+      (pod) => pod.metadata.deletionTimestamp !== undefined && !isFinished(pod),
+    ).length;
+    // A Job ends when its last Pod has, and every Pod was counted and let go: the API takes no end before that.
+    const isOver =
+      verdict !== undefined &&
+      terminating === 0 &&
+      Object.keys(counted.uncounted).length === 0 &&
+      owned.every(isFinished);
+    const row = failures.after(key, counted.ended.succeeded, counted.ended.failed);
+    const wait = counted.byIndex === undefined ? pauseAfter(row, now) : 0;
     let refused: unknown;
     if (verdict === undefined && !isSuspended && job.metadata.deletionTimestamp === undefined) {
       if (wait > 0) queue.addAfter(key, wait);
@@ -98,8 +107,7 @@ export function startJobController(context: ControllerContext): void {
         {
           active: live.length,
           ready: live.filter(isReady).length,
-          terminating: owned.filter((pod) => pod.metadata.deletionTimestamp !== undefined && !isFinished(pod))
-            .length,
+          terminating,
           succeeded: counted.succeeded,
           failed: counted.failed,
         },
@@ -115,6 +123,7 @@ export function startJobController(context: ControllerContext): void {
     if (!isDeepStrictEqual(status, job.status)) {
       await unless(['NotFound'], context.client.update(JOBS, { ...job, status }, signal, 'status'));
     }
+    failures.set(key, row);
     if (suspension !== undefined) {
       context.events.record(COMPONENT, job, {
         type: 'Normal',
@@ -123,9 +132,9 @@ export function startJobController(context: ControllerContext): void {
       });
     }
     // Only after the count is stored may the finalizers go.
-    const kept = new Set<Pod>(isOver ? [] : counted.byIndex?.last.values());
+    const kept = new Set<Pod>(verdict === undefined ? counted.byIndex?.last.values() : []);
     for (const pod of owned) {
-      if ((isFinished(pod) || isGone(pod)) && !kept.has(pod)) await release(pod, signal);
+      if ((isFinished(pod) || hasFailed(job, pod)) && !kept.has(pod)) await release(pod, signal);
     }
     if (isOver) {
       context.events.record(COMPONENT, job, {
@@ -152,11 +161,11 @@ export function startJobController(context: ControllerContext): void {
     let wanted = parallelism;
     if (completions !== undefined) wanted = Math.min(parallelism, completions - counted.succeeded);
     // A work queue without a number of completions winds down once one Pod has succeeded.
-    else if (counted.succeeded > 0) wanted = Math.min(active.length, parallelism);
+    else if (counted.succeeded > 0) wanted = active.length;
     const missing = Math.max(0, wanted) - active.length;
     if (missing < 0) {
       const doomed = [...active].sort(compareForDeletion).slice(0, -missing);
-      await Promise.all(doomed.map((pod) => control.delete(job, key, pod, signal)));
+      await Promise.all(doomed.map((pod) => control.delete(job, pod, signal)));
       return active.filter((pod) => !doomed.includes(pod));
     }
     const created: Pod[] = [];
@@ -170,9 +179,15 @@ export function startJobController(context: ControllerContext): void {
       if (isIndexed && index === undefined) break;
       const template =
         index === undefined ? job.spec.template : withIndex(job.spec.template, index, job.metadata.name);
-      const annotations = index === undefined ? {} : { annotations: annotationsOf(job, index, byIndex) };
+      const annotations =
+        index === undefined
+          ? {}
+          : {
+              generateName: indexedName(job.metadata.name, index),
+              annotations: annotationsOf(job, index, byIndex),
+            };
       created.push(
-        await control.create(job, key, template, signal, { finalizers: [JOB_FINALIZER], ...annotations }),
+        await control.create(job, template, signal, { finalizers: [JOB_FINALIZER], ...annotations }),
       );
     }
     return [...active, ...created];
@@ -182,7 +197,8 @@ export function startJobController(context: ControllerContext): void {
   function resting(job: Job, key: string, byIndex: IndexFailures | undefined): number[] {
     const now = context.clock.now();
     return [...(byIndex?.last ?? [])].flatMap(([index, pod]) => {
-      const wait = pauseAfter(failuresAfter(pod, rulesOf(job)), endOf(pod), now);
+      const row = { count: failuresAfter(pod, rulesOf(job)), last: endOf(pod) };
+      const wait = pauseAfter(row, now);
       if (wait > 0) queue.addAfter(key, wait);
       return wait > 0 ? [index] : [];
     });

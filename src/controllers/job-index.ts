@@ -20,7 +20,7 @@ export function completedIndexes(text: string | undefined): Set<number> {
   return done;
 }
 
-/** Prints a set as `0-2,5`. */
+/** Prints a set as `0-2,5`; two in a row are no range: `7,8`. */
 export function formatIndexes(done: ReadonlySet<number>): string {
   const parts: string[] = [];
   const sorted = [...done].sort((a, b) => a - b);
@@ -31,7 +31,8 @@ export function formatIndexes(done: ReadonlySet<number>): string {
       last++;
       i++;
     }
-    parts.push(first === last ? String(first) : `${first}-${last}`);
+    if (last > first + 1) parts.push(`${first}-${last}`);
+    else parts.push(...new Set([String(first), String(last)]));
     i++;
   }
   return parts.join(',');
@@ -50,6 +51,15 @@ export function freeIndexes(
     if (!done.has(index) && !taken.has(index)) free.push(index);
   }
   return free;
+}
+
+/** Generated names have room for so many characters before what is generated. */
+const MAX_BASE = 58;
+
+/** Returns the beginning of the name of an index's Pod, `JOB-INDEX-`; a long name of the Job is cut. */
+export function indexedName(job: string, index: number): string {
+  const end = `-${index}-`;
+  return job.slice(0, MAX_BASE - end.length) + end;
 }
 
 /** Tells the Pod its index: as label, environment variable and host name. */

@@ -89,7 +89,8 @@ test('an index has failed when its Pods have, once more often than the limit', (
     { action: 'Ignore', onExitCodes: { operator: 'In', values: [5] } },
   ];
   const pods = [ended(1, 0), ended(1, 1), ended(1, 1, 1), ended(9, 2), ended(5, 3, 1), ended(0, 4)];
-  const { failed, last } = failuresByIndex(1, rules, new Set([7]), new Set([4]), pods);
+  const hasFailed = (pod: Pod): boolean => pod.status?.phase === 'Failed';
+  const { failed, last } = failuresByIndex(1, rules, new Set([7]), new Set([4]), pods, hasFailed);
   assert.deepEqual(
     [...failed].sort((a, b) => a - b),
     [1, 2, 7],

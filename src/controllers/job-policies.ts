@@ -86,11 +86,12 @@ export function failuresByIndex(
   known: ReadonlySet<number>,
   done: ReadonlySet<number>,
   pods: readonly Pod[],
+  hasFailed: (pod: Pod) => boolean,
 ): IndexFailures {
   const failed = new Set(known);
   const last = new Map<number, Pod>();
   for (const pod of pods) {
-    if (pod.status?.phase !== 'Failed') continue;
+    if (!hasFailed(pod)) continue;
     const index = indexOf(pod);
     const action = matchFailure(rules, pod)?.action;
     if (action === 'FailIndex' || (action !== 'Ignore' && failuresBefore(pod) >= limit)) failed.add(index);

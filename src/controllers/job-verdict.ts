@@ -20,8 +20,6 @@ import type { Condition } from './workloads.ts';
 
 /** Keeps a finished Pod until it was counted, so that no success and no failure is lost. */
 export const JOB_FINALIZER = 'batch.kubernetes.io/job-tracking';
-const BACKOFF_MS = 10_000;
-const MAX_BACKOFF_MS = 600_000;
 
 export interface Job extends KubeObject {
   spec: {
@@ -85,6 +83,8 @@ export interface Counted {
   readonly uncounted: { succeeded?: string[]; failed?: string[] };
   /** Only of a Job that counts failures by index. */
   readonly byIndex: IndexFailures | undefined;
+  /** Pods counted for the first time. */
+  readonly ended: { readonly succeeded: readonly Pod[]; readonly failed: readonly Pod[] };
 }
 
 /** Adds finished Pods to the counts, each once: those that still have the finalizer and were not counted before. */
@@ -95,31 +95,36 @@ export function count(job: Job, owned: readonly Pod[]): Counted {
   let succeeded = job.status?.succeeded ?? 0;
   let failed = job.status?.failed ?? 0;
   const uncounted = { succeeded: [] as string[], failed: [] as string[] };
+  const ended = { succeeded: [] as Pod[], failed: [] as Pod[] };
   for (const pod of owned) {
     const uid = pod.metadata.uid ?? '';
     if (!(pod.metadata.finalizers ?? []).includes(JOB_FINALIZER)) continue;
-    const isSuccess = pod.status?.phase === 'Succeeded';
-    const isFailure =
-      (pod.status?.phase === 'Failed' || (!isSuccess && isGone(pod))) &&
-      matchFailure(rulesOf(job), pod)?.action !== 'Ignore';
-    if (isSuccess) {
+    if (pod.status?.phase === 'Succeeded') {
       uncounted.succeeded.push(uid);
+      if (!(before.succeeded ?? []).includes(uid)) ended.succeeded.push(pod);
       const index = indexOf(pod);
       if (isIndexed) {
         if (index >= 0) done.add(index);
       } else if (!(before.succeeded ?? []).includes(uid)) succeeded++;
-    } else if (isFailure) {
+    } else if (hasFailed(job, pod) && matchFailure(rulesOf(job), pod)?.action !== 'Ignore') {
       uncounted.failed.push(uid);
-      if (!(before.failed ?? []).includes(uid)) failed++;
+      if (!(before.failed ?? []).includes(uid)) {
+        failed++;
+        ended.failed.push(pod);
+      }
     }
   }
   if (isIndexed) succeeded = done.size;
   const limit = job.spec.backoffLimitPerIndex;
   const known = completedIndexes(job.status?.failedIndexes);
   return {
-    byIndex: limit === undefined ? undefined : failuresByIndex(limit, rulesOf(job), known, done, owned),
+    byIndex:
+      limit === undefined
+        ? undefined
+        : failuresByIndex(limit, rulesOf(job), known, done, owned, (pod) => hasFailed(job, pod)),
     succeeded,
     failed,
+    ended,
     done,
     indexes: isIndexed ? formatIndexes(done) : '',
     uncounted: {
@@ -127,6 +132,16 @@ export function count(job: Job, owned: readonly Pod[]): Counted {
       ...(uncounted.failed.length === 0 ? {} : { failed: uncounted.failed }),
     },
   };
+}
+
+/**
+ * Tells whether a Pod counts as failed. One that was deleted may never come to say so; only where Pods are replaced once
+ * they have failed is that waited for.
+ */
+export function hasFailed(job: Job, pod: Pod): boolean {
+  if (pod.status?.phase === 'Succeeded') return false;
+  if (pod.status?.phase === 'Failed' || isGone(pod)) return true;
+  return job.spec.podReplacementPolicy !== 'Failed' && pod.metadata.deletionTimestamp !== undefined;
 }
 
 /** A deleted Pod whose node has let go of it stays only because of our finalizer. */
@@ -172,15 +187,7 @@ function judgeFailure(job: Job, counted: Counted, owned: readonly Pod[], now: nu
     const match = pod.status?.phase === 'Failed' ? matchFailure(rulesOf(job), pod) : undefined;
     if (match?.action === 'FailJob') return failed('PodFailurePolicy', match.message);
   }
-  const restarts = owned
-    .filter(isActive)
-    .flatMap((pod) => [
-      ...(pod.status?.containerStatuses ?? []),
-      ...(pod.status?.initContainerStatuses ?? []),
-    ])
-    .reduce((sum, status) => sum + status.restartCount, 0);
-  const isOnFailure = job.spec.template.spec.restartPolicy === 'OnFailure';
-  if (counted.failed > backoffLimit || (isOnFailure && restarts > backoffLimit)) {
+  if (counted.failed > backoffLimit || restartsTooOften(job, owned, backoffLimit)) {
     return failed('BackoffLimitExceeded', 'Job has reached the specified backoff limit');
   }
   const start = parseTime(job.status?.startTime ?? '');
@@ -197,6 +204,16 @@ function judgeFailure(job: Job, counted: Counted, owned: readonly Pod[], now: nu
     return failed('FailedIndexes', 'Job has failed indexes');
   }
   return undefined;
+}
+
+/** Containers that start again in their Pods count too, where that is how they are tried again. */
+function restartsTooOften(job: Job, owned: readonly Pod[], limit: number): boolean {
+  if (job.spec.template.spec.restartPolicy !== 'OnFailure') return false;
+  const restarts = owned
+    .filter(({ status }) => status?.phase === 'Running' || status?.phase === 'Pending')
+    .flatMap(({ status }) => [...(status?.containerStatuses ?? []), ...(status?.initContainerStatuses ?? [])])
+    .reduce((sum, { restartCount }) => sum + restartCount, 0);
+  return limit === 0 ? restarts > 0 : restarts >= limit;
 }
 
 function judgeSuccess(job: Job, counted: Counted, owned: readonly Pod[]): Verdict | undefined {
@@ -248,32 +265,6 @@ export function suspensionOf(job: Job, isSuspended: boolean, time: string) {
     lastProbeTime: time,
     lastTransitionTime: time,
   };
-}
-
-/** After failures in a row the next Pod waits: 10 s, 20 s, 40 s, up to ten minutes. */
-export function backoff(owned: readonly Pod[], now: number): number {
-  const ended = owned
-    .filter(isFinished)
-    .map((pod) => ({ isFailed: pod.status?.phase === 'Failed', at: endOf(pod) }))
-    .sort((a, b) => b.at - a.at);
-  const row = ended.findIndex((pod) => !pod.isFailed);
-  const failures = row < 0 ? ended.length : row;
-  const last = ended[0];
-  return last === undefined ? 0 : pauseAfter(failures, last.at, now);
-}
-
-/** How long the next Pod waits after so many failures, the last of which was at `ended`. */
-export function pauseAfter(failures: number, ended: number, now: number): number {
-  if (failures === 0) return 0;
-  return Math.max(0, ended + Math.min(BACKOFF_MS * 2 ** (failures - 1), MAX_BACKOFF_MS) - now);
-}
-
-/** When the last container of a Pod ended; 0 when none has. */
-export function endOf(pod: Pod): number {
-  const times = (pod.status?.containerStatuses ?? []).map(
-    (status) => parseTime(status.state?.terminated?.finishedAt ?? '') ?? 0,
-  );
-  return Math.max(0, ...times);
 }
 
 /** Tells whether a Job has come to its end. */

@@ -6,6 +6,7 @@ import { unless, type ControllerContext } from './controller-context.ts';
 const ORPHAN = 'orphan';
 const FOREGROUND = 'foregroundDeletion';
 const WORKERS = 4;
+const COMPONENT = 'garbage-collector-controller';
 
 interface Entry {
   readonly resource: ResourceInfo;
@@ -47,6 +48,7 @@ export function startOwnerGarbageCollector(context: ControllerContext): void {
     let isWaitedFor = false;
     for (const reference of references) {
       const owner = await ownerOf(reference, metadata.namespace, signal);
+      if (owner === 'unresolvable') return;
       if (owner === undefined) continue;
       present.push(reference);
       const isGoing = owner.metadata.deletionTimestamp !== undefined;
@@ -61,17 +63,19 @@ export function startOwnerGarbageCollector(context: ControllerContext): void {
     await remove(entry, isWaitedFor ? 'Foreground' : 'Background', signal);
   }
 
+  /** Looks for an owner where it would have to be: beside its dependent, or in no namespace. */
   async function ownerOf(
     reference: OwnerReference,
     namespace: string | undefined,
     signal: AbortSignal,
-  ): Promise<KubeObject | undefined> {
-    const seen = known.get(reference.uid)?.object;
-    if (seen !== undefined) return seen;
+  ): Promise<KubeObject | 'unresolvable' | undefined> {
+    const seen = known.get(reference.uid);
+    if (seen !== undefined && isWithin(seen.object, namespace)) return seen.object;
     // Not in our picture is not yet gone: it may be newer than the picture.
-    const resource = findKind(reference.apiVersion, reference.kind);
+    const resource = seen?.resource ?? findKind(reference.apiVersion, reference.kind);
     if (resource === undefined)
       throw new Error(`owner kind ${reference.apiVersion} ${reference.kind} is not served`);
+    if (resource.namespaced && namespace === undefined) return 'unresolvable';
     try {
       const scope = resource.namespaced && namespace !== undefined ? { namespace } : {};
       const owner = await context.client.get(resource, { ...scope, name: reference.name }, signal);
@@ -79,6 +83,22 @@ export function startOwnerGarbageCollector(context: ControllerContext): void {
     } catch (error) {
       if (isApiError(error, 'NotFound')) return undefined;
       throw error;
+    }
+  }
+
+  /** Tells of owners that are somewhere else than their dependent: they count as absent. */
+  function tellStrangers(object: KubeObject): void {
+    const { namespace } = object.metadata;
+    for (const { uid, apiVersion, kind, name } of object.metadata.ownerReferences ?? []) {
+      const owner = known.get(uid)?.object;
+      if (owner === undefined || isWithin(owner, namespace)) continue;
+      const where = namespace ?? '';
+      const which = `[${apiVersion}/${kind}, namespace: ${where}, name: ${name}, uid: ${uid}]`;
+      context.events.record(COMPONENT, object, {
+        type: 'Warning',
+        reason: 'OwnerRefInvalidNamespace',
+        message: `ownerRef ${which} does not exist in namespace "${where}"`,
+      });
     }
   }
 
@@ -179,6 +199,7 @@ export function startOwnerGarbageCollector(context: ControllerContext): void {
           if (set === undefined) dependents.set(reference.uid, (set = new Set()));
           set.add(uid);
         }
+        if (type === 'added') tellStrangers(object);
         queue.add(uid);
       }
       // An owner that waits for its dependents looks again.
@@ -188,6 +209,10 @@ export function startOwnerGarbageCollector(context: ControllerContext): void {
       }
     });
   }
+}
+
+function isWithin(owner: KubeObject, namespace: string | undefined): boolean {
+  return owner.metadata.namespace === undefined || owner.metadata.namespace === namespace;
 }
 
 /** Everything that can own or be owned. Events and leases come by the thousand and are neither. */

@@ -1,6 +1,5 @@
 import { messageOf } from '../base/coded-error.ts';
 import { isApiError } from '../kube/client/kube-api-error.ts';
-import { generateName } from '../kube/names.ts';
 import type { KubeObject, ObjectMeta } from '../kube/object.ts';
 import { controllerReference } from '../kube/owner-reference.ts';
 import type { Pod, PodTemplate } from '../kube/pod.ts';
@@ -8,15 +7,19 @@ import type { ControllerContext } from './controller-context.ts';
 import type { Expectations } from './expectations.ts';
 import { PODS } from './resource-types.ts';
 
-/** How a kind of owner tells what it did, from the names of Pod and owner. */
+/** How a kind of owner tells what it did, from the names of Pod and owner, or why it could not. */
 export interface PodWords {
   readonly created: (pod: string, owner: string) => string;
   readonly deleted: (pod: string, owner: string) => string;
+  readonly notCreated: (pod: string, owner: string, why: string) => string;
+  readonly notDeleted: (pod: string, owner: string, why: string) => string;
 }
 
 const PLAIN_WORDS: PodWords = {
   created: (pod) => `Created pod: ${pod}`,
   deleted: (pod) => `Deleted pod: ${pod}`,
+  notCreated: (_pod, _owner, why) => `Error creating: ${why}`,
+  notDeleted: (_pod, _owner, why) => `Error deleting: ${why}`,
 };
 
 /** Creates and deletes the Pods of one kind of owner, with the events that tell of it. */
@@ -39,21 +42,22 @@ export class PodControl {
     this.component = component;
   }
 
-  /** Makes a Pod from a template, owned by `owner`; the name is `OWNER-xxxxx` unless `metadata` gives one. */
+  /** Makes a Pod from a template, owned by `owner`; the server calls it `OWNER-xxxxx` unless `metadata` says otherwise. */
   async create(
     owner: KubeObject,
-    ownerKey: string,
     template: PodTemplate,
     signal: AbortSignal,
     metadata: Partial<ObjectMeta> = {},
   ): Promise<Pod> {
-    const base = `${owner.metadata.name}-`;
+    const named =
+      metadata.name === undefined
+        ? { name: '', generateName: metadata.generateName ?? `${owner.metadata.name}-` }
+        : { name: metadata.name };
     const pod: Pod = {
       apiVersion: 'v1',
       kind: 'Pod',
       metadata: {
-        name: metadata.name ?? generateName(base),
-        ...(metadata.name === undefined ? { generateName: base } : {}),
+        ...named,
         ...(owner.metadata.namespace === undefined ? {} : { namespace: owner.metadata.namespace }),
         labels: { ...template.metadata?.labels, ...metadata.labels },
         ...(template.metadata?.annotations === undefined && metadata.annotations === undefined
@@ -64,7 +68,7 @@ export class PodControl {
       },
       spec: template.spec,
     };
-    this.#expectations.expect(ownerKey, 'create', pod);
+    this.#expectations.expectCreate(owner);
     try {
       const created = await this.#context.client.create(PODS, pod, signal);
       this.#context.events.record(this.component, owner, {
@@ -74,22 +78,22 @@ export class PodControl {
       });
       return created;
     } catch (error) {
-      this.#expectations.cancel('create', pod);
+      this.#expectations.cancelCreate(owner);
       // A namespace on its way out refuses new Pods; telling so again and again helps nobody.
       if (!isTerminating(error)) {
         this.#context.events.record(this.component, owner, {
           type: 'Warning',
           reason: 'FailedCreate',
-          message: `Error creating: ${messageOf(error)}`,
+          message: this.#words.notCreated(pod.metadata.name, owner.metadata.name, messageOf(error)),
         });
       }
       throw error;
     }
   }
 
-  async delete(owner: KubeObject, ownerKey: string, pod: Pod, signal: AbortSignal): Promise<void> {
+  async delete(owner: KubeObject, pod: Pod, signal: AbortSignal): Promise<void> {
     const { name, namespace = '', uid } = pod.metadata;
-    this.#expectations.expect(ownerKey, 'delete', pod);
+    this.#expectations.expectDelete(owner, pod);
     try {
       await this.#context.client.delete(
         PODS,
@@ -103,12 +107,12 @@ export class PodControl {
         message: this.#words.deleted(name, owner.metadata.name),
       });
     } catch (error) {
-      this.#expectations.cancel('delete', pod);
+      this.#expectations.cancelDelete(pod);
       if (isApiError(error, 'NotFound', 'Conflict')) return;
       this.#context.events.record(this.component, owner, {
         type: 'Warning',
         reason: 'FailedDelete',
-        message: `Error deleting: ${messageOf(error)}`,
+        message: this.#words.notDeleted(name, owner.metadata.name, messageOf(error)),
       });
       throw error;
     }

@@ -75,14 +75,14 @@ function start<T extends KubeObject>(context: ControllerContext, keeper: Keeper<
     async (key, signal) => {
       const { namespace, name } = splitKey(key);
       const owner = owners.get(namespace, name);
-      if (owner === undefined || !expectations.isMet(key)) return;
+      if (owner === undefined || !expectations.isMet(owner)) return;
       const selector = keeper.selector(owner);
       const claimed = await claimObjects(context, PODS, owner, selector, pods.values(), signal);
       const active = claimed.filter(isActive);
       let failure: unknown;
       if (owner.metadata.deletionTimestamp === undefined) {
         try {
-          await scale(owner, key, active, signal);
+          await scale(owner, active, signal);
         } catch (error) {
           failure = error;
         }
@@ -94,7 +94,7 @@ function start<T extends KubeObject>(context: ControllerContext, keeper: Keeper<
     WORKERS,
   );
 
-  async function scale(owner: T, key: string, active: readonly Pod[], signal: AbortSignal): Promise<void> {
+  async function scale(owner: T, active: readonly Pod[], signal: AbortSignal): Promise<void> {
     const template = keeper.template(owner);
     const missing = keeper.replicas(owner) - active.length;
     if (missing > 0 && template !== undefined) {
@@ -102,12 +102,12 @@ function start<T extends KubeObject>(context: ControllerContext, keeper: Keeper<
       // Slow start: when the first one is refused, the others would be as well.
       for (let batch = 1; left > 0; batch *= 2) {
         const count = Math.min(batch, left);
-        await Promise.all(Array.from({ length: count }, () => control.create(owner, key, template, signal)));
+        await Promise.all(Array.from({ length: count }, () => control.create(owner, template, signal)));
         left -= count;
       }
     } else if (missing < 0) {
       const doomed = [...active].sort(compareForDeletion).slice(0, Math.min(-missing, BURST));
-      await Promise.all(doomed.map((pod) => control.delete(owner, key, pod, signal)));
+      await Promise.all(doomed.map((pod) => control.delete(owner, pod, signal)));
     }
   }
 

@@ -3,10 +3,8 @@ import { test } from 'node:test';
 import type { Pod, PodSpec } from '../kube/pod.ts';
 import { preference } from '../kube/scheduling/node-selection.ts';
 import { podRequests } from '../kube/scheduling/pod-requests.ts';
-import type { KubeObject } from '../kube/object.ts';
 import type { Taint } from '../kube/scheduling/taints.ts';
-import { claimFault } from './scheduling-claims.ts';
-import { fitPod, nowhereMessage, unschedulableMessage, type Node } from './scheduling-fit.ts';
+import { fitPod, type Node } from './scheduling-fit.ts';
 
 const node = (name: string, labels: Record<string, string> = {}, taints: Taint[] = [], cpu = '2'): Node => ({
   apiVersion: 'v1',
@@ -128,6 +126,42 @@ const rows: readonly Row[] = [
     why: ["node(s) didn't have free ports for the requested pod ports"],
   },
   {
+    name: 'the same host port at another address',
+    pod: pod({
+      containers: [{ name: 'a', ports: [{ containerPort: 1, hostPort: 80, hostIP: '10.0.0.1' }] }],
+    }),
+    node: node('n'),
+    present: [
+      pod({ containers: [{ name: 'a', ports: [{ containerPort: 2, hostPort: 80, hostIP: '10.0.0.2' }] }] }),
+    ],
+    why: [],
+  },
+  {
+    name: 'a host port that another has at every address',
+    pod: pod({
+      containers: [{ name: 'a', ports: [{ containerPort: 1, hostPort: 80, hostIP: '10.0.0.1' }] }],
+    }),
+    node: node('n'),
+    present: [pod({ containers: [{ name: 'a', ports: [{ containerPort: 2, hostPort: 80 }] }] })],
+    why: ["node(s) didn't have free ports for the requested pod ports"],
+  },
+  {
+    name: 'a node that none of the terms names',
+    pod: pod({
+      affinity: {
+        nodeAffinity: {
+          requiredDuringSchedulingIgnoredDuringExecution: {
+            nodeSelectorTerms: [
+              { matchFields: [{ key: 'metadata.name', operator: 'In', values: ['other'] }] },
+            ],
+          },
+        },
+      },
+    }),
+    node: node('n', {}, [{ key: 'gpu', effect: 'NoSchedule' }]),
+    why: ["node(s) didn't satisfy plugin(s) [NodeAffinity]"],
+  },
+  {
     name: 'a node that was cordoned',
     pod: pod(),
     node: { ...node('n'), spec: { unschedulable: true } },
@@ -175,54 +209,8 @@ test('preferences add up', () => {
   assert.equal(preference(spec, node('n', { b: '1' })), 5);
 });
 
-test('the message counts nodes by reason', () => {
-  assert.equal(unschedulableMessage([]), 'no nodes available to schedule pods');
-  const fits = [
-    { fits: false, reasons: [NOT_MATCHED], helpless: true },
-    { fits: false, reasons: ['Insufficient cpu', 'Insufficient memory'], helpless: false },
-    { fits: false, reasons: ['Insufficient cpu'], helpless: false },
-  ] as const;
-  const words =
-    "0/3 nodes are available: 1 Insufficient memory, 1 node(s) didn't match Pod's node affinity/selector, 2 Insufficient cpu. " +
-    'no new claims to deallocate, preemption: ';
-  assert.equal(
-    unschedulableMessage(fits),
-    `${words}0/3 nodes are available: 1 Preemption is not helpful for scheduling, 2 No preemption victims found for incoming pod.`,
-  );
-  assert.equal(
-    unschedulableMessage(fits, { preemptionPolicy: 'Never' }),
-    `${words}not eligible due to preemptionPolicy=Never.`,
-  );
-});
-
 test('others leaving does not help a Pod that asks for more than a node has', () => {
   const helpless = (fit: ReturnType<typeof fitPod>): unknown => !fit.fits && fit.helpless;
   assert.equal(helpless(fitPod(asking('3'), node('n'), [])), true);
   assert.equal(helpless(fitPod(asking('1'), node('n'), [asking('1.5')])), false);
-});
-
-test('a claim that is not bound keeps its Pod from every node', () => {
-  const using = pod({ volumes: [{ name: 'v', persistentVolumeClaim: { claimName: 'c' } }] });
-  const claim = (phase: string, deletionTimestamp?: string): (() => KubeObject) => {
-    const metadata = { name: 'c', ...(deletionTimestamp === undefined ? {} : { deletionTimestamp }) };
-    const spec = { volumeName: 'gone' };
-    return () => ({ apiVersion: 'v1', kind: 'PersistentVolumeClaim', metadata, spec, status: { phase } });
-  };
-  for (const [find, why] of [
-    [() => undefined, 'persistentvolumeclaim "c" not found'],
-    [claim('Lost'), 'persistentvolumeclaim "c" bound to non-existent persistentvolume "gone"'],
-    [claim('Bound', '2026-01-01T00:00:00Z'), 'persistentvolumeclaim "c" is being deleted'],
-    [claim('Pending'), 'pod has unbound immediate PersistentVolumeClaims'],
-    [claim('Bound'), undefined],
-  ] as const) {
-    assert.equal(claimFault(using, find), why);
-  }
-  assert.equal(
-    claimFault(pod(), () => undefined),
-    undefined,
-  );
-  assert.equal(
-    nowhereMessage('persistentvolumeclaim "c" not found', 2),
-    '0/2 nodes are available: persistentvolumeclaim "c" not found. no new claims to deallocate, preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.',
-  );
 });

@@ -1,8 +1,8 @@
 import type { KubeObject } from '../kube/object.ts';
 import type { Pod } from '../kube/pod.ts';
 import { quantityValue } from '../kube/quantity.ts';
-import { matchesNodeSelection } from '../kube/scheduling/node-selection.ts';
-import { addTo, hostPorts, podRequests } from '../kube/scheduling/pod-requests.ts';
+import { matchesNodeSelection, namedNodes } from '../kube/scheduling/node-selection.ts';
+import { addTo, hostPortsClash, podRequests } from '../kube/scheduling/pod-requests.ts';
 import { tolerates, untolerated, type Taint } from '../kube/scheduling/taints.ts';
 
 /* Which node fits a Pod, and why another does not, in the words of kube-scheduler. Pure: no clock, no network. */
@@ -17,26 +17,32 @@ export interface Node extends KubeObject {
   };
 }
 
-export type Fit =
-  | { readonly fits: true }
-  | {
-      readonly fits: false;
-      readonly reasons: readonly string[];
-      /** Other Pods leaving would not help. */
-      readonly helpless: boolean;
-    };
+export type Fit = { readonly fits: true } | Misfit;
+
+export interface Misfit {
+  readonly fits: false;
+  readonly reasons: readonly string[];
+  /** Other Pods leaving would not help. */
+  readonly helpless: boolean;
+}
+
+/** Says why a node does not suit; `undefined` when it does. */
+export type NodeJudge = (node: Node) => Misfit | undefined;
 
 /**
  * Tells whether `pod` can run on `node`, on which `present` Pods already are.
  *
- * @param neighbours says whether the node suits for the sake of Pods everywhere
+ * @param judges say whether the node suits for the sake of volumes and of Pods everywhere, asked in order
  */
 export function fitPod(
   pod: Pod,
   node: Node,
   present: readonly Pod[],
-  neighbours: (node: Node) => Fit | undefined = () => undefined,
+  judges: readonly NodeJudge[] = [],
 ): Fit {
+  if (namedNodes(pod.spec)?.has(node.metadata.name) === false) {
+    return refuse("node(s) didn't satisfy plugin(s) [NodeAffinity]");
+  }
   if (node.spec?.unschedulable === true && !tolerates(pod.spec.tolerations, UNSCHEDULABLE)) {
     return refuse('node(s) were unschedulable');
   }
@@ -50,15 +56,22 @@ export function fitPod(
   }
   if (!matchesNodeSelection(pod.spec, node))
     return refuse("node(s) didn't match Pod's node affinity/selector");
-  if (hostPorts(pod).some((port) => present.some((other) => hostPorts(other).includes(port)))) {
+  if (present.some((other) => hostPortsClash(pod, other))) {
     return refuse("node(s) didn't have free ports for the requested pod ports", false);
   }
   const { reasons, helpless } = insufficient(pod, node, present);
   if (reasons.length > 0) return { fits: false, reasons, helpless };
-  return neighbours(node) ?? { fits: true };
+  for (const judge of judges) {
+    const misfit = judge(node);
+    if (misfit !== undefined) return misfit;
+  }
+  return { fits: true };
 }
 
-const refuse = (reason: string, helpless = true): Fit => ({ fits: false, reasons: [reason], helpless });
+export function refuse(reason: string, helpless = true): Misfit {
+  return { fits: false, reasons: [reason], helpless };
+}
+
 const UNSCHEDULABLE: Taint = { key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' };
 
 /** Says what a node lacks. A Pod that asks for more than the whole node has would not fit an empty one. */
@@ -84,39 +97,4 @@ function insufficient(
     if (value > available + 1e-9) helpless = true;
   }
   return { reasons, helpless };
-}
-
-/** What of a Pod says whether it could push others off. */
-interface Pushing {
-  readonly preemptionPolicy?: string;
-}
-
-/** Words why no node fits, as `kubectl describe` shows it. */
-export function unschedulableMessage(fits: readonly Fit[], pod: Pushing = {}): string {
-  const total = fits.length;
-  if (total === 0) return 'no nodes available to schedule pods';
-  const counts = new Map<string, number>();
-  let helpless = 0;
-  for (const fit of fits) {
-    if (fit.fits) continue;
-    for (const reason of fit.reasons) counts.set(reason, (counts.get(reason) ?? 0) + 1);
-    if (fit.helpless) helpless++;
-  }
-  const words = [...counts].map(([reason, count]) => `${count} ${reason}`).sort();
-  return `0/${total} nodes are available: ${words.join(', ')}. ${preemption(total, helpless, pod)}`;
-}
-
-/** Words what keeps a Pod from every node at once. */
-export function nowhereMessage(why: string, total: number, pod: Pushing = {}): string {
-  if (total === 0) return 'no nodes available to schedule pods';
-  return `0/${total} nodes are available: ${why}. ${preemption(total, total, pod)}`;
-}
-
-function preemption(total: number, helpless: number, { preemptionPolicy }: Pushing): string {
-  const start = 'no new claims to deallocate, preemption:';
-  if (preemptionPolicy === 'Never') return `${start} not eligible due to preemptionPolicy=Never.`;
-  const parts: string[] = [];
-  if (total > helpless) parts.push(`${total - helpless} No preemption victims found for incoming pod`);
-  if (helpless > 0) parts.push(`${helpless} Preemption is not helpful for scheduling`);
-  return `${start} 0/${total} nodes are available: ${parts.sort().join(', ')}.`;
 }

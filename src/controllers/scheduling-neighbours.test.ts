@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Pod, PodSpec } from '../kube/pod.ts';
 import type { Node } from './scheduling-fit.ts';
-import { neighbourJudge } from './scheduling-neighbours.ts';
+import { neighbourJudges } from './scheduling-neighbours.ts';
 
 const node = (name: string, zone?: string): Node => ({
   apiVersion: 'v1',
@@ -122,13 +122,15 @@ const rows: readonly Row[] = [
 ];
 
 for (const row of rows) {
-  test(`neighbourJudge: ${row.name}`, () => {
-    const judge = neighbourJudge(row.pod, {
+  test(`neighbourJudges: ${row.name}`, () => {
+    const judges = neighbourJudges(row.pod, {
       nodes: NODES,
       placed: new Map(Object.entries(row.present)),
       labelsOfNamespace: (name) => (name === 'other' ? { team: 'x' } : {}),
     });
-    const why = NODES.map((each) => judge(each)?.reasons[0]);
+    const why = NODES.map(
+      (each) => judges.map((judge) => judge(each)).find((misfit) => misfit !== undefined)?.reasons[0],
+    );
     assert.deepEqual(
       why,
       [0, 1, 2, 3].map((index) => row.why[index]),

@@ -6,7 +6,7 @@ import {
   type LabelSelectorObject,
 } from '../kube/selector/label-selector.ts';
 import { untolerated } from '../kube/scheduling/taints.ts';
-import type { Fit, Node } from './scheduling-fit.ts';
+import { refuse, type Node, type NodeJudge } from './scheduling-fit.ts';
 
 /* What Pods say of other Pods: spread over a topology, near some, away from others. Pure: no clock, no network. */
 
@@ -38,28 +38,14 @@ export interface Surroundings {
   labelsOfNamespace(name: string): Readonly<Record<string, string>> | undefined;
 }
 
-/** Says why a node does not suit for the sake of other Pods; `undefined` when it does. */
-export type NeighbourJudge = (node: Node) => Extract<Fit, { fits: false }> | undefined;
-
 const SPREAD = "node(s) didn't match pod topology spread constraints";
 
-/** Reads once what other Pods mean for `pod`; the result judges each node. */
-export function neighbourJudge(pod: Pod, around: Surroundings): NeighbourJudge {
-  const judges = [spreadJudge(pod, around), affinityJudge(pod, around)];
-  return (node) => {
-    for (const judge of judges) {
-      const refused = judge(node);
-      if (refused !== undefined) return refused;
-    }
-    return undefined;
-  };
+/** Reads once what other Pods mean for `pod`; the results judge each node. */
+export function neighbourJudges(pod: Pod, around: Surroundings): NodeJudge[] {
+  return [spreadJudge(pod, around), affinityJudge(pod, around)];
 }
 
-function refuse(reason: string, helpless = false): Extract<Fit, { fits: false }> {
-  return { fits: false, reasons: [reason], helpless };
-}
-
-function spreadJudge(pod: Pod, { nodes, placed }: Surroundings): NeighbourJudge {
+function spreadJudge(pod: Pod, { nodes, placed }: Surroundings): NodeJudge {
   const constraints = ((pod.spec['topologySpreadConstraints'] ?? []) as SpreadConstraint[]).filter(
     ({ whenUnsatisfiable }) => whenUnsatisfiable === 'DoNotSchedule',
   );
@@ -92,7 +78,7 @@ function spreadJudge(pod: Pod, { nodes, placed }: Surroundings): NeighbourJudge 
         return refuse(`${SPREAD} (missing required label)`, true);
       }
       const here = counts.get(labels[constraint.topologyKey] ?? '') ?? 0;
-      if (here + own - fewest > constraint.maxSkew) return refuse(SPREAD);
+      if (here + own - fewest > constraint.maxSkew) return refuse(SPREAD, false);
     }
     return undefined;
   };
@@ -105,7 +91,7 @@ function isSpreadOver(spec: PodSpec, node: Node, constraint: SpreadConstraint): 
   return nodeTaintsPolicy !== 'Honor' || untolerated(spec.tolerations, node.spec?.taints ?? []) === undefined;
 }
 
-function affinityJudge(pod: Pod, around: Surroundings): NeighbourJudge {
+function affinityJudge(pod: Pod, around: Surroundings): NodeJudge {
   const near = termsOf(pod, 'podAffinity').map((term) => ({ term, fits: matcher(pod, term, around) }));
   const away = termsOf(pod, 'podAntiAffinity').map((term) => ({ term, fits: matcher(pod, term, around) }));
   /** Topologies, as `key=value`, that hold a Pod for or against. */
@@ -141,8 +127,8 @@ function affinityJudge(pod: Pod, around: Surroundings): NeighbourJudge {
     }
     const isHere = (set: ReadonlySet<string>): boolean =>
       Object.entries(labels).some(([key, value]) => set.has(`${key}=${value}`));
-    if (isHere(foes)) return refuse("node(s) didn't match pod anti-affinity rules");
-    if (isHere(unwelcome)) return refuse("node(s) didn't satisfy existing pods anti-affinity rules");
+    if (isHere(foes)) return refuse("node(s) didn't match pod anti-affinity rules", false);
+    if (isHere(unwelcome)) return refuse("node(s) didn't satisfy existing pods anti-affinity rules", false);
     return undefined;
   };
 }

@@ -1,8 +1,11 @@
 import { systemClock, type Clock } from '../base/clock.ts';
 import type { KubeClient } from '../kube/client/kube-client.ts';
+import type { SigningAuthority } from '../kube/certificates/sign-certificate.ts';
+import { startCertificateSigner } from './certificate-signer.ts';
 import { ControllerContext, type ControllerLogger } from './controller-context.ts';
 import { EventRecorder } from './event-recorder.ts';
 import { startRootCaController, startServiceAccountController } from './namespace-content.ts';
+import { startClusterRoleAggregation } from './cluster-role-aggregation.ts';
 import { startCronJobController } from './cron-job-controller.ts';
 import { startDaemonSetController } from './daemon-set-controller.ts';
 import { startDeploymentController } from './deployment-controller.ts';
@@ -14,13 +17,19 @@ import { startNodeLifecycle } from './node-lifecycle.ts';
 import { startOwnerGarbageCollector } from './owner-garbage.ts';
 import { startReplicaSetController, startReplicationController } from './replica-controller.ts';
 import { startStatefulSetController } from './stateful-set-controller.ts';
-import { startVolumeController, type VolumeDirectories } from './volume-controller.ts';
+import { startEphemeralClaims } from './ephemeral-claims.ts';
+import { startStorageProtection } from './storage-protection.ts';
+import { startVolumeBinder } from './volume-binder.ts';
+import type { VolumeDirectories } from './volume-directories.ts';
+import { startVolumeReleaser } from './volume-releaser.ts';
 import { startScheduler } from './scheduler.ts';
 import { startTokenSecretController } from './token-secret-controller.ts';
 
 export interface ControllersOptions {
   /** PEM of the CA that signs the API server's certificate; published in each namespace. */
   readonly rootCa: string;
+  /** Signs certificates of clients that were asked for and approved; absent: somebody else does. */
+  readonly clientAuthority?: SigningAuthority;
   /** Makes directories for volume claims; absent: claims wait for volumes made by hand. */
   readonly directories?: VolumeDirectories;
   readonly clock?: Clock;
@@ -48,6 +57,7 @@ export function startControllers(
   startServiceAccountController(context);
   startRootCaController(context, options.rootCa);
   startTokenSecretController(context, options.rootCa);
+  startClusterRoleAggregation(context);
   startNodeLifecycle(context);
   startScheduler(context);
   startReplicaSetController(context);
@@ -58,7 +68,11 @@ export function startControllers(
   startJobController(context);
   startCronJobController(context);
   startDisruptionController(context);
-  startVolumeController(context, options.directories);
+  startVolumeBinder(context, options.directories);
+  startVolumeReleaser(context, options.directories);
+  startStorageProtection(context);
+  startEphemeralClaims(context);
+  if (options.clientAuthority !== undefined) startCertificateSigner(context, options.clientAuthority);
   startOwnerGarbageCollector(context);
   void runPodGarbageCollector(context).catch((error: unknown) =>
     context.warn('collect finished pods', error),

@@ -1,9 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
-import { messageOf } from '../base/coded-error.ts';
-import type { KubeObject } from '../kube/object.ts';
 import { controllerOf } from '../kube/owner-reference.ts';
-import type { Pod, PodTemplate, Volume } from '../kube/pod.ts';
-import { labelSelectorOf, type LabelSelectorObject } from '../kube/selector/label-selector.ts';
+import type { Pod, Volume } from '../kube/pod.ts';
+import { labelSelectorOf } from '../kube/selector/label-selector.ts';
 import { claimObjects } from './claim-objects.ts';
 import { queueKey, splitKey, unless, type ControllerContext } from './controller-context.ts';
 import {
@@ -17,45 +15,10 @@ import { Expectations } from './expectations.ts';
 import { intOrPercent } from './int-or-percent.ts';
 import { PodControl } from './pod-control.ts';
 import { isAvailable, isFinished, isReady, untilAvailable } from './pod-state.ts';
-import { CLAIMS, CONTROLLER_REVISIONS, PODS, STATEFUL_SETS } from './resource-types.ts';
-import { withoutZeros, type Condition } from './workloads.ts';
-
-interface Claim extends KubeObject {
-  spec?: object;
-}
-
-interface StatefulSetStatus {
-  observedGeneration?: number;
-  replicas: number;
-  readyReplicas?: number;
-  currentReplicas?: number;
-  updatedReplicas?: number;
-  availableReplicas?: number;
-  currentRevision?: string;
-  updateRevision?: string;
-  collisionCount?: number;
-  conditions?: Condition[];
-}
-
-interface StatefulSet extends KubeObject {
-  spec: {
-    replicas?: number;
-    selector: LabelSelectorObject;
-    template: PodTemplate;
-    serviceName?: string;
-    volumeClaimTemplates?: Claim[];
-    podManagementPolicy?: string;
-    updateStrategy?: {
-      type?: string;
-      rollingUpdate?: { partition?: number; maxUnavailable?: number | string };
-    };
-    revisionHistoryLimit?: number;
-    minReadySeconds?: number;
-    ordinals?: { start?: number };
-    persistentVolumeClaimRetentionPolicy?: { whenDeleted?: string; whenScaled?: string };
-  };
-  status?: StatefulSetStatus;
-}
+import { CONTROLLER_REVISIONS, PODS, STATEFUL_SETS } from './resource-types.ts';
+import { StatefulSetClaims } from './stateful-set-claims.ts';
+import { firstUpdated, ordinalOf, range, type StatefulSet, type StatefulSetStatus } from './stateful-set.ts';
+import { withoutZeros } from './workloads.ts';
 
 const COMPONENT = 'statefulset-controller';
 const POD_NAME = 'statefulset.kubernetes.io/pod-name';
@@ -65,18 +28,20 @@ const POD_INDEX = 'apps.kubernetes.io/pod-index';
 export function startStatefulSetController(context: ControllerContext): void {
   const sets = context.informer<StatefulSet>(STATEFUL_SETS);
   const pods = context.informer<Pod>(PODS);
-  const claims = context.informer<Claim>(CLAIMS);
+  const claims = new StatefulSetClaims(context, COMPONENT);
   context.informer<ControllerRevision>(CONTROLLER_REVISIONS);
   const expectations = new Expectations(context.clock, pods);
   const control = new PodControl(context, expectations, COMPONENT, {
     created: (pod, owner) => `Create Pod ${pod} in StatefulSet ${owner} successful`,
-    deleted: (pod, owner) => `delete Pod ${pod} in StatefulSet ${owner} successful`,
+    deleted: (pod, owner) => `Delete Pod ${pod} in StatefulSet ${owner} successful`,
+    notCreated: (pod, owner, why) => `Create Pod ${pod} in StatefulSet ${owner} failed error: ${why}`,
+    notDeleted: (pod, owner, why) => `Delete Pod ${pod} in StatefulSet ${owner} failed error: ${why}`,
   });
 
   const queue = context.queue('sync stateful set', async (key, signal) => {
     const { namespace, name } = splitKey(key);
     const set = sets.get(namespace, name);
-    if (set === undefined || !expectations.isMet(key)) return;
+    if (set === undefined || !expectations.isMet(set)) return;
     const candidates = pods.values().filter((pod) => ordinalOf(set, pod) !== undefined);
     const selector = labelSelectorOf(set.spec.selector);
     const owned = await claimObjects(context, PODS, set, selector, candidates, signal);
@@ -94,7 +59,7 @@ export function startStatefulSetController(context: ControllerContext): void {
       },
       signal,
     );
-    if (set.metadata.deletionTimestamp === undefined) await progress(set, key, owned, revisions, signal);
+    if (set.metadata.deletionTimestamp === undefined) await progress(set, owned, revisions, signal);
     await writeStatus(set, owned, revisions, signal);
     const now = context.clock.now();
     const waits = owned.map((pod) => untilAvailable(pod, set.spec.minReadySeconds ?? 0, now) ?? 0);
@@ -105,25 +70,26 @@ export function startStatefulSetController(context: ControllerContext): void {
   /** Takes the next step only: the event of its outcome brings the one after it. */
   async function progress(
     set: StatefulSet,
-    key: string,
     owned: readonly Pod[],
     revisions: Revisions,
     signal: AbortSignal,
   ): Promise<void> {
-    const { replicas = 1, minReadySeconds = 0 } = set.spec;
-    const first = set.spec.ordinals?.start ?? 0;
+    const { minReadySeconds = 0 } = set.spec;
+    const { first, end } = range(set);
     const now = context.clock.now();
     const isParallel = set.spec.podManagementPolicy === 'Parallel';
     const byOrdinal = new Map(owned.map((pod) => [ordinalOf(set, pod) ?? -1, pod]));
-    for (let ordinal = first; ordinal < first + replicas; ordinal++) {
+    for (const pod of owned) await claims.settleOwners(set, pod, signal);
+    for (let ordinal = first; ordinal < end; ordinal++) {
       const pod = byOrdinal.get(ordinal);
       if (pod === undefined) {
-        await createPod(set, key, ordinal, revisionFor(set, ordinal, revisions), signal);
+        await createPod(set, ordinal, revisionFor(set, ordinal, revisions), signal);
         if (isParallel) continue;
         return;
       }
       if (isFinished(pod) && pod.metadata.deletionTimestamp === undefined) {
-        await control.delete(set, key, pod, signal);
+        tellEnded(set, pod);
+        await control.delete(set, pod, signal);
         if (isParallel) continue;
         return;
       }
@@ -131,45 +97,51 @@ export function startStatefulSetController(context: ControllerContext): void {
         pod.metadata.deletionTimestamp === undefined && isAvailable(pod, minReadySeconds, now);
       if (!isSettled && !isParallel) {
         // A Pod that never became ready may be replaced when its template was repaired meanwhile.
-        await replaceBroken(set, key, pod, ordinal, revisions, signal);
+        await replaceBroken(set, pod, ordinal, revisions, signal);
         return;
       }
     }
     const surplus = [...byOrdinal]
-      .filter(([ordinal]) => ordinal < first || ordinal >= first + replicas)
+      .filter(([ordinal]) => ordinal < first || ordinal >= end)
       .sort(([a], [b]) => b - a)
       .map(([, pod]) => pod);
     for (const pod of surplus) {
-      if (pod.metadata.deletionTimestamp === undefined) await control.delete(set, key, pod, signal);
+      if (pod.metadata.deletionTimestamp === undefined) await control.delete(set, pod, signal);
       if (!isParallel) return;
     }
-    await update(set, key, byOrdinal, revisions, signal);
+    await update(set, byOrdinal, revisions, signal);
+  }
+
+  function tellEnded(set: StatefulSet, { metadata, status }: Pod): void {
+    const isFailed = status?.phase === 'Failed';
+    const which = `StatefulSet ${set.metadata.namespace ?? ''}/${set.metadata.name}`;
+    context.events.record(COMPONENT, set, {
+      type: isFailed ? 'Warning' : 'Normal',
+      reason: isFailed ? 'RecreatingFailedPod' : 'RecreatingTerminatedPod',
+      message: `${which} is recreating ${isFailed ? 'failed' : 'terminated'} Pod ${metadata.name}`,
+    });
   }
 
   async function replaceBroken(
     set: StatefulSet,
-    key: string,
     pod: Pod,
     ordinal: number,
     revisions: Revisions,
     signal: AbortSignal,
   ): Promise<void> {
     if (set.spec.updateStrategy?.type === 'OnDelete' || pod.metadata.deletionTimestamp !== undefined) return;
-    const partition = set.spec.updateStrategy?.rollingUpdate?.partition ?? 0;
     const isOld = pod.metadata.labels?.[REVISION_HASH_LABEL] !== revisionHash(revisions.current);
-    if (isOld && ordinal >= partition && !isReady(pod)) await control.delete(set, key, pod, signal);
+    if (isOld && ordinal >= firstUpdated(set) && !isReady(pod)) await control.delete(set, pod, signal);
   }
 
   async function update(
     set: StatefulSet,
-    key: string,
     byOrdinal: ReadonlyMap<number, Pod>,
     revisions: Revisions,
     signal: AbortSignal,
   ): Promise<void> {
     const strategy = set.spec.updateStrategy;
     if (strategy?.type === 'OnDelete') return;
-    const partition = strategy?.rollingUpdate?.partition ?? 0;
     const most = Math.max(
       1,
       intOrPercent(strategy?.rollingUpdate?.maxUnavailable ?? 1, set.spec.replicas ?? 1, 'up'),
@@ -182,8 +154,8 @@ export function startStatefulSetController(context: ControllerContext): void {
       if (isOut) unavailable++;
       if (unavailable >= most) return;
       const isOld = pod.metadata.labels?.[REVISION_HASH_LABEL] !== revisionHash(revisions.current);
-      if (ordinal < partition || !isOld || isOut) continue;
-      await control.delete(set, key, pod, signal);
+      if (ordinal < firstUpdated(set) || !isOld || isOut) continue;
+      await control.delete(set, pod, signal);
       unavailable++;
       if (unavailable >= most) return;
     }
@@ -191,13 +163,12 @@ export function startStatefulSetController(context: ControllerContext): void {
 
   async function createPod(
     set: StatefulSet,
-    key: string,
     ordinal: number,
     revision: ControllerRevision,
     signal: AbortSignal,
   ): Promise<void> {
     const name = `${set.metadata.name}-${ordinal}`;
-    await createClaims(set, name, signal);
+    await claims.create(set, name, signal);
     const template = revision.data?.spec?.template ?? set.spec.template;
     const own = (set.spec.volumeClaimTemplates ?? []).map((claim): Volume => ({
       name: claim.metadata.name,
@@ -217,44 +188,7 @@ export function startStatefulSetController(context: ControllerContext): void {
       [POD_INDEX]: String(ordinal),
     };
     const { $patch: _patch, ...plain } = { $patch: undefined, ...template };
-    await control.create(set, key, { ...plain, spec }, signal, { name, labels });
-  }
-
-  async function createClaims(set: StatefulSet, pod: string, signal: AbortSignal): Promise<void> {
-    for (const template of set.spec.volumeClaimTemplates ?? []) {
-      const name = `${template.metadata.name}-${pod}`;
-      const { namespace = '' } = set.metadata;
-      if (claims.get(namespace, name) !== undefined) continue;
-      const labels = { ...template.metadata.labels, ...set.spec.selector.matchLabels };
-      const claim: Claim = {
-        apiVersion: 'v1',
-        kind: 'PersistentVolumeClaim',
-        metadata: {
-          name,
-          namespace,
-          labels,
-          ...(template.metadata.annotations === undefined
-            ? {}
-            : { annotations: template.metadata.annotations }),
-        },
-        ...(template.spec === undefined ? {} : { spec: template.spec }),
-      };
-      try {
-        await unless(['AlreadyExists'], context.client.create(CLAIMS, claim, signal));
-        context.events.record(COMPONENT, set, {
-          type: 'Normal',
-          reason: 'SuccessfulCreate',
-          message: `Create Claim ${name} Pod ${pod} in StatefulSet ${set.metadata.name} success`,
-        });
-      } catch (error) {
-        context.events.record(COMPONENT, set, {
-          type: 'Warning',
-          reason: 'FailedCreate',
-          message: `Create Claim ${name} for Pod ${pod} in StatefulSet ${set.metadata.name} failed error: ${messageOf(error)}`,
-        });
-        throw error;
-      }
-    }
+    await control.create(set, { ...plain, spec }, signal, { name, labels });
   }
 
   async function writeStatus(
@@ -271,7 +205,11 @@ export function startStatefulSetController(context: ControllerContext): void {
       live.filter((pod) => pod.metadata.labels?.[REVISION_HASH_LABEL] === hash).length;
     const ready = owned.filter(isReady).length;
     const updated = madeFrom(updateRevision);
-    const isDone = updated === live.length && updated === (set.spec.replicas ?? 1) && ready === live.length;
+    const isDone =
+      set.spec.updateStrategy?.type !== 'OnDelete' &&
+      updated === live.length &&
+      updated === (set.spec.replicas ?? 1) &&
+      ready === live.length;
     const currentRevision = isDone ? updateRevision : (set.status?.currentRevision ?? updateRevision);
     const status = {
       ...withoutZeros<StatefulSetStatus>(
@@ -305,16 +243,7 @@ export function startStatefulSetController(context: ControllerContext): void {
 /** While an update runs, Pods below the partition and those not yet reached keep the old template. */
 function revisionFor(set: StatefulSet, ordinal: number, revisions: Revisions): ControllerRevision {
   const strategy = set.spec.updateStrategy;
-  const partition = strategy?.type === 'OnDelete' ? 0 : (strategy?.rollingUpdate?.partition ?? 0);
-  if (ordinal >= partition) return revisions.current;
+  if (strategy?.type === 'OnDelete' || ordinal >= firstUpdated(set)) return revisions.current;
   const wanted = set.status?.currentRevision;
   return revisions.all.find((revision) => revisionHash(revision) === wanted) ?? revisions.current;
-}
-
-function ordinalOf(set: StatefulSet, pod: Pod): number | undefined {
-  if (pod.metadata.namespace !== set.metadata.namespace) return undefined;
-  const prefix = `${set.metadata.name}-`;
-  const { name } = pod.metadata;
-  const rest = name.startsWith(prefix) ? name.slice(prefix.length) : '';
-  return /^\d+$/.test(rest) ? Number(rest) : undefined;
 }

@@ -4,6 +4,8 @@ export interface WorkQueueOptions {
   readonly clock: Clock;
   /** Keys worked on at the same time; 1 when absent. */
   readonly workers?: number;
+  /** Keys of a higher rank are worked on first, each by what it was worth when it came; all the same when absent. */
+  readonly rank?: (key: string) => number;
   /** Told of each failure; the key is tried again by itself. */
   readonly onError: (key: string, error: unknown) => void;
 }
@@ -19,7 +21,8 @@ export class WorkQueue {
   readonly #reconcile: (key: string, signal: AbortSignal) => Promise<void>;
   readonly #options: WorkQueueOptions;
   readonly #signal: AbortSignal;
-  readonly #waiting = new Set<string>();
+  /** By rank; only ranks that have somebody waiting. */
+  readonly #waiting = new Map<number, Set<string>>();
   readonly #active = new Set<string>();
   readonly #failures = new Map<string, number>();
   readonly #workers: number;
@@ -36,7 +39,10 @@ export class WorkQueue {
   }
 
   add(key: string): void {
-    this.#waiting.add(key);
+    const rank = this.#options.rank?.(key) ?? 0;
+    const waiting = this.#waiting.get(rank);
+    if (waiting === undefined) this.#waiting.set(rank, new Set([key]));
+    else waiting.add(key);
     // Later in the turn: changes that arrive together are then one piece of work.
     queueMicrotask(() => this.#start());
   }
@@ -54,12 +60,23 @@ export class WorkQueue {
   }
 
   #start(): void {
-    for (const key of this.#waiting) {
-      if (this.#signal.aborted || this.#active.size >= this.#workers) return;
-      if (this.#active.has(key)) continue;
-      this.#waiting.delete(key);
-      this.#active.add(key);
-      void this.#work(key);
+    for (const rank of [...this.#waiting.keys()].sort((a, b) => b - a)) {
+      const waiting = this.#waiting.get(rank) ?? new Set();
+      for (const key of waiting) {
+        if (this.#signal.aborted || this.#active.size >= this.#workers) return;
+        if (this.#active.has(key)) continue;
+        this.#take(key);
+        this.#active.add(key);
+        void this.#work(key);
+      }
+    }
+  }
+
+  /** A key whose rank changed while it waited may wait twice. */
+  #take(key: string): void {
+    for (const [rank, waiting] of this.#waiting) {
+      waiting.delete(key);
+      if (waiting.size === 0) this.#waiting.delete(rank);
     }
   }
 

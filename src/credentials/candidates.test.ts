@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { credentialHash } from './credential-hash.ts';
 import { findCandidates, type NodeEntries, type ProviderEntries } from './candidates.ts';
 import { describeSource, keyringEntries, type CandidateSource, type KeyringEntry } from './keyring.ts';
-import { MalformedSecretError, type PullSecret } from './pull-secrets.ts';
+import { MalformedSecretError, secretEntries, type PullSecret } from './pull-secrets.ts';
 
 const never = new AbortController().signal;
 const IMAGE = 'r.io/team/app';
@@ -177,25 +177,15 @@ test('the trace names sources and keys, never a user or a password', async () =>
   assert.ok(trace.some((s) => s.says.includes('key "s.io" does not match')));
 });
 
-test('candidates among 10,000 secrets and 10,000 entries of the node are found in 5 ms', async () => {
+test('candidates among 10,000 secrets and 10,000 entries of the node are found, and each secret is decoded once', async () => {
   const secrets = Array.from({ length: 10_000 }, (_, i) =>
     secret(`s${i}`, { [`r${i}.example.com/team`]: login }),
   );
   const nodeFiles = node(...Array.from({ length: 10_000 }, (_, i) => `*.n${i}.example.com`));
-  const entriesOfNode = await nodeFiles.read();
-  const request = {
-    image: 'r9999.example.com/team/app',
-    secrets,
-    nodeFiles: { read: async () => entriesOfNode },
-  };
-  const times: number[] = [];
-  for (let run = 0; run < 15; run++) {
-    const start = performance.now();
-    const { result } = await findCandidates(request, never);
-    times.push(performance.now() - start);
-    assert.equal(result.length, 1);
-  }
-  const best = Math.min(...times);
-  // The first run also reads the secrets; the limit allows for a machine that is busy with other tests.
-  assert.ok(best < 5, `best of 15 took ${best.toFixed(2)} ms`);
+  const first = await findCandidates({ image: 'r9999.example.com/team/app', secrets, nodeFiles }, never);
+  assert.equal(first.result.length, 1);
+  const decoded = secrets.map(secretEntries);
+  const second = await findCandidates({ image: 'r1.example.com/team/app', secrets, nodeFiles }, never);
+  assert.equal(second.result.length, 1);
+  assert.ok(secrets.every((each, i) => secretEntries(each) === decoded[i]));
 });

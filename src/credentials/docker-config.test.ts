@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
+import { anyJson, jsonOf, member, objectOf } from '../../test/support/json-text.ts';
 import { CredentialError } from './credential-error.ts';
 import {
   decodeAuthField,
@@ -157,20 +158,13 @@ test('any auth that was encoded is decoded', () => {
 
 test('hostile files are read or refused, never quoting a value, never touching a prototype', () => {
   const secret = 'S3CRET-VALUE';
-  const leaf = fc.oneof(
-    fc.jsonValue({ maxDepth: 1 }),
-    fc.constantFrom(secret, `${secret}:${secret}`, base64(secret), `!${secret}`),
-  );
-  const field = fc.constantFrom('username', 'PASSWORD', 'auth', 'email', '__proto__', 'constructor', 'x');
-  const entry = fc.oneof(fc.dictionary(field, leaf), leaf);
-  const host = fc.constantFrom('h', '__proto__', 'a/b', '');
-  const file = fc.record(
-    { auths: fc.oneof(fc.dictionary(host, entry), leaf), HttpHeaders: leaf },
-    { requiredKeys: [] },
-  );
+  const leaf = fc.oneof(anyJson, jsonOf(secret, `${secret}:${secret}`, base64(secret), `!${secret}`));
+  const fields = ['username', 'PASSWORD', 'auth', 'email', '__proto__', 'constructor', 'x'];
+  const entry = fc.oneof(objectOf([member(fields, leaf)]), leaf);
+  const entries = objectOf([member(['h', '__proto__', 'a/b', ''], entry)]);
+  const file = objectOf([member(['auths'], fc.oneof(entries, leaf)), member(['HttpHeaders'], leaf)]);
   fc.assert(
-    fc.property(file, fc.nat(400), (value, cut) => {
-      const whole = JSON.stringify(value);
+    fc.property(file, fc.nat(400), (whole, cut) => {
       for (const text of [whole, whole.slice(0, cut)]) {
         for (const parse of [parseDockerConfigJson, parseDockercfg]) {
           try {

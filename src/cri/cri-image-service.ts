@@ -15,6 +15,7 @@ import {
 const PULL_CODES: Readonly<Record<PullStatus, PullErrorCode>> = {
   NotFound: 'NOT_FOUND',
   FailedPrecondition: 'BAD_IMAGE',
+  InvalidArgument: 'BAD_IMAGE',
   Canceled: 'CANCELED',
   Unimplemented: 'UNSUPPORTED',
   Unknown: 'STORE',

@@ -27,6 +27,7 @@ export const STATUS_NAMES: Readonly<Record<number, string>> = {
 const OF_PULL: Readonly<Record<PullStatus, Status>> = {
   NotFound: Status.NOT_FOUND,
   FailedPrecondition: Status.FAILED_PRECONDITION,
+  InvalidArgument: Status.INVALID_ARGUMENT,
   Canceled: Status.CANCELLED,
   Unimplemented: Status.UNIMPLEMENTED,
   Unknown: Status.UNKNOWN,

@@ -17,6 +17,7 @@ import { keptObjects } from '../kubelet/kept-objects.ts';
 import { logEvents } from '../kubelet/log-events.ts';
 import { apiObjects, NO_OBJECTS } from '../kubelet/object-source.ts';
 import { podCandidates, PodPullSecrets } from '../kubelet/pull-secrets-of-pod.ts';
+import type { PlainPort } from '../kubelet/server/plain-ports.ts';
 import { startKubelet } from '../kubelet/start-kubelet.ts';
 import type { Logger } from '../observe/logger.ts';
 import { hostPlatform } from '../oci/host-platform.ts';
@@ -52,6 +53,8 @@ export interface NodeOptions {
   readonly claims?: string;
   /** Directory or file of static Pods. */
   readonly staticPods?: string;
+  /** Where it tells of itself without TLS; nowhere when absent. */
+  readonly plainPorts?: readonly PlainPort[];
   /** Variables for every container: where the API is. */
   readonly clusterEnv: Readonly<Record<string, string>>;
   /** How images are pulled, verified and kept; Kubernetes' defaults when absent. */
@@ -132,6 +135,7 @@ export async function startNode(options: NodeOptions, signal: AbortSignal): Prom
       root,
       logger,
       platform,
+      ...(options.endpoints === undefined ? { metrics: metrics.pulls } : {}),
       ...(options.hostRoots === undefined ? {} : { hostRoots: options.hostRoots }),
       ...(options.progressTimeoutMs === undefined ? {} : { progressTimeoutMs: options.progressTimeoutMs }),
       ...(options.transfers === undefined ? {} : { transfers: options.transfers }),
@@ -222,6 +226,7 @@ export async function startNode(options: NodeOptions, signal: AbortSignal): Prom
             }),
         ...(options.claims === undefined ? {} : { claims: options.claims }),
         ...(options.staticPods === undefined ? {} : { staticPods: options.staticPods }),
+        ...(options.plainPorts === undefined ? {} : { plainPorts: options.plainPorts }),
         maxPods: settings.maxPods,
         clusterEnv: options.clusterEnv,
         maxNodeImages: settings.nodeStatusMaxImages,

@@ -11,6 +11,7 @@ import { FlightRecords } from '../pull/flight-record.ts';
 import { LocalImageService } from '../pull/local-image-service.ts';
 import type { DownloadLimits } from '../pull/download-queue.ts';
 import { Puller } from '../pull/pull-image.ts';
+import type { PullMetrics } from '../pull/pull-metrics.ts';
 import { createBandwidth, type Bandwidth } from '../remote/bandwidth.ts';
 import { createHostResolver, defaultHostRoots } from '../remote/hosts/create-host-resolver.ts';
 import { createRemoteClient, type RemoteClient } from '../remote/remote-client.ts';
@@ -48,6 +49,8 @@ export interface NodeStoresOptions {
   /** Milliseconds without a new byte after which a pull is ended; 0 is never, absent five minutes (rule 17.1). */
   readonly progressTimeoutMs?: number;
   readonly transfers?: TransferLimits;
+  /** Told of all pulls. */
+  readonly metrics?: PullMetrics;
   readonly logger: Logger;
 }
 
@@ -75,6 +78,7 @@ export async function openNodeStores(options: NodeStoresOptions): Promise<NodeSt
     unpacker: layers,
     records,
     ...downloads,
+    ...(options.metrics === undefined ? {} : { metrics: options.metrics }),
     ...(options.progressTimeoutMs === undefined ? {} : { progressTimeoutMs: options.progressTimeoutMs }),
     ...(options.platform === undefined ? {} : { platform: options.platform }),
   });

@@ -15,6 +15,7 @@ export type NodeSettings = Pick<
   | 'progressTimeoutMs'
   | 'endpoints'
   | 'staticPods'
+  | 'plainPorts'
   | 'transfers'
 >;
 
@@ -54,7 +55,7 @@ export async function startNodes(options: SystemNodesOptions, signal: AbortSigna
     }
     const access = await issueNodeAccess({ name: spec.name, clusterRoot: root, nodeRoot, pki, server });
     opened(() => access.client.close());
-    const { staticPods, ...common } = settings;
+    const { staticPods, plainPorts, ...common } = settings;
     const node = await startNode(
       {
         ...common,
@@ -63,8 +64,9 @@ export async function startNodes(options: SystemNodesOptions, signal: AbortSigna
         root: nodeRoot,
         // A claim is one directory, wherever its Pod runs.
         claims: join(root, 'kubelet', 'claims'),
-        // Their files name one machine: its own node runs them.
+        // Files and ports are one machine's: its own node has them.
         ...(index === 0 && staticPods !== undefined ? { staticPods } : {}),
+        ...(index === 0 && plainPorts !== undefined ? { plainPorts } : {}),
         logger: options.logger.child({ node: spec.name }),
         remark: (text) => remark(index === 0 ? text : `${spec.name}: ${text}`),
       },

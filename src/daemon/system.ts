@@ -154,6 +154,12 @@ async function start(
         ? {}
         : { admissionControlConfigFile: options.admissionControlConfigFile }),
       kubelet: { ca: pki.ca.cert, cert: kubeletClient.cert, key: kubeletClient.key },
+      components: ['controller-manager', 'scheduler'].map((name) => ({
+        name,
+        // They live in this process, and end with it.
+        check: () => signal.throwIfAborted(),
+      })),
+
       logger: logger.child({ part: 'apiserver' }),
     }).then((started) => {
       closers.push(() => started.close());
@@ -196,6 +202,7 @@ async function start(
     clientFor(manager, 'drayage-controllers'),
     {
       rootCa: pki.ca.cert,
+      clientAuthority: pki.ca,
       directories: volumeDirectories(join(root.path, 'volumes')),
       logger: logger.child({ part: 'controllers' }),
     },

@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { VolumeDirectories } from '../controllers/volume-controller.ts';
+import type { VolumeDirectories } from '../controllers/volume-directories.ts';
 
 /** Directories for claims below `path`. */
 export function volumeDirectories(path: string): VolumeDirectories {

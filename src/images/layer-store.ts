@@ -1,6 +1,4 @@
-import { createHash, randomUUID } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { mkdir, readdir, realpath, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { UnpackedLayer } from '../archive/apply-options.ts';
 import { ArchiveError } from '../archive/archive-error.ts';
@@ -13,24 +11,21 @@ import { SingleFlight } from '../base/single-flight.ts';
 import { ContentError } from '../content/content-error.ts';
 import type { FileStore } from '../content/file-store.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import { algorithmOf, hexOf, isDigest, type Digest } from '../oci/digest.ts';
-import { bootId } from './_boot-id.ts';
+import { hexOf, type Digest } from '../oci/digest.ts';
 import { firstDifference } from './_compare-trees.ts';
-import { LayerFlush } from './_layer-flush.ts';
+import { LayerDirectories } from './_layer-directories.ts';
 import {
   infoOf,
   LAYER_FILES,
   readRecord,
   recordOf,
-  recordPath,
   unpackedLayer,
   type LayerRecord,
 } from './_layer-record.ts';
 import { ImageError } from './image-error.ts';
 import { layerSink, type LayerInfo, type LayerSink } from './layer-sink.ts';
-import { mountPointsBelow, probeOverlay, run, type OverlaySupport } from './overlay-support.ts';
+import { probeOverlay, type OverlaySupport } from './overlay-support.ts';
 
-const never = new AbortController().signal;
 /** Names of 100 bytes that are remembered: the layers of hundreds of images. */
 const MAX_FITTING = 10_000;
 
@@ -45,15 +40,7 @@ export interface StackedLayer {
   readonly link: string;
 }
 
-/**
- * Layers unpacked once for each diff ID:
- *
- * ```
- * sha256/<hex>/{fs,layer.json}  variants/<name>/{fs,layer.json}  links/<short name> → a layer's fs  staging/  whiteout
- * ```
- *
- * A directory with a record is whole; it got there by a rename. Everything in `staging` is left over from a crash.
- */
+/** Layers unpacked once for each diff ID. */
 export interface LayerStore {
   readonly linksDirectory: string;
   readonly overlay: OverlaySupport;
@@ -105,56 +92,40 @@ export interface LayerStoreOptions {
 
 /** Opens the layers in `directory`, making it when it is not there and clearing what a crashed process left. */
 export async function openLayerStore(directory: string, options: LayerStoreOptions): Promise<LayerStore> {
-  await mkdir(directory, { recursive: true, mode: 0o700 });
-  const root = await realpath(directory);
-  await mkdir(join(root, 'links'), { recursive: true });
-  await mkdir(join(root, 'variants'), { recursive: true });
-  await clearStaging(join(root, 'staging'), options.pool);
-  const overlay = options.overlay ?? (await probeOverlay(root, join(root, 'staging')));
-  const store = new DirectoryLayerStore(root, options, overlay);
-  await store.dropUnsynced();
-  return store;
-}
-
-/** Makes the staging directory, or empties it of what a crashed process left: a probe may still be mounted. */
-async function clearStaging(staging: string, pool: UnpackPool): Promise<void> {
-  await mkdir(staging, { recursive: true });
-  for (const point of (await mountPointsBelow(staging)).toReversed()) await run('umount', ['-l', point]);
-  // As a rule there is nothing, and then no thread is started.
-  for (const name of await readdir(staging)) await pool.remove(join(staging, name), never);
+  const directories = await LayerDirectories.open(directory, options.pool);
+  const overlay = options.overlay ?? (await probeOverlay(directories.root, directories.staging));
+  await directories.dropUnsynced();
+  return new DirectoryLayerStore(directories, options, overlay);
 }
 
 class DirectoryLayerStore implements LayerStore {
   readonly linksDirectory: string;
   readonly overlay: OverlaySupport;
-  readonly #root: string;
+  readonly #directories: LayerDirectories;
   readonly #pool: UnpackPool;
   readonly #content: FileStore;
-  readonly #boot = bootId();
   readonly #unpacking = new SingleFlight<Digest, LayerInfo>();
   /** Stacks into which a layer is known to fit as it is, by the name that its variant would have. */
   readonly #fitting = new LruMap<string, true>(MAX_FITTING);
   readonly #settling = new SingleFlight<string, StackedLayer>();
-  readonly #flush: LayerFlush;
 
-  constructor(root: string, options: LayerStoreOptions, overlay: OverlaySupport) {
-    this.#root = root;
+  constructor(directories: LayerDirectories, options: LayerStoreOptions, overlay: OverlaySupport) {
+    this.#directories = directories;
     this.#pool = options.pool;
-    this.#flush = new LayerFlush(root);
     this.#content = options.content;
     this.overlay = overlay;
-    this.linksDirectory = join(root, 'links');
+    this.linksDirectory = directories.links;
   }
 
   async isUnpacked(diffId: Digest): Promise<boolean> {
-    return (await readRecord(this.#directoryOf(diffId))) !== undefined;
+    return (await readRecord(this.#directories.of(diffId))) !== undefined;
   }
 
   unpack(layer: Descriptor, diffId: Digest, signal: AbortSignal): Promise<LayerInfo> {
     return this.#unpacking.do(diffId, async () => {
-      const existing = await readRecord(this.#directoryOf(diffId));
+      const existing = await readRecord(this.#directories.of(diffId));
       if (existing !== undefined) return infoOf(existing);
-      const staging = await this.#stage();
+      const staging = await this.#directories.stage();
       try {
         // A missing blob is the store's error, not one of a file that somebody's worker did not find.
         await this.#content.stat(layer.digest);
@@ -164,7 +135,7 @@ class DirectoryLayerStore implements LayerStore {
         });
         return await this.#publish(staging, await this.#pool.unpack(job, signal));
       } finally {
-        await this.#discard(staging);
+        await this.#directories.discard(staging);
       }
     });
   }
@@ -174,7 +145,7 @@ class DirectoryLayerStore implements LayerStore {
     let staging: string;
     let sink: UnpackSink;
     try {
-      staging = await this.#stage();
+      staging = await this.#directories.stage();
       const keep = { path: ingest.path, offset: ingest.offset };
       sink = this.#pool.open(this.#job(staging, layer, diffId, { kind: 'stream', keep }));
     } catch (error) {
@@ -186,14 +157,14 @@ class DirectoryLayerStore implements LayerStore {
       unpacking: sink,
       ingest,
       publish: (result) => this.#publish(staging, result),
-      discard: () => this.#discard(staging),
+      discard: () => this.#directories.discard(staging),
     });
   }
 
   async stack(diffIds: readonly Digest[], signal: AbortSignal): Promise<StackedLayer[]> {
     const stacked: StackedLayer[] = [];
     for (const diffId of diffIds) {
-      const directory = this.#directoryOf(diffId);
+      const directory = this.#directories.of(diffId);
       const record = await readRecord(directory);
       if (record === undefined)
         throw new ImageError('NOT_FOUND', `Cannot stack layer "${diffId}": it is not unpacked`);
@@ -212,18 +183,17 @@ class DirectoryLayerStore implements LayerStore {
   }
 
   async *walk(): AsyncIterable<LayerInfo> {
-    for (const directory of await this.#layerDirectories()) {
-      if (directory.startsWith(join(this.#root, 'variants'))) continue;
+    for (const directory of await this.#directories.layers()) {
       const record = await readRecord(directory);
       if (record !== undefined) yield infoOf(record);
     }
   }
 
   async verify(layer: Descriptor, diffId: Digest, signal: AbortSignal): ReturnType<LayerStore['verify']> {
-    const directory = this.#directoryOf(diffId);
+    const directory = this.#directories.of(diffId);
     const record = await readRecord(directory);
     if (record === undefined || !(await isHeld(this.#content, layer))) return undefined;
-    const staging = await this.#stage();
+    const staging = await this.#directories.stage();
     try {
       const path = this.#content.pathOf(layer.digest);
       const { report } = await this.#pool.unpack(
@@ -242,52 +212,18 @@ class DirectoryLayerStore implements LayerStore {
       if (isSystemError(error, 'ENOENT') && (await readRecord(directory)) === undefined) return undefined;
       throw error;
     } finally {
-      await this.#discard(staging);
+      await this.#directories.discard(staging);
     }
   }
 
   async remove(diffId: Digest): Promise<void> {
-    const variants = join(this.#root, 'variants');
-    for (const name of await readdir(variants)) {
-      if (name.startsWith(`${hexOf(diffId)}.`)) await this.#removeDirectory(join(variants, name));
-    }
-    await this.#removeDirectory(this.#directoryOf(diffId));
+    for (const name of await this.#directories.variants(diffId))
+      await this.#directories.remove(this.#directories.variant(name));
+    await this.#directories.remove(this.#directories.of(diffId));
   }
 
   synced(): Promise<void> {
-    return this.#flush.done();
-  }
-
-  /** Drops layers whose files were not on disk for certain when the machine went down. */
-  async dropUnsynced(): Promise<void> {
-    for (const directory of await this.#layerDirectories()) {
-      const record = await readRecord(directory).catch(() => undefined);
-      if (record?.unsyncedBoot === this.#boot) this.#flush.add(directory);
-      if (record === undefined || (record.unsyncedBoot !== undefined && record.unsyncedBoot !== this.#boot))
-        await this.#removeDirectory(directory);
-    }
-  }
-
-  async #layerDirectories(): Promise<string[]> {
-    const found: string[] = [];
-    for (const algorithm of ['sha256', 'sha384', 'sha512']) {
-      for (const hex of await namesIn(join(this.#root, algorithm))) {
-        if (isDigest(`${algorithm}:${hex}`)) found.push(join(this.#root, algorithm, hex));
-      }
-    }
-    for (const name of await namesIn(join(this.#root, 'variants')))
-      found.push(join(this.#root, 'variants', name));
-    return found;
-  }
-
-  #directoryOf(diffId: Digest): string {
-    return join(this.#root, algorithmOf(diffId), hexOf(diffId));
-  }
-
-  async #stage(): Promise<string> {
-    const staging = join(this.#root, 'staging', randomUUID());
-    await mkdir(join(staging, LAYER_FILES), { recursive: true });
-    return staging;
+    return this.#directories.flushed();
   }
 
   #job(staging: string, layer: Descriptor, diffId: Digest, source: UnpackJob['source']): UnpackJob {
@@ -306,20 +242,11 @@ class DirectoryLayerStore implements LayerStore {
   }
 
   async #publish(staging: string, result: UnpackResult): Promise<LayerInfo> {
-    const record = recordOf(result, this.#boot);
-    const directory = this.#directoryOf(result.diffId);
-    if ((await readRecord(directory)) === undefined) await this.#moveIn(staging, directory, record);
+    const record = recordOf(result, this.#directories.boot);
+    const directory = this.#directories.of(result.diffId);
+    if ((await readRecord(directory)) === undefined)
+      await this.#directories.moveIn(staging, directory, record);
     return infoOf(record);
-  }
-
-  async #moveIn(staging: string, directory: string, record: LayerRecord): Promise<void> {
-    // Not flushed by itself: until the flush of all its files the record says so, and one that a power cut spoiled is no record.
-    await writeFile(recordPath(staging), JSON.stringify(record));
-    await mkdir(join(directory, '..'), { recursive: true });
-    // A directory without a record is no layer, whoever left it.
-    await this.#removeDirectory(directory);
-    await rename(staging, directory);
-    this.#flush.add(directory);
   }
 
   async #settle(
@@ -331,15 +258,14 @@ class DirectoryLayerStore implements LayerStore {
     const chain = createHash('sha256');
     for (const { diffId: below } of lower) chain.update(`${below}\n`);
     const name = `${hexOf(diffId)}.${chain.digest('hex').slice(0, 32)}`;
-    const directory = join(this.#root, 'variants', name);
-    if (this.#fitting.has(name)) return this.#stackedLayer(diffId, this.#directoryOf(diffId), record);
+    const directory = this.#directories.variant(name);
+    if (this.#fitting.has(name)) return this.#stackedLayer(diffId, this.#directories.of(diffId), record);
     return this.#settling.do(name, async () => {
       const existing = await readRecord(directory);
       if (existing !== undefined) return this.#stackedLayer(diffId, directory, existing);
-      const staging = join(this.#root, 'staging', randomUUID());
-      await mkdir(staging);
+      const staging = await this.#directories.stage('nothing');
       try {
-        const own = this.#directoryOf(diffId);
+        const own = this.#directories.of(diffId);
         const { opaqueXattr } = this.overlay.marks;
         const variant = await this.#pool.settle(
           {
@@ -364,47 +290,19 @@ class DirectoryLayerStore implements LayerStore {
           xattrs,
           impliedDirectories: [],
           pendingLinks: [],
-          unsyncedBoot: this.#boot,
+          unsyncedBoot: this.#directories.boot,
         };
-        await this.#moveIn(staging, directory, settled);
+        await this.#directories.moveIn(staging, directory, settled);
         return await this.#stackedLayer(diffId, directory, settled);
       } finally {
-        await this.#discard(staging);
+        await this.#directories.discard(staging);
       }
     });
   }
 
   async #stackedLayer(diffId: Digest, directory: string, record: LayerRecord): Promise<StackedLayer> {
-    const link = createHash('sha256').update(directory.slice(this.#root.length)).digest('hex').slice(0, 16);
-    try {
-      await symlink(
-        join('..', directory.slice(this.#root.length + 1), LAYER_FILES),
-        join(this.linksDirectory, link),
-      );
-    } catch (error) {
-      if (!isSystemError(error, 'EEXIST')) throw error;
-    }
+    const link = await this.#directories.link(directory);
     return { diffId, layer: unpackedLayer(directory, record), overlayReady: record.overlayReady, link };
-  }
-
-  /** Takes a directory out of sight at once; its files go afterwards. */
-  async #removeDirectory(directory: string): Promise<void> {
-    const trash = join(this.#root, 'staging', randomUUID());
-    try {
-      await rename(directory, trash);
-    } catch (error) {
-      if (isSystemError(error, 'ENOENT')) return;
-      throw error;
-    }
-    this.#flush.forget(directory);
-    const link = createHash('sha256').update(directory.slice(this.#root.length)).digest('hex').slice(0, 16);
-    await rm(join(this.linksDirectory, link), { force: true });
-    await this.#pool.remove(trash, never);
-  }
-
-  async #discard(staging: string): Promise<void> {
-    // What was published is not there any more, and no thread has to be waited for to learn that.
-    if (existsSync(staging)) await this.#pool.remove(staging, never);
   }
 }
 
@@ -413,15 +311,6 @@ async function isHeld(content: FileStore, { digest, size }: Descriptor): Promise
     return (await content.stat(digest)).size === size;
   } catch (error) {
     if (error instanceof ContentError && error.code === 'NOT_FOUND') return false;
-    throw error;
-  }
-}
-
-async function namesIn(directory: string): Promise<string[]> {
-  try {
-    return await readdir(directory);
-  } catch (error) {
-    if (isSystemError(error, 'ENOENT')) return [];
     throw error;
   }
 }

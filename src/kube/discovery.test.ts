@@ -7,8 +7,6 @@ import { readRecorded } from './fixtures/recorded.ts';
 interface Named {
   name?: string;
   resource?: string;
-  subresource?: string;
-  subresources?: Named[];
 }
 
 const recorded = new Map(
@@ -17,15 +15,10 @@ const recorded = new Map(
 // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the caller says what the document is
 const plain = <T>(value: unknown): T => JSON.parse(JSON.stringify(value)) as T;
 
-/** What we do not serve is left out of a recording: other resources, and `proxy`. */
+/** What we do not serve is left out of a recording. */
 function served(list: readonly Named[], ours: readonly Named[]): Named[] {
   const names = new Set(ours.map(({ name, resource }) => name ?? resource));
-  return list
-    .filter(({ name, resource }) => names.has(name ?? resource))
-    .map(({ subresources, ...rest }) => {
-      const kept = subresources?.filter(({ subresource }) => subresource !== 'proxy') ?? [];
-      return kept.length === 0 ? rest : { ...rest, subresources: kept };
-    });
+  return list.filter(({ name, resource }) => names.has(name ?? resource));
 }
 
 for (const [file, group, version] of [

@@ -101,7 +101,7 @@ function classicResource(info: ResourceInfo): object {
     kind: info.kind,
     verbs: info.verbs,
     ...names(info),
-    ...(info.verbs.includes('list') ? { storageVersionHash: storageVersionHash(info) } : {}),
+    ...(info.verbs.includes('watch') ? { storageVersionHash: storageVersionHash(info) } : {}),
   };
 }
 

@@ -111,6 +111,12 @@ export interface Volume {
   };
   image?: { reference?: string; pullPolicy?: PullPolicy };
   persistentVolumeClaim?: { claimName: string; readOnly?: boolean };
+  ephemeral?: {
+    volumeClaimTemplate?: {
+      metadata?: { labels?: Record<string, string>; annotations?: Record<string, string> };
+      spec: object;
+    };
+  };
   projected?: { sources?: Record<string, unknown>[]; defaultMode?: number };
   [other: string]: unknown;
 }

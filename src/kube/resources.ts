@@ -50,6 +50,7 @@ export const allVerbs: readonly string[] = [
 const WRITE_STATUS: readonly string[] = ['get', 'patch', 'update'];
 const CREATE: readonly string[] = ['create'];
 const CONNECT: readonly string[] = ['create', 'get'];
+const PASS_ON: readonly string[] = ['create', 'delete', 'get', 'patch', 'update'];
 
 interface Options {
   shortNames?: readonly string[];
@@ -57,9 +58,9 @@ interface Options {
   verbs?: readonly string[];
   subresources?: readonly SubresourceInfo[];
   storedAs?: { readonly group: string; readonly version: string };
+  deprecation?: string;
   /** Plural of a kind that takes more than an `s`. */
   resource?: string;
-  deprecation?: string;
 }
 
 function declare(
@@ -88,6 +89,11 @@ function declare(
 }
 
 const status = (kind: string): SubresourceInfo => ({ name: 'status', kind, verbs: WRITE_STATUS });
+const proxy = (kind: string): SubresourceInfo => ({
+  name: 'proxy',
+  kind: `${kind}ProxyOptions`,
+  verbs: PASS_ON,
+});
 const scale: SubresourceInfo = {
   name: 'scale',
   kind: 'Scale',
@@ -107,6 +113,7 @@ const POD_SUBRESOURCES: readonly SubresourceInfo[] = [
   { name: 'exec', kind: 'PodExecOptions', verbs: CONNECT },
   { name: 'log', kind: 'Pod', verbs: ['get'] },
   { name: 'portforward', kind: 'PodPortForwardOptions', verbs: CONNECT },
+  proxy('Pod'),
   { name: 'resize', kind: 'Pod', verbs: WRITE_STATUS },
   status('Pod'),
 ];
@@ -114,6 +121,12 @@ const POD_SUBRESOURCES: readonly SubresourceInfo[] = [
 /** Everything the embedded API serves, in discovery's order: groups as a 1.36 server lists them, resources by name. */
 export const resources: readonly ResourceInfo[] = [
   declare('v1', 'Binding', 'Namespaced', { verbs: CREATE }),
+  declare('v1', 'ComponentStatus', 'Cluster', {
+    shortNames: ['cs'],
+    verbs: ['get', 'list'],
+    resource: 'componentstatuses',
+    deprecation: 'v1 ComponentStatus is deprecated in v1.19+',
+  }),
   declare('v1', 'ConfigMap', 'Namespaced', { shortNames: ['cm'] }),
   declare('v1', 'Endpoints', 'Namespaced', {
     shortNames: ['ep'],
@@ -127,7 +140,7 @@ export const resources: readonly ResourceInfo[] = [
     verbs: allVerbs.filter((verb) => verb !== 'deletecollection'),
     subresources: [{ name: 'finalize', kind: 'Namespace', verbs: ['update'] }, status('Namespace')],
   }),
-  declare('v1', 'Node', 'Cluster', { shortNames: ['no'], subresources: [status('Node')] }),
+  declare('v1', 'Node', 'Cluster', { shortNames: ['no'], subresources: [proxy('Node'), status('Node')] }),
   declare('v1', 'PersistentVolumeClaim', 'Namespaced', {
     shortNames: ['pvc'],
     subresources: [status('PersistentVolumeClaim')],
@@ -155,7 +168,7 @@ export const resources: readonly ResourceInfo[] = [
   declare('v1', 'Service', 'Namespaced', {
     shortNames: ['svc'],
     categories: ALL,
-    subresources: [status('Service')],
+    subresources: [proxy('Service'), status('Service')],
   }),
   declare('v1', 'ServiceAccount', 'Namespaced', {
     shortNames: ['sa'],
@@ -168,6 +181,10 @@ export const resources: readonly ResourceInfo[] = [
         verbs: CREATE,
       },
     ],
+  }),
+  declare('apiregistration.k8s.io/v1', 'APIService', 'Cluster', {
+    categories: EXTENSIONS,
+    subresources: [status('APIService')],
   }),
   declare('apps/v1', 'ControllerRevision', 'Namespaced'),
   declare('apps/v1', 'DaemonSet', 'Namespaced', {
@@ -206,6 +223,13 @@ export const resources: readonly ResourceInfo[] = [
     subresources: [status('CronJob')],
   }),
   declare('batch/v1', 'Job', 'Namespaced', { categories: ALL, subresources: [status('Job')] }),
+  declare('certificates.k8s.io/v1', 'CertificateSigningRequest', 'Cluster', {
+    shortNames: ['csr'],
+    subresources: [
+      { name: 'approval', kind: 'CertificateSigningRequest', verbs: WRITE_STATUS },
+      status('CertificateSigningRequest'),
+    ],
+  }),
   declare('networking.k8s.io/v1', 'IngressClass', 'Cluster', { resource: 'ingressclasses' }),
   declare('networking.k8s.io/v1', 'Ingress', 'Namespaced', {
     shortNames: ['ing'],

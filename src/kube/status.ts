@@ -180,6 +180,17 @@ export function methodNotAllowed(): StatusError {
   );
 }
 
+/** Answers 405 for what can be done with other resources but not with this one. */
+export function verbNotSupported(verb: string, resource: GroupResource): StatusError {
+  const name = qualified(resource.resource, resource.group);
+  return failure(
+    405,
+    'MethodNotAllowed',
+    `${verb} is not supported on resources of kind ${goQuote(name)}`,
+    resourceDetails(resource, ''),
+  );
+}
+
 /** Answers 406; `supported` are the media types that could have been asked for. */
 export function notAcceptable(supported: readonly string[]): StatusError {
   return failure(
@@ -188,6 +199,12 @@ export function notAcceptable(supported: readonly string[]): StatusError {
     `406: Not Acceptable\n\nAvailable representations: ${supported.join(', ')}`,
     {},
   );
+}
+
+/** Answers 406 for a form that cannot be given in any of the media types. */
+export function onlyAcceptable(supported: readonly string[]): StatusError {
+  const message = `only the following media types are accepted: ${supported.join(', ')}`;
+  return failure(406, 'NotAcceptable', message);
 }
 
 /** Answers 406 for a form that the answer cannot be given; `why` names it and what the answer is. */
@@ -233,6 +250,11 @@ export function internalError(message: string, options: { cause?: unknown } = {}
 /** Answers 500 without a reason: an error that the API passes on as it is. */
 export function plainError(message: string, options: { cause?: unknown } = {}): StatusError {
   return failure(500, undefined, message, undefined, options);
+}
+
+/** Answers 503 for what something else would have to do that is not there. */
+export function serviceUnavailable(message: string, options: { cause?: unknown } = {}): StatusError {
+  return failure(503, 'ServiceUnavailable', message, undefined, options);
 }
 
 /** Answers 429 for what may be tried again later. */

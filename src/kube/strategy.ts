@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 
+import { keepOfRequest } from './certificates/prepare-request.ts';
 import { inheritLabels } from './default/workload-defaults.ts';
 import { numberAt, objectAt, objectsAt, stringAt, type JsonObject } from './json/json-object.ts';
 import type { KubeObject } from './object.ts';
@@ -62,21 +63,33 @@ export function prepareForCreate(object: KubeObject, resource: ResourceInfo): vo
   else delete object.metadata.generation;
   switch (resource.kind) {
     case 'Pod':
-      json['status'] = { phase: 'Pending', qosClass: qosClassOf(objectAt(json, 'spec')) };
+      json['status'] = {
+        phase: 'Pending',
+        ...gatedConditions(objectAt(json, 'spec')),
+        qosClass: qosClassOf(objectAt(json, 'spec')),
+      };
       break;
     case 'Namespace':
       json['status'] = { phase: 'Active' };
       addKubernetesFinalizer(json);
       break;
     case 'PersistentVolumeClaim':
-    case 'PersistentVolume':
       json['status'] = { phase: 'Pending' };
+      break;
+    case 'PersistentVolume':
+      json['status'] = {
+        phase: 'Pending',
+        lastPhaseTransitionTime: object.metadata.creationTimestamp ?? null,
+      };
       break;
     case 'CustomResourceDefinition':
       prepareDefinition(json);
       break;
     case 'StatefulSet':
       dropMaxUnavailable(json);
+      break;
+    case 'APIService':
+      json['status'] = { conditions: [availability(json)] };
       break;
     case 'Job':
       generateJobSelector(json, object.metadata.uid ?? '');
@@ -108,6 +121,10 @@ export function prepareForUpdate(
   const before = old as unknown as JsonObject;
   if (resource.custom === undefined) mergeStringData(json);
   keepServerMetadata(object, old);
+  if (resource.kind === 'CertificateSigningRequest' && resource.custom === undefined) {
+    keepOfRequest(json, before, subresource);
+    return;
+  }
   if (subresource === 'status') {
     keepAllBut(json, before, 'status');
     if (resource.kind === 'Deployment') keepLabels(object, old);
@@ -178,6 +195,20 @@ function prepareDefinition(object: JsonObject): void {
     acceptedNames: { kind: '', plural: '' },
     conditions: null,
     storedVersions: stored === undefined ? [] : [stored['name']],
+  };
+}
+
+/** What this server serves itself is always there; what another one would serve is not asked for. */
+function availability(apiService: JsonObject): JsonObject {
+  const isLocal = objectAt(objectAt(apiService, 'spec'), 'service') === undefined;
+  return {
+    type: 'Available',
+    status: isLocal ? 'True' : 'False',
+    lastTransitionTime: objectAt(apiService, 'metadata')?.['creationTimestamp'],
+    reason: isLocal ? 'Local' : 'FailedDiscoveryCheck',
+    message: isLocal
+      ? 'Local APIServices are always available'
+      : 'API servers of others are not asked: their APIs are not served here',
   };
 }
 
@@ -314,6 +345,20 @@ function generateJobSelector(object: JsonObject, uid: string): void {
   const matchLabels = { 'batch.kubernetes.io/controller-uid': uid, ...objectAt(selector, 'matchLabels') };
   spec['selector'] = { ...selector, matchLabels };
   inheritLabels(object, labels);
+}
+
+/** A Pod with scheduling gates says from the start that no scheduler looks at it yet. */
+function gatedConditions(spec: JsonObject | undefined): JsonObject {
+  if (objectsAt(spec, 'schedulingGates').length === 0) return {};
+  const condition = {
+    type: 'PodScheduled',
+    status: 'False',
+    lastProbeTime: null,
+    lastTransitionTime: null,
+    reason: 'SchedulingGated',
+    message: 'Scheduling is blocked due to non-empty scheduling gates',
+  };
+  return { conditions: [condition] };
 }
 
 /** Tells how well a Pod is provided for: `Guaranteed`, `Burstable` or `BestEffort`. */

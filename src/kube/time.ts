@@ -1,6 +1,13 @@
+/** The second printed last: a server prints the same one again and again. */
+let printed = { second: Number.NaN, text: '' };
+
 /** Prints `2026-01-02T03:04:05Z` (metav1.Time); fractions are cut. */
 export function formatTime(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
+  const second = Math.floor(ms / 1000);
+  if (second !== printed.second) {
+    printed = { second, text: `${new Date(ms).toISOString().slice(0, 19)}Z` };
+  }
+  return printed.text;
 }
 
 /** Prints `2026-01-02T03:04:05.000006Z` (metav1.MicroTime). */

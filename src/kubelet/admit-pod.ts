@@ -2,7 +2,7 @@ import type { KubeObject } from '../kube/object.ts';
 import type { Pod } from '../kube/pod.ts';
 import { quantityValue } from '../kube/quantity.ts';
 import { matchesNodeSelection } from '../kube/scheduling/node-selection.ts';
-import { addTo, hostPorts, podRequests } from '../kube/scheduling/pod-requests.ts';
+import { addTo, hostPortsClash, podRequests } from '../kube/scheduling/pod-requests.ts';
 import { untolerated, type Taint } from '../kube/scheduling/taints.ts';
 import { isStaticPod } from './static-pods/static-pod-marks.ts';
 
@@ -93,8 +93,7 @@ function refusalsOfPlace(pod: Pod, present: readonly Pod[], node: AdmittingNode)
   const refusals: PodRefusal[] = [];
   if (!matchesNodeSelection(pod.spec, node))
     refusals.push(predicate(NODE_AFFINITY, "node(s) didn't match Pod's node affinity/selector"));
-  const ports = hostPorts(pod);
-  if (present.some((other) => hostPorts(other).some((port) => ports.includes(port))))
+  if (present.some((other) => hostPortsClash(pod, other)))
     refusals.push(predicate('NodePorts', "node(s) didn't have free ports for the requested pod ports"));
   // A node's own Pods run whatever keeps others away.
   if (isStaticPod(pod)) return refusals;

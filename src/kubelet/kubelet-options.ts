@@ -12,6 +12,7 @@ import type { NodeMetrics } from './images/node-metrics.ts';
 import type { ObjectSource } from './object-source.ts';
 import type { PodPullSecrets } from './pull-secrets-of-pod.ts';
 import type { KubeletServerTls } from './server/kubelet-server.ts';
+import type { PlainPort } from './server/plain-ports.ts';
 
 /** What a node agent is made of and follows. */
 export interface KubeletOptions {
@@ -32,6 +33,8 @@ export interface KubeletOptions {
   readonly address?: string;
   /** Where the agent's own endpoint listens; absent: it has none. Port 0 takes a free one. */
   readonly endpoint?: { readonly host: string; readonly port: number; readonly tls: KubeletServerTls };
+  /** Where the agent tells of itself without TLS; nowhere when absent. */
+  readonly plainPorts?: readonly PlainPort[];
   /** Variables for every container, such as `KUBERNETES_SERVICE_HOST`. */
   readonly clusterEnv?: Readonly<Record<string, string>>;
   readonly maxNodeImages?: number;

@@ -1,8 +1,8 @@
 import type { Pod, PodCondition, PodContainerStatus, PodStatus } from '../kube/pod.ts';
 import { isSidecar } from './pod-reference.ts';
-import type { ResizeState } from './pod-resizer.ts';
+import type { ResizeCondition, ResizeState } from './pod-resizer.ts';
 
-type Answer = Pick<PodCondition, 'status' | 'reason' | 'message'>;
+type Answer = Pick<PodCondition, 'status'> & ResizeCondition;
 
 const DISRUPTION = 'DisruptionTarget';
 const TRUE: Answer = { status: 'True' };
@@ -27,8 +27,8 @@ export function podConditions(pod: Pod, known: Known, now: string): PodCondition
     ['PodScheduled', TRUE],
   ];
   const { pending, inProgress } = known.resize ?? {};
-  if (inProgress !== undefined) answers.unshift(['PodResizeInProgress', { status: 'True', ...inProgress }]);
-  if (pending !== undefined) answers.unshift(['PodResizePending', { status: 'True', ...pending }]);
+  if (inProgress !== undefined) answers.unshift(['PodResizeInProgress', { ...TRUE, ...inProgress }]);
+  if (pending !== undefined) answers.unshift(['PodResizePending', { ...TRUE, ...pending }]);
   const disruption = pod.status?.conditions?.find(({ type }) => type === DISRUPTION);
   const own = answers.map(([type, answer]) => condition(pod, type, answer, now));
   return disruption === undefined ? own : [disruption, ...own];
@@ -42,9 +42,10 @@ export function disruptionCondition(pod: Pod, message: string, now: string): Pod
 function condition(pod: Pod, type: string, answer: Answer, now: string): PodCondition {
   const before = pod.status?.conditions?.find((candidate) => candidate.type === type);
   const since = before?.status === answer.status ? before.lastTransitionTime : undefined;
+  const observedGeneration = answer.observedGeneration ?? pod.metadata.generation;
   return {
     type,
-    ...(pod.metadata.generation === undefined ? {} : { observedGeneration: pod.metadata.generation }),
+    ...(observedGeneration === undefined ? {} : { observedGeneration }),
     status: answer.status,
     lastProbeTime: null,
     lastTransitionTime: since ?? now,

@@ -19,10 +19,18 @@ export interface ResizeRefusal {
   readonly message: string;
 }
 
+/** A condition of a Pod whose resources are being changed. */
+export interface ResizeCondition {
+  readonly reason?: string;
+  readonly message?: string;
+  /** Generation of the Pod that asked for the change: not that of now, when something else was changed since. */
+  readonly observedGeneration?: number | undefined;
+}
+
 /** What is told of a Pod whose resources are being changed, as conditions. */
 export interface ResizeState {
-  readonly pending?: { readonly reason: string; readonly message: string };
-  readonly inProgress?: { readonly reason?: string; readonly message?: string };
+  readonly pending?: ResizeCondition;
+  readonly inProgress?: ResizeCondition;
 }
 
 /** Nothing is being changed. */
@@ -64,6 +72,7 @@ export class PodResizer {
   async admit(pod: Pod): Promise<Pod> {
     const { allocations, refuse } = this.#options;
     const uid = podUid(pod);
+    const observedGeneration = pod.metadata.generation;
     const promised = withAllocated(pod, await allocations.of(pod));
     if (isDeepStrictEqual(resourcesIn(promised), resourcesIn(pod))) {
       this.#set(uid, { pending: undefined });
@@ -74,14 +83,15 @@ export class PodResizer {
       : refuse(pod);
     if (refusal === undefined) {
       await allocations.allocate(pod);
-      this.#set(uid, { pending: undefined, inProgress: {} });
-      this.#tell(pod, 'Normal', 'ResizeStarted', 'started', pod);
+      this.#set(uid, { pending: undefined, inProgress: { observedGeneration } });
+      this.#tell(pod, observedGeneration, 'Normal', 'ResizeStarted', 'started');
       return pod;
     }
     const { reason, event, message } = refusal;
-    if (!isDeepStrictEqual(this.state(uid).pending, { reason, message })) {
-      this.#set(uid, { pending: { reason, message } });
-      this.#tell(pod, 'Warning', `Resize${reason}`, event, pod, message);
+    const pending = { reason, message, observedGeneration };
+    if (!isDeepStrictEqual(this.state(uid).pending, pending)) {
+      this.#set(uid, { pending });
+      this.#tell(pod, observedGeneration, 'Warning', `Resize${reason}`, event, message);
     }
     return promised;
   }
@@ -115,17 +125,20 @@ export class PodResizer {
         signal.throwIfAborted();
         complete = false;
         const message = messageOf(error);
-        if (!isDeepStrictEqual(this.state(uid).inProgress, { reason: 'Error', message })) {
-          this.#set(uid, { inProgress: { reason: 'Error', message } });
-          this.#tell(pod, 'Warning', 'ResizeError', 'error', pod, message);
+        const before = this.state(uid).inProgress;
+        const failed = { ...before, reason: 'Error', message };
+        if (!isDeepStrictEqual(before, failed)) {
+          this.#set(uid, { inProgress: failed });
+          this.#tell(pod, before?.observedGeneration, 'Warning', 'ResizeError', 'error', message);
         }
         // Nothing is limited here: there is no use in asking again and again.
         if (error instanceof RuntimeError && error.code === 'UNAVAILABLE') break;
       }
     }
-    if (complete && this.state(uid).inProgress !== undefined) {
+    const { inProgress } = this.state(uid);
+    if (complete && inProgress !== undefined) {
       this.#set(uid, { inProgress: undefined });
-      this.#tell(pod, 'Normal', 'ResizeCompleted', 'completed', pod);
+      this.#tell(pod, inProgress.observedGeneration, 'Normal', 'ResizeCompleted', 'completed');
     }
     return restart;
   }
@@ -144,18 +157,17 @@ export class PodResizer {
 
   #tell(
     pod: Pod,
+    generation: number | undefined,
     type: 'Normal' | 'Warning',
     reason: string,
     word: string,
-    wanted: Pod,
     error?: string,
   ): void {
+    const { initContainers, containers } = pod.spec;
     const text = goJson({
-      ...(wanted.spec.initContainers === undefined
-        ? {}
-        : { initContainers: listed(wanted.spec.initContainers) }),
-      containers: listed(wanted.spec.containers),
-      ...(pod.metadata.generation === undefined ? {} : { generation: pod.metadata.generation }),
+      ...(initContainers === undefined ? {} : { initContainers: listed(initContainers) }),
+      containers: listed(containers),
+      ...(generation === undefined ? {} : { generation }),
       ...(error === undefined ? {} : { error }),
     });
     this.#options.recorder.event(podEventObject(pod), type, reason, `Pod resize ${word}: ${text}`);
@@ -163,7 +175,7 @@ export class PodResizer {
 }
 
 function infeasible(message: string): ResizeRefusal {
-  return { reason: 'Infeasible', event: 'infeasible', message };
+  return { reason: 'Infeasible', event: 'Infeasible', message };
 }
 
 /** Refuses what the node as a whole has not; undefined when it has. */

@@ -20,7 +20,8 @@ import { createPodMachinery, type PodMachinery } from './pod-machinery.ts';
 import { PodPaths } from './pod-paths.ts';
 import { podUid } from './pod-reference.ts';
 import { PodAdmission } from './pod-admission.ts';
-import { startKubeletServer } from './server/kubelet-server.ts';
+import type { ListeningServer } from './server/listening-server.ts';
+import { startNodeServers } from './server/node-servers.ts';
 import { MirrorPods } from './static-pods/mirror-pods.ts';
 import { StaticPodFiles } from './static-pods/static-pod-files.ts';
 import { isMirrorPod, isStaticPod } from './static-pods/static-pod-marks.ts';
@@ -66,7 +67,7 @@ class RunningKubelet implements Kubelet {
   readonly #admission: PodAdmission;
   readonly #running: Promise<unknown>[] = [];
   #mirrors: MirrorPods | undefined;
-  #server: { readonly port: number; close(): Promise<void> } | undefined;
+  #servers: ListeningServer | undefined;
 
   private constructor(
     options: KubeletOptions,
@@ -159,26 +160,23 @@ class RunningKubelet implements Kubelet {
   }
 
   get port(): number {
-    return this.#server?.port ?? 0;
+    return this.#servers?.port ?? 0;
   }
 
   async begin(): Promise<void> {
     const { options, alive } = { options: this.#options, alive: this.#alive };
     const { workers, statuses } = this.#machinery;
-    const { endpoint, metrics, runtime, evictionThresholds } = options;
-    if (endpoint !== undefined) {
-      this.#server = await startKubeletServer({
-        ...endpoint,
-        workers,
-        statuses,
-        runtime,
-        runtimeName: this.#runtimeName,
-        logger: this.#logger,
-        podAddress: options.address ?? '127.0.0.1',
-        pulls: () => options.imageManager.pulls?.(),
-        ...(metrics === undefined ? {} : { metrics }),
-      });
-    }
+    const { endpoint, metrics, runtime, evictionThresholds, plainPorts } = options;
+    this.#servers = await startNodeServers(endpoint, plainPorts ?? [], {
+      workers,
+      statuses,
+      runtime,
+      runtimeName: this.#runtimeName,
+      logger: this.#logger,
+      podAddress: options.address ?? '127.0.0.1',
+      pulls: () => options.imageManager.pulls?.(),
+      ...(metrics === undefined ? {} : { metrics }),
+    });
     // Before the API is asked for anything: what the API itself needs may be a static Pod.
     const known = await this.#startStaticPods();
     if (options.client !== undefined) for (const uid of await this.#followApi(options.client)) known.add(uid);
@@ -205,7 +203,7 @@ class RunningKubelet implements Kubelet {
     await this.#machinery.workers.stop();
     // Only now: whoever still worked on a Pod may have begun to probe it.
     this.#machinery.probes.close();
-    await this.#server?.close();
+    await this.#servers?.close();
     await Promise.allSettled(this.#running);
   }
 

@@ -12,6 +12,9 @@ const MAX_MESSAGE_BYTES = 4096;
 const MAX_LOG_BYTES = 2048;
 const MAX_LOG_LINES = 80;
 
+/** Bytes before the text of a line: time, stream, tag. */
+const LINE_HEAD_BYTES = 64;
+
 /** Messages remembered; reading one again is cheap. */
 const MAX_CACHED = 1000;
 
@@ -37,7 +40,7 @@ export class TerminationMessages {
       let message = await head(file, MAX_MESSAGE_BYTES);
       const policy = recordedTerminationPolicy(status.annotations);
       if (message === '' && policy === 'FallbackToLogsOnError' && status.exitCode !== 0) {
-        message = logTail(await tail(status.logPath, 2 * MAX_LOG_BYTES));
+        message = logTail(await tail(status.logPath, MAX_LOG_BYTES + MAX_LOG_LINES * LINE_HEAD_BYTES));
       }
       this.#messages.set(status.id, message);
     }
@@ -79,7 +82,7 @@ function logTail(text: string): string {
     .map((line) => parseEntry(Buffer.from(line)))
     .filter((entry) => entry !== undefined)
     .slice(-MAX_LOG_LINES)
-    .map((entry) => `${entry.text.toString()}\n`)
+    .map(({ text: words, partial }) => (partial ? words.toString() : `${words.toString()}\n`))
     .join('');
-  return lines.slice(-MAX_LOG_BYTES);
+  return Buffer.from(lines).subarray(-MAX_LOG_BYTES).toString();
 }

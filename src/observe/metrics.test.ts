@@ -38,12 +38,41 @@ test('the buckets of a histogram hold all that is not above their bound', () => 
   const seconds = metrics.histogram('seconds', 'Seconds.', [0.1, 1], 'kind');
   for (const value of [0.05, 0.1, 0.5, 9]) seconds.observe(value, 'tags');
   assert.deepEqual(metrics.text().split('\n').slice(2, -1), [
-    'seconds_bucket{le="0.1",kind="tags"} 2',
-    'seconds_bucket{le="1",kind="tags"} 3',
-    'seconds_bucket{le="+Inf",kind="tags"} 4',
+    'seconds_bucket{kind="tags",le="0.1"} 2',
+    'seconds_bucket{kind="tags",le="1"} 3',
+    'seconds_bucket{kind="tags",le="+Inf"} 4',
     'seconds_sum{kind="tags"} 9.65',
     'seconds_count{kind="tags"} 4',
   ]);
+});
+
+test('a histogram without a label is told before anything was observed', () => {
+  const metrics = new MetricsCollection();
+  const rate = metrics.histogram('rate', 'Rate.', [1]);
+  const lines = (): string[] => metrics.text().split('\n').slice(2, -1);
+  assert.deepEqual(lines(), [
+    'rate_bucket{le="1"} 0',
+    'rate_bucket{le="+Inf"} 0',
+    'rate_sum 0',
+    'rate_count 0',
+  ]);
+  rate.observe(2);
+  assert.deepEqual(lines(), [
+    'rate_bucket{le="1"} 0',
+    'rate_bucket{le="+Inf"} 1',
+    'rate_sum 2',
+    'rate_count 1',
+  ]);
+});
+
+test('metrics are told by name, one after another without a gap', () => {
+  const metrics = new MetricsCollection();
+  metrics.counter('b_total', 'B.');
+  metrics.gauge('a', 'A.').set(2);
+  assert.equal(
+    metrics.text(),
+    '# HELP a A.\n# TYPE a gauge\na 2\n# HELP b_total B.\n# TYPE b_total counter\nb_total 0\n',
+  );
 });
 
 test('a label value cannot break out of its quotes', () => {

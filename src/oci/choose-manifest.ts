@@ -50,7 +50,7 @@ export async function chooseManifest(
       ? { descriptor: root, manifest }
       : await search(manifest.manifests, matcher, reader, 1);
   if (chosen === undefined) {
-    throw new ManifestError('NO_PLATFORM', `no match for platform in manifest ${root.digest}: not found`);
+    throw new ManifestError('NO_PLATFORM', 'no match for platform in manifest: not found');
   }
   return chosen;
 }

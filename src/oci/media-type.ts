@@ -18,6 +18,7 @@ export const MEDIA_TYPE = {
   dockerLayer: 'application/vnd.docker.image.rootfs.diff.tar',
   dockerLayerGzip: 'application/vnd.docker.image.rootfs.diff.tar.gzip',
   dockerLayerZstd: 'application/vnd.docker.image.rootfs.diff.tar.zstd',
+  dockerLayerForeign: 'application/vnd.docker.image.rootfs.foreign.diff.tar',
   dockerLayerForeignGzip: 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip',
 } as const;
 
@@ -32,6 +33,25 @@ export const MANIFEST_ACCEPT: readonly string[] = [
 /** Tells whether a media type names an image index or a docker manifest list. */
 export function isIndexType(mediaType: string): boolean {
   return mediaType === MEDIA_TYPE.ociIndex || mediaType === MEDIA_TYPE.dockerManifestList;
+}
+
+const LAYER_TYPES: ReadonlySet<string> = new Set([
+  MEDIA_TYPE.ociLayer,
+  MEDIA_TYPE.ociLayerGzip,
+  MEDIA_TYPE.ociLayerZstd,
+  MEDIA_TYPE.ociLayerNondistributable,
+  MEDIA_TYPE.ociLayerNondistributableGzip,
+  MEDIA_TYPE.ociLayerNondistributableZstd,
+  MEDIA_TYPE.dockerLayer,
+  MEDIA_TYPE.dockerLayerGzip,
+  MEDIA_TYPE.dockerLayerZstd,
+  MEDIA_TYPE.dockerLayerForeign,
+  MEDIA_TYPE.dockerLayerForeignGzip,
+]);
+
+/** Tells whether a media type names a layer: an archive that can be unpacked. */
+export function isLayerType(mediaType: string): boolean {
+  return LAYER_TYPES.has(mediaType);
 }
 
 /** Tells whether a media type names a single image manifest (OCI or docker schema 2). */

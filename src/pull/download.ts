@@ -27,6 +27,8 @@ export interface DownloadContext {
   readonly clock: Clock;
   /** Frees the memory of a chunk that nobody reads any more, where its maker knows how. */
   readonly release?: (chunk: Uint8Array) => void;
+  /** Told of bytes as they arrive, those that come twice included. */
+  readonly onTravelled?: (bytes: number) => void;
 }
 
 /** What a download did, known when it is over. */
@@ -84,6 +86,7 @@ export async function* downloadChunks(
       for await (const piece of stream.body as AsyncIterable<Uint8Array>) {
         signal.throwIfAborted();
         story.travelled += piece.length;
+        context.onTravelled?.(piece.length);
         const chunk = skip > 0 ? piece.subarray(Math.min(skip, piece.length)) : piece;
         skip -= piece.length - chunk.length;
         if (held + chunk.length > end) throw tooMuch(descriptor);

@@ -188,10 +188,18 @@ for (const unpacks of [false, true]) {
     {
       name: 'a length that stays wrong',
       break: (registry, layer) =>
-        registry.fault('GET', layer, { kind: 'body', bytes: Buffer.alloc(10) }, FOREVER),
+        registry.fault('GET', layer, { kind: 'body', bytes: Buffer.alloc(BASE.length + 10) }, FOREVER),
       code: 'SIZE_MISMATCH',
       message: (host, layer) =>
-        `rpc error: code = FailedPrecondition desc = failed to pull and unpack image "${host}/app:v1": failed commit on ref "layer-${layer}": unexpected commit size 10, expected ${BASE.length}: failed precondition`,
+        `rpc error: code = FailedPrecondition desc = failed to pull and unpack image "${host}/app:v1": failed commit on ref "layer-${layer}": unexpected commit size ${BASE.length + 10}, expected ${BASE.length}: failed precondition`,
+    },
+    {
+      name: 'a body that is always too short',
+      break: (registry, layer) =>
+        registry.fault('GET', layer, { kind: 'body', bytes: Buffer.alloc(10) }, FOREVER),
+      code: 'SIZE_MISMATCH',
+      message: (host) =>
+        `failed to pull and unpack image "${host}/app:v1": failed to read expected number of bytes: unexpected EOF`,
     },
     {
       name: 'a layer that is not there',
@@ -269,10 +277,23 @@ for (const unpacks of [false, true]) {
           FOREVER,
         );
       },
+      code: 'NOT_FOUND',
+      message: (host) =>
+        new RegExp(
+          `^rpc error: code = NotFound desc = failed to pull and unpack image "${host}/app:v1": failed to copy: httpReadSeeker: failed open: could not fetch content descriptor sha256:[0-9a-f]{64} \\(text/html\\) from remote: not found$`,
+        ),
+    },
+    {
+      name: 'a web page for everything',
+      break: (registry) => {
+        const page = { kind: 'status', status: 200, headers: { 'content-type': 'text/html' } } as const;
+        registry.fault('HEAD', /./, page, FOREVER);
+        registry.fault('GET', /./, { ...page, body: '<html>' }, FOREVER);
+      },
       code: 'BAD_IMAGE',
       message: (host) =>
         new RegExp(
-          `^rpc error: code = NotFound desc = failed to pull and unpack image "${host}/app:v1": unexpected media type text/html for sha256:[0-9a-f]{64}: not found$`,
+          `^rpc error: code = NotFound desc = failed to pull and unpack image "${host}/app:v1": failed to unpack image on snapshotter overlayfs: unexpected media type text/html for sha256:[0-9a-f]{64}: not found$`,
         ),
     },
     {
@@ -446,7 +467,7 @@ test('a child manifest that is missing is reported as containerd does', async (t
   const node = await pullNode(t);
   await assert.rejects(pull(node, registry), {
     code: 'NOT_FOUND',
-    description: `failed to pull and unpack image "${registry.host}/app:v1": failed to copy: httpReadSeeker: failed open: could not fetch content descriptor ${image.manifest.digest} (${TYPES.manifest}) from remote: not found`,
+    description: `failed to pull and unpack image "${registry.host}/app:v1": failed to copy: httpReadSeeker: failed open: content at ${registry.origin}/v2/app/manifests/${image.manifest.digest} not found: not found`,
   });
   await assertNothingVisible(node);
 });
@@ -458,7 +479,7 @@ test('a layer whose diff ID is not what the config says is refused', async (t) =
   const node = await pullNode(t, { unpacks: true });
   await assert.rejects(pull(node, registry), {
     code: 'UNPACK',
-    description: new RegExp(`: failed to extract layer ${liar.diffId}: .*diff ID`),
+    description: `failed to pull and unpack image "${registry.host}/app:v1": wrong diff id calculated on extraction "${liar.diffId}"`,
   });
   await assertNothingVisible(node);
   assert.equal(registry.count('GET', /blobs/), 3, 'the config, and the layer twice');
@@ -469,7 +490,11 @@ test('truncated gzip is refused', async (t) => {
   const whole = layerOf('base', 50_000);
   registry.putImage('app', 'v1', [{ ...whole, bytes: whole.bytes.subarray(0, -2_000) }]);
   const node = await pullNode(t, { unpacks: true });
-  await assert.rejects(pull(node, registry), { code: 'UNPACK' });
+  await assert.rejects(pull(node, registry), {
+    code: 'UNPACK',
+    description:
+      /: failed to extract layer \(application\/vnd\.oci\.image\.layer\.v1\.tar\+gzip sha256:[0-9a-f]{64}\) to overlayfs: /,
+  });
   await assertNothingVisible(node);
 });
 
@@ -485,7 +510,7 @@ test('as many layers as diff IDs, or nothing', async (t) => {
   const node = await pullNode(t);
   await assert.rejects(pull(node, registry), {
     code: 'BAD_IMAGE',
-    description: /: mismatched image rootfs and manifest layers$/,
+    description: /: number of layers and diffIDs don't match: 1 != 2$/,
   });
 });
 

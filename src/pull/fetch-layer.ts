@@ -163,7 +163,7 @@ async function openSink(
 }
 
 function isWrong(error: unknown): boolean {
-  if (error instanceof RemoteError) return error.code === 'SIZE_MISMATCH';
+  if (error instanceof RemoteError) return error.code === 'SIZE_MISMATCH' || error.code === 'SHORT_BODY';
   if (error instanceof ContentError)
     return error.code === 'DIGEST_MISMATCH' || error.code === 'SIZE_MISMATCH';
   return error instanceof ArchiveError && error.code !== 'NO_SPACE' && error.code !== 'IO';

@@ -45,7 +45,14 @@ test('only the last two hundred are kept', async (t) => {
 test('of many hops the first and the last are kept and the rest counted', () => {
   const recorder = new FlightRecorder();
   for (let at = 0; at < 1_000; at++)
-    recorder.hop({ at, method: 'GET', url: 'https://r.example/', host: 'r.example', durationMs: 0 });
+    recorder.hop({
+      at,
+      purpose: 'manifest',
+      method: 'GET',
+      url: 'https://r.example/',
+      host: 'r.example',
+      durationMs: 0,
+    });
   const { hops, hopsLeftOut } = recorder.hops;
   assert.deepEqual([hops.length, hopsLeftOut, hops[0]?.at, hops.at(-1)?.at], [400, 600, 0, 999]);
 });

@@ -1,5 +1,7 @@
+import { ArchiveError } from '../archive/archive-error.ts';
 import type { Clock } from '../base/clock.ts';
 import { messageOf } from '../base/coded-error.ts';
+import { goQuote } from '../base/go-quote.ts';
 import { Limiter } from '../base/limiter.ts';
 import type { ContentStore } from '../content/store.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
@@ -12,11 +14,12 @@ import { fetchAndUnpack, fetchBlob, isHeld, type FetchContext } from './fetch-la
 import type { FlightPart, FlightRecorder } from './flight-record.ts';
 import { JoinedFlights } from './joined-flights.ts';
 import type { LayerUnpacker } from './layer-unpacker.ts';
-import { fetchError } from './load-image.ts';
+import { fetchError, refuseEmpty } from './load-image.ts';
 import { PartProgress, type ProgressListener } from './progress.ts';
 import type { ProgressWatch } from './progress-watch.ts';
 import { DEFAULT_CONNECTIONS_PER_LAYER } from './ranged-download.ts';
 import { PullError } from './pull-error.ts';
+import type { PullCount } from './pull-metrics.ts';
 
 /**
  * Layers whose bytes are all there and that are being finished while others are downloaded in their place: with many small layers
@@ -43,6 +46,7 @@ export interface LayerFlight {
   readonly session: RepositorySession;
   readonly send: ProgressListener;
   readonly recorder: Pick<FlightRecorder, 'parts'>;
+  readonly count: PullCount;
   readonly watch: ProgressWatch;
   readonly signal: AbortSignal;
 }
@@ -73,8 +77,10 @@ export class LayerPuller {
 
   /** Brings and unpacks one layer; returns the bytes that travelled for this pull. @throws PullError */
   async bring(layer: Descriptor, diffId: Digest, flight: LayerFlight): Promise<number> {
-    const { signal, recorder } = flight;
+    const { signal, recorder, count } = flight;
     const progress = new PartProgress(flight.send, this.#clock, flight.name, 'layer', layer);
+    progress.timed(count.layerTook);
+    const first = count.needs(layer.digest);
     const startedAt = this.#clock.now();
     const part = (decision: FlightPart['decision'], bytes: number): void => {
       const durationMs = this.#clock.now() - startedAt;
@@ -83,6 +89,7 @@ export class LayerPuller {
     try {
       const outcome = await this.#joinLayer(layer, diffId, progress, flight);
       part(outcome.decision, outcome.bytes);
+      if (first) tellSpared(count, layer, outcome);
       await this.#unpack(layer, diffId, progress, signal);
       progress.enter('done', layer.size);
       return outcome.bytes;
@@ -128,8 +135,8 @@ export class LayerPuller {
       const bringer = this.#bringers.get(key);
       progress.wait('shared', { for: 'layer', behind: bringer === undefined ? [] : [bringer] });
       try {
-        await this.#layers.join(key, run, signal);
-        return { bytes: 0, decision: 'shared' };
+        const { held } = await this.#layers.join(key, run, signal);
+        return { bytes: 0, decision: held ? 'held' : 'shared' };
       } catch {
         // The other pull's credential, registry or patience ended; this one has its own.
         signal.throwIfAborted();
@@ -144,16 +151,18 @@ export class LayerPuller {
     layer: Descriptor,
     diffId: Digest,
     progress: PartProgress,
-    { name, session, watch }: LayerFlight,
+    { name, session, watch, count }: LayerFlight,
     signal: AbortSignal,
   ): Promise<LayerOutcome> {
     const { content, unpacker } = this.#options;
+    refuseEmpty(layer);
     if (await isHeld(content, layer)) return { bytes: 0, held: true };
     const context: FetchContext = {
       open: (blob, range, openSignal) => openBlob(session, blob, range, openSignal),
       content,
       clock: this.#clock,
       release: releaseChunk,
+      onTravelled: (bytes) => count.fetched('blob', bytes),
       connectionsPerLayer: this.#options.connectionsPerLayer ?? DEFAULT_CONNECTIONS_PER_LAYER,
       onBytes: (held) => {
         watch.progress();
@@ -217,9 +226,30 @@ export class LayerPuller {
       );
     } catch (error) {
       signal.throwIfAborted();
-      throw new PullError('UNPACK', `failed to extract layer ${diffId}: ${messageOf(error)}`, {
-        cause: error,
-      });
+      throw unpackError(layer, diffId, error);
     }
   }
+}
+
+/** Tells what of a layer did not travel for this pull. */
+function tellSpared(
+  count: PullCount,
+  layer: Descriptor,
+  { decision, bytes }: { readonly decision: FlightPart['decision']; readonly bytes: number },
+): void {
+  // An earlier attempt may have got to the last byte, and only the look at them was missing.
+  if (decision === 'held' || bytes === 0) count.spared(decision === 'shared' ? 'shared' : 'held', layer.size);
+  else if (bytes < layer.size) count.spared('resumed', layer.size - bytes, 0);
+}
+
+/** Words a layer that cannot be unpacked as containerd's unpacker does, without its key, which is another each time. */
+function unpackError({ mediaType, digest }: Descriptor, diffId: Digest, cause: unknown): PullError {
+  const wrong = cause instanceof ArchiveError && cause.code === 'DIGEST_MISMATCH';
+  return new PullError(
+    'UNPACK',
+    wrong
+      ? `wrong diff id calculated on extraction ${goQuote(diffId)}`
+      : `failed to extract layer (${mediaType} ${digest}) to overlayfs: ${messageOf(cause)}`,
+    { cause },
+  );
 }

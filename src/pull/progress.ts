@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { PullWait } from './download-queue.ts';
+import type { LayerPhase } from './pull-metrics.ts';
 
 /** Where a part of an image is on its way. `shared`: another pull brings it; `failed` is told of the pull as a whole. */
 export type PullPhase =
@@ -38,6 +39,15 @@ export type ProgressListener = (progress: PullProgress) => void;
 /** Least time between two reports of the same phase, in milliseconds: smooth to the eye, cheap to send. */
 const REPORT_INTERVAL_MS = 100;
 
+/** The phases that are timed; being done is none. */
+const TIMED: Partial<Readonly<Record<PullPhase, LayerPhase>>> = {
+  queued: 'queue',
+  shared: 'shared',
+  downloading: 'download',
+  verifying: 'verify',
+  unpacking: 'unpack',
+};
+
 /** Reports one part's progress. */
 export class PartProgress {
   readonly #send: ProgressListener;
@@ -53,7 +63,9 @@ export class PartProgress {
   #startedAt = 0;
   #startBytes = 0;
   #reportedAt = 0;
+  #enteredAt: number | undefined;
   #waiting: PullWait | undefined;
+  #took: ((phase: LayerPhase, ms: number) => void) | undefined;
 
   constructor(
     send: ProgressListener,
@@ -71,22 +83,31 @@ export class PartProgress {
         : { kind, digest: descriptor.digest, size: descriptor.size };
   }
 
+  /** Tells from now on how long each phase took that came to its end. */
+  timed(took: (phase: LayerPhase, ms: number) => void): void {
+    this.#took = took;
+  }
+
   /** Tells what it waits for, which is a phase of its own. */
   wait(phase: 'queued' | 'shared', waiting: PullWait): void {
+    const now = this.#clock.now();
+    this.#leave(phase, now);
     this.#waiting = waiting;
     this.#phase = phase;
-    this.#report(this.#clock.now());
+    this.#report(now);
   }
 
   enter(phase: PullPhase, bytes = this.#bytes): void {
+    const now = this.#clock.now();
     this.#waiting = undefined;
+    this.#leave(phase, now);
     if (phase === 'downloading' && this.#phase !== 'downloading') {
-      this.#startedAt = this.#clock.now();
+      this.#startedAt = now;
       this.#startBytes = bytes;
     }
     this.#phase = phase;
     this.#bytes = bytes;
-    this.#report(this.#clock.now());
+    this.#report(now);
   }
 
   /** Takes note of bytes held so far. */
@@ -94,6 +115,16 @@ export class PartProgress {
     this.#bytes = bytes;
     const now = this.#clock.now();
     if (now - this.#reportedAt >= REPORT_INTERVAL_MS) this.#report(now);
+  }
+
+  #leave(next: PullPhase, now: number): void {
+    if (next === this.#phase && this.#enteredAt !== undefined) return;
+    const phase = TIMED[this.#phase];
+    // What is held passes the queue without ever standing in it.
+    const waitedForNothing = this.#phase === 'queued' && next !== 'downloading' && next !== 'unpacking';
+    if (this.#enteredAt !== undefined && phase !== undefined && !waitedForNothing)
+      this.#took?.(phase, now - this.#enteredAt);
+    this.#enteredAt = now;
   }
 
   #report(now: number): void {

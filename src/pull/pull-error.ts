@@ -28,7 +28,13 @@ export type PullErrorCode =
   | 'CANCELED';
 
 /** gRPC status names that CRI gives to failed pulls. */
-export type PullStatus = 'NotFound' | 'FailedPrecondition' | 'Canceled' | 'Unimplemented' | 'Unknown';
+export type PullStatus =
+  | 'NotFound'
+  | 'FailedPrecondition'
+  | 'InvalidArgument'
+  | 'Canceled'
+  | 'Unimplemented'
+  | 'Unknown';
 
 /**
  * Says why an image could not be pulled. `message` is what the kubelet prints: containerd's text, behind
@@ -73,6 +79,7 @@ function statusOf(code: PullErrorCode, description: string): PullStatus {
   if (code === 'UNAUTHORIZED' || code === 'DENIED') return 'Unknown';
   if (description.endsWith(': not found')) return 'NotFound';
   if (description.endsWith(': failed precondition')) return 'FailedPrecondition';
+  if (description.endsWith(': invalid argument')) return 'InvalidArgument';
   return description.endsWith(': not implemented') ? 'Unimplemented' : 'Unknown';
 }
 
@@ -88,6 +95,7 @@ const CODE_OF_REMOTE: Readonly<Record<RemoteErrorCode, PullErrorCode>> = {
   BAD_RESPONSE: 'BAD_RESPONSE',
   DIGEST_MISMATCH: 'DIGEST_MISMATCH',
   SIZE_MISMATCH: 'SIZE_MISMATCH',
+  SHORT_BODY: 'SIZE_MISMATCH',
   TOO_LARGE: 'TOO_LARGE',
   UNSUPPORTED: 'UNSUPPORTED',
   HOST_CONFIG: 'HOST_CONFIG',

@@ -177,12 +177,12 @@ for (const row of MESSAGES) {
 test('C4 15.15 an index without this platform is refused as containerd words it', async (t) => {
   const registry = await serve(t);
   const arm = registry.putImage('test/app', undefined, LAYERS, { os: 'linux', architecture: 's390x' });
-  const index = registry.putIndex('test/app', 'v1', [arm.manifest]);
+  registry.putIndex('test/app', 'v1', [arm.manifest]);
   const node = await pullNode(t);
   const name = `${registry.host}/test/app:v1`;
   await assert.rejects(node.puller.pull({ reference: name, signal }), {
     code: 'NO_MATCHING_PLATFORM',
-    message: `rpc error: code = NotFound desc = failed to pull and unpack image "${name}": no match for platform in manifest ${index.digest}: not found`,
+    message: `rpc error: code = NotFound desc = failed to pull and unpack image "${name}": no match for platform in manifest: not found`,
   });
 });
 

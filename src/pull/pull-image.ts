@@ -4,16 +4,9 @@ import type { ImageStore, Lease } from '../images/image-store.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import { hostPlatform } from '../oci/host-platform.ts';
-import { parseImageConfig, type ImageConfig } from '../oci/image-config.ts';
 import type { Platform } from '../oci/platform.ts';
 import { fallbackMatcher } from '../oci/platform-matcher.ts';
-import {
-  formatReference,
-  parseDockerReference,
-  ReferenceError,
-  repositoryOf,
-  type Reference,
-} from '../oci/reference.ts';
+import { formatReference, type Reference } from '../oci/reference.ts';
 import type { CredentialSource } from '../remote/credential.ts';
 import type { RemoteClient } from '../remote/remote-client.ts';
 import { resolveReference, type Resolved } from '../remote/resolve.ts';
@@ -23,16 +16,26 @@ import { allOrStop } from './all-or-stop.ts';
 import { FlightRecorder, FlightRecords, type FlightRecord } from './flight-record.ts';
 import { JoinedFlights } from './joined-flights.ts';
 import { LayerPuller, type LayerFlight, type LayerPullerOptions } from './layer-puller.ts';
-import { chooseImage, loadDocument, type DocumentContext } from './load-image.ts';
+import {
+  checkLayers,
+  chooseImage,
+  isManifestKind,
+  loadDocument,
+  readConfig,
+  type DocumentContext,
+} from './load-image.ts';
 import { PartProgress, type ProgressListener } from './progress.ts';
 import { PullBoard } from './pull-board.ts';
 import { DEFAULT_PROGRESS_TIMEOUT_MS, ProgressWatch } from './progress-watch.ts';
 import { asPullError, PullError } from './pull-error.ts';
+import { PullCount, type PullMetrics } from './pull-metrics.ts';
+import { namesOf, parseForPull } from './pull-reference.ts';
 
 export interface PullerOptions extends LayerPullerOptions {
   readonly remote: RemoteClient;
   readonly images: ImageStore;
   readonly records?: FlightRecords | undefined;
+  readonly metrics?: PullMetrics | undefined;
   readonly platform?: Platform;
   /** Milliseconds without a new byte after which a pull is ended; 0 turns that off (rule 17.1). */
   readonly progressTimeoutMs?: number;
@@ -77,7 +80,7 @@ export class Puller {
   readonly #options: PullerOptions;
   readonly #clock: Clock;
   readonly #layers: LayerPuller;
-  readonly #pulls = new JoinedFlights<string, PulledImage>();
+  readonly #pulls = new JoinedFlights<string, FlownImage>();
 
   constructor(options: PullerOptions) {
     this.#options = options;
@@ -87,18 +90,38 @@ export class Puller {
 
   /** @throws PullError */
   async pull(request: PullImageRequest): Promise<PulledImage> {
+    const { metrics } = this.#options;
+    const startedAt = this.#clock.now();
+    metrics?.pullBegan();
+    try {
+      const { image, count, joined } = await this.#join(request);
+      const { fetchedBytes, requests } = count.sofar;
+      if (joined) metrics?.spared('joined', fetchedBytes, requests);
+      const seconds = (this.#clock.now() - startedAt) / 1000;
+      metrics?.pullEnded(joined ? { result: 'joined' } : { result: 'pulled', fetchedBytes, seconds });
+      return image;
+    } catch (error) {
+      metrics?.pullEnded({ result: 'failed', code: error instanceof PullError ? error.code : 'STORE' });
+      throw error;
+    }
+  }
+
+  async #join(request: PullImageRequest): Promise<FlownImage & { readonly joined: boolean }> {
     const reference = parseForPull(request.reference);
     const name = formatReference(reference);
     const listeners = this.#listen(name, request);
+    let joined = false;
     try {
       if (request.credentialKey === undefined || request.remote !== undefined)
-        return await this.#fly(reference, name, request, listeners.send, request.signal);
+        return { ...(await this.#fly(reference, name, request, listeners.send, request.signal)), joined };
       const key = JSON.stringify([name, request.platform ?? null, request.credentialKey]);
-      return await this.#pulls.join(
+      joined = this.#pulls.has(key);
+      const flown = await this.#pulls.join(
         key,
         (signal) => this.#fly(reference, name, request, listeners.send, signal),
         request.signal,
       );
+      return { ...flown, joined };
     } catch (error) {
       if (error instanceof PullError) throw error;
       const prefix = `failed to pull and unpack image ${goQuote(name)}`;
@@ -136,10 +159,11 @@ export class Puller {
     request: PullImageRequest,
     listeners: ProgressListener,
     signal: AbortSignal,
-  ): Promise<PulledImage> {
+  ): Promise<FlownImage> {
     const startedAt = this.#clock.now();
     const id = FlightRecords.newId(startedAt);
     const recorder = new FlightRecorder();
+    const count = new PullCount(this.#options.metrics, this.#clock);
     const send: ProgressListener = (progress) => {
       this.board.note(id, progress);
       listeners(progress);
@@ -159,13 +183,14 @@ export class Puller {
         send,
         whole,
         recorder,
+        count,
         lease,
         watch,
         signal: both,
       });
       outcome = { imageId: pulled.imageId };
       whole.enter('done');
-      return { ...pulled, flightId: id };
+      return { image: { ...pulled, flightId: id }, count };
     } catch (error) {
       const prefix = `failed to pull and unpack image ${goQuote(name)}`;
       const failure = both.aborted ? canceled(prefix, error) : asPullError(error, prefix);
@@ -199,27 +224,33 @@ export class Puller {
   ): Promise<Omit<PulledImage, 'flightId'>> {
     const { content, images } = this.#options;
     const remote = request.remote ?? this.#options.remote;
-    const { lease, signal, whole, recorder, watch } = flight;
+    const { lease, signal, whole, recorder, count, watch } = flight;
     const session = remote.repository(reference.domain, reference.path, {
       credentials: request.credentials,
-      observe: recorder.hop,
+      observe: (hop) => {
+        recorder.hop(hop);
+        count.requested(hop);
+      },
     });
     whole.enter('resolving');
-    const resolved = await watch.during(() => resolve(session, reference, name, signal));
-    const context: DocumentContext = { session, content, lease, watch };
-    await lease.add(resolved.descriptor.digest);
-    if (resolved.bytes !== undefined)
-      await writeContent(content, resolved.descriptor, [resolved.bytes], signal);
-    const matcher = fallbackMatcher(request.platform ?? this.#options.platform ?? hostPlatform());
-    const { descriptor: manifest, manifest: image } = await chooseImage(
-      context,
-      resolved.descriptor,
-      matcher,
-      signal,
+    const resolved = await count.during('resolve', () =>
+      watch.during(() => resolve(session, reference, name, signal)),
     );
-    whole.enter('downloading');
-    const config = parseImageConfig(await loadDocument(context, image.config, signal));
-    checkLayers(config, image.layers.length);
+    const context: DocumentContext = { session, content, lease, watch, count };
+    await lease.add(resolved.descriptor.digest);
+    if (resolved.bytes !== undefined && isManifestKind(resolved.descriptor)) {
+      count.needs(resolved.descriptor.digest);
+      count.fetched('manifest', resolved.bytes.length);
+      await writeContent(content, resolved.descriptor, [resolved.bytes], signal);
+    }
+    const matcher = fallbackMatcher(request.platform ?? this.#options.platform ?? hostPlatform());
+    const { manifest, image, config } = await count.during('manifest', async () => {
+      const chosen = await chooseImage(context, resolved.descriptor, matcher, signal);
+      whole.enter('downloading');
+      const document = await loadDocument(context, chosen.manifest.config, signal);
+      return { manifest: chosen.descriptor, image: chosen.manifest, config: readConfig(document) };
+    });
+    checkLayers(image, config);
     // Leased before anybody looks whether they are there: a collection between that look and the record takes neither.
     for (const { digest } of image.layers) await lease.add(digest);
     for (const diffId of config.diffIds) await lease.add(diffId);
@@ -227,28 +258,32 @@ export class Puller {
     const stop = new AbortController();
     const work: LayerFlight = { ...flight, name, session, signal: AbortSignal.any([signal, stop.signal]) };
     try {
-      const bytes = await allOrStop(
-        stop,
-        image.layers
-          .flatMap((layer, index) =>
-            config.diffIds[index] === undefined ? [] : [{ layer, diffId: config.diffIds[index] }],
-          )
-          .toSorted((a, b) => b.layer.size - a.layer.size)
-          .map(({ layer, diffId }) => this.#layers.bring(layer, diffId, work)),
+      const layers = image.layers
+        .flatMap((layer, index) =>
+          config.diffIds[index] === undefined ? [] : [{ layer, diffId: config.diffIds[index] }],
+        )
+        .toSorted((a, b) => b.layer.size - a.layer.size);
+      const bytes = await count.during('layers', () =>
+        allOrStop(
+          stop,
+          layers.map(({ layer, diffId }) => this.#layers.bring(layer, diffId, work)),
+        ),
       );
-      await this.#layers.fit(config.diffIds, work.signal);
-      await images.put(
-        {
-          id: image.config.digest,
-          manifest,
-          config: image.config,
-          layers: image.layers,
-          diffIds: config.diffIds,
-          platform: platformText(config.platform),
-          user: config.config.user,
-        },
-        namesOf(reference, name, resolved.descriptor),
-      );
+      await count.during('commit', async () => {
+        await this.#layers.fit(config.diffIds, work.signal);
+        await images.put(
+          {
+            id: image.config.digest,
+            manifest,
+            config: image.config,
+            layers: image.layers,
+            diffIds: config.diffIds,
+            platform: platformText(config.platform),
+            user: config.config.user,
+          },
+          namesOf(reference, name, resolved.descriptor),
+        );
+      });
       return {
         imageId: image.config.digest,
         name,
@@ -263,10 +298,17 @@ export class Puller {
   }
 }
 
+/** An image that was pulled, with what it took: for those who joined the pull. */
+interface FlownImage {
+  readonly image: PulledImage;
+  readonly count: PullCount;
+}
+
 interface Flight {
   readonly send: ProgressListener;
   readonly whole: PartProgress;
   readonly recorder: FlightRecorder;
+  readonly count: PullCount;
   readonly lease: Lease;
   readonly watch: ProgressWatch;
   readonly signal: AbortSignal;
@@ -274,21 +316,6 @@ interface Flight {
 
 function canceled(prefix: string, cause: unknown): PullError {
   return new PullError('CANCELED', `${prefix}: context canceled`, { cause, retryable: true });
-}
-
-function parseForPull(text: string): Reference {
-  try {
-    return parseDockerReference(text);
-  } catch (error) {
-    if (!(error instanceof ReferenceError)) throw error;
-    throw new PullError(
-      'INVALID_REFERENCE',
-      `failed to parse image reference ${goQuote(text)}: ${error.message}`,
-      {
-        cause: error,
-      },
-    );
-  }
 }
 
 async function resolve(
@@ -305,21 +332,6 @@ async function resolve(
     signal.throwIfAborted();
     throw asPullError(error, `failed to resolve reference ${goQuote(name)}`);
   }
-}
-
-function checkLayers(config: ImageConfig, layers: number): void {
-  if (config.diffIds.length !== layers)
-    throw new PullError('BAD_IMAGE', 'mismatched image rootfs and manifest layers');
-}
-
-/** The names an image has after a pull: its tag, if it was pulled by one, and the repository with the digest (rule 12.13). */
-function namesOf(
-  reference: Reference,
-  name: string,
-  target: Descriptor,
-): { name: string; target: Descriptor }[] {
-  const byDigest = { name: `${repositoryOf(reference)}@${target.digest}`, target };
-  return reference.digest === undefined ? [{ name, target }, byDigest] : [byDigest];
 }
 
 function platformText(platform: Platform): string {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Agent as AgentOptions, buildConnector as Connector, Dispatcher } from 'undici';
-import { Agent, buildConnector, proxyAgent } from './_undici.ts';
+import { newAgent, newConnector, newProxyAgent } from '../base/undici-parts.ts';
 import { proxyFor, type ProxyEnvironment } from './proxy.ts';
 import { secureContextFor, type TlsSettings } from './tls-roots.ts';
 
@@ -84,8 +84,8 @@ export class Connections {
     if (proxy !== undefined && !URL.canParse(proxy))
       throw new Error('the proxy in HTTP_PROXY or HTTPS_PROXY is no URL');
     if (proxy === undefined)
-      return new Agent({ ...options, connect: connectorFor(tls, dialMs, this.#limits.tlsHandshakeMs) });
-    return proxyAgent({
+      return newAgent({ ...options, connect: connectorFor(tls, dialMs, this.#limits.tlsHandshakeMs) });
+    return newProxyAgent({
       ...options,
       uri: proxy,
       requestTls: {
@@ -112,7 +112,7 @@ export class Connections {
 
 /** Connects in two steps, each with its own time limit and its own error. */
 function connectorFor(tls: TlsSettings, dialMs: number, handshakeMs: number): Connector.connector {
-  const dial = buildConnector({ timeout: dialMs, allowH2: false });
+  const dial = newConnector({ timeout: dialMs, allowH2: false });
   let secure: Connector.connector | undefined;
   return (options, callback) => {
     if (options.protocol !== 'https:') {
@@ -120,7 +120,7 @@ function connectorFor(tls: TlsSettings, dialMs: number, handshakeMs: number): Co
       return;
     }
     try {
-      secure ??= buildConnector({
+      secure ??= newConnector({
         secureContext: secureContextFor(tls),
         rejectUnauthorized: !tls.skipVerify,
         timeout: handshakeMs,

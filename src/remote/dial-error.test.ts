@@ -193,6 +193,6 @@ test('17.12 the request that failed is named with method and address, as recorde
   const server = getServers().length === 0 ? '' : / on \S+:53/.exec(error.message)?.[0];
   assert.equal(
     error.message,
-    `failed to do request: Head "https://UPPER/v2/x/manifests/latest": dial tcp: lookup UPPER${server}: no such host`,
+    `Head "https://UPPER/v2/x/manifests/latest": dial tcp: lookup UPPER${server}: no such host`,
   );
 });

@@ -85,7 +85,7 @@ export function describeDialFailure(thrown: unknown, host: string, defaultPort: 
   return plain('UNREACHABLE', messageOf(error));
 }
 
-/** Makes the error of a request that got no answer: `failed to do request: Head "https://…": dial tcp …`. */
+/** Makes the error of a request that got no answer: `Head "https://…": dial tcp …`. */
 export function requestError(
   method: string,
   shownUrl: string,
@@ -93,11 +93,10 @@ export function requestError(
   cause: unknown,
 ): RemoteError {
   const verb = method.charAt(0) + method.slice(1).toLowerCase();
-  return new RemoteError(
-    failure.code,
-    `failed to do request: ${verb} ${goQuote(shownUrl)}: ${failure.text}`,
-    { cause, retryable: failure.transient },
-  );
+  return new RemoteError(failure.code, `${verb} ${goQuote(shownUrl)}: ${failure.text}`, {
+    cause,
+    retryable: failure.transient,
+  });
 }
 
 function certificateText(error: unknown, code: string, name: string): string | undefined {

@@ -1,7 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { LruMap } from '../base/lru-map.ts';
-import { request } from './_undici.ts';
 import type { Connections } from './connections.ts';
 import { describeDialFailure, requestError } from './dial-error.ts';
 import { describeProxiedFailure } from './proxy-error.ts';
@@ -21,6 +20,9 @@ export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
 export type RequestBody = Buffer | string | Readable;
 
+/** What a request is for, also when it was redirected. */
+export type RequestPurpose = 'manifest' | 'blob' | 'token' | 'other';
+
 /** One HTTP request to a host, before redirects. */
 export interface ExchangeRequest {
   readonly method: Method;
@@ -33,6 +35,7 @@ export interface ExchangeRequest {
     'ca' | 'clientCertificates' | 'skipVerify' | 'dialTimeoutMs' | 'fallbackToHttp' | 'redirects'
   >;
   readonly signal: AbortSignal;
+  readonly purpose: RequestPurpose;
   /** Name of the credential presented, for the record of hops; never its value. */
   readonly credential?: string | undefined;
   readonly observe?: ((hop: Hop) => void) | undefined;
@@ -42,6 +45,7 @@ export interface ExchangeRequest {
 export interface Hop {
   /** Milliseconds since the epoch. */
   readonly at: number;
+  readonly purpose: RequestPurpose;
   readonly method: Method;
   /** Printable: without user, password or signature. */
   readonly url: string;
@@ -122,13 +126,14 @@ export class Exchanger {
   }
 
   async #dispatch(asked: ExchangeRequest, tls: TlsSettings): Promise<Answer> {
-    const { method, url, signal } = asked;
+    const { method, url, signal, purpose } = asked;
     signal.throwIfAborted();
     const target = new URL(url);
     const at = Date.now();
     const report = (outcome: Pick<Hop, 'status' | 'error' | 'limits'>): void =>
       asked.observe?.({
         at,
+        purpose,
         method,
         url: printableUrl(url),
         host: target.host,
@@ -142,7 +147,9 @@ export class Exchanger {
       });
     try {
       const dispatcher = this.#connections.for(target, tls, asked.host.dialTimeoutMs);
-      const response = await request(target, dispatcher, {
+      const response = await dispatcher.request({
+        origin: target.origin,
+        path: `${target.pathname}${target.search}`,
         method,
         headers: { ...asked.headers } as Record<string, string | string[]>,
         body: asked.body ?? null,
@@ -252,7 +259,7 @@ function redirectTarget(answer: Answer): string | undefined {
   if (target === null || (target.protocol !== 'https:' && target.protocol !== 'http:')) {
     throw new RemoteError(
       'BAD_RESPONSE',
-      `failed to do request: ${printableUrl(answer.url)} redirects to an address that is not http`,
+      `${printableUrl(answer.url)} redirects to an address that is not http`,
     );
   }
   target.hash = '';
@@ -270,7 +277,7 @@ function publicHeaders(
 function forbiddenRedirect(from: string, to: string): RemoteError {
   return new RemoteError(
     'BAD_RESPONSE',
-    `failed to do request: ${printableUrl(from)} redirects to ${new URL(to).origin}, where this server must not be led`,
+    `${printableUrl(from)} redirects to ${new URL(to).origin}, where this server must not be led`,
   );
 }
 
@@ -278,6 +285,6 @@ function tooManyRedirects(method: Method, url: string): RemoteError {
   const verb = method.charAt(0) + method.slice(1).toLowerCase();
   return new RemoteError(
     'BAD_RESPONSE',
-    `failed to do request: ${verb} "${printableUrl(url)}": stopped after ${MAX_REDIRECTS} redirects`,
+    `${verb} "${printableUrl(url)}": stopped after ${MAX_REDIRECTS} redirects`,
   );
 }

@@ -97,11 +97,7 @@ async function openOn(
     const length = headerOf(answer, 'content-length');
     if (length !== undefined && Number(length) !== descriptor.size) {
       answer.body.destroy();
-      throw new RemoteError(
-        'SIZE_MISMATCH',
-        `unexpected commit size ${length}, expected ${descriptor.size}: failed precondition`,
-        { status: 200 },
-      );
+      throw wrongSize(Number(length), descriptor);
     }
     return { ...streamOf(answer, 0, host), whole: true };
   }
@@ -111,7 +107,7 @@ async function openOn(
 /**
  * Fetches a manifest, an index or a config whole and checks size and digest; a host that sends something else is passed over.
  *
- * @throws RemoteError `DIGEST_MISMATCH`, `SIZE_MISMATCH`, or as {@link openBlob}
+ * @throws RemoteError `DIGEST_MISMATCH`, `SIZE_MISMATCH`, `SHORT_BODY`, or as {@link openBlob}
  */
 export async function fetchDocument(
   session: RepositorySession,
@@ -138,6 +134,8 @@ export async function fetchDocument(
       if (!(error instanceof RemoteError) || error.code !== 'NOT_FOUND') break;
     }
   }
+  // As in containerd, a manifest that is not there is told by its address, content of other kinds by its descriptor.
+  if (manifest) throw failure;
   return missing(descriptor)(failure);
 }
 
@@ -161,9 +159,9 @@ async function fetchOn(
     bytes = await readBody(answer, Math.min(descriptor.size, MAX_RESOLVED_MANIFEST_BYTES * 2));
   } catch (error) {
     if (!(error instanceof RemoteError) || error.code !== 'TOO_LARGE') throw error;
-    throw wrongSize(`more than ${descriptor.size}`, descriptor);
+    throw wrongSize(undefined, descriptor);
   }
-  if (bytes.length !== descriptor.size) throw wrongSize(`${bytes.length}`, descriptor);
+  if (bytes.length !== descriptor.size) throw wrongSize(bytes.length, descriptor);
   const digest = digestOf(bytes, algorithmOf(descriptor.digest));
   if (digest !== descriptor.digest) {
     throw new RemoteError(
@@ -174,10 +172,13 @@ async function fetchOn(
   return bytes;
 }
 
-function wrongSize(found: string, descriptor: Descriptor): RemoteError {
+/** @param found bytes that came; undefined: more than there should be */
+function wrongSize(found: number | undefined, { size }: Descriptor): RemoteError {
+  if (found !== undefined && found < size)
+    return new RemoteError('SHORT_BODY', 'failed to read expected number of bytes: unexpected EOF');
   return new RemoteError(
     'SIZE_MISMATCH',
-    `unexpected commit size ${found}, expected ${descriptor.size}: failed precondition`,
+    `unexpected commit size ${found ?? `more than ${size}`}, expected ${size}: failed precondition`,
   );
 }
 

@@ -1,4 +1,4 @@
-import { STATUS_CODES } from 'node:http';
+import { http } from '../base/node-http.ts';
 import { messageOf } from '../base/coded-error.ts';
 import { describeDialFailure, type DialFailure } from './dial-error.ts';
 
@@ -17,7 +17,7 @@ export function describeProxiedFailure(
   const status = /^Proxy response \((\d{3})\)|\((407)\)$/.exec(messageOf(thrown));
   if (status !== null) {
     const number = status[1] ?? status[2] ?? '';
-    const text = STATUS_CODES[number] ?? `proxy answered ${number}`;
+    const text = http.STATUS_CODES[number] ?? `proxy answered ${number}`;
     return {
       code: 'UNREACHABLE',
       text,

@@ -12,6 +12,8 @@ export type RemoteErrorCode =
   | 'BAD_RESPONSE'
   | 'DIGEST_MISMATCH'
   | 'SIZE_MISMATCH'
+  /** The body ended before as many bytes had come as there are. */
+  | 'SHORT_BODY'
   | 'TOO_LARGE'
   | 'UNSUPPORTED'
   | 'HOST_CONFIG'

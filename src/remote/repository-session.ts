@@ -2,7 +2,15 @@ import type { Clock } from '../base/clock.ts';
 import { Authorizer, type SchemeMemory } from './authorizer.ts';
 import type { Bandwidth } from './bandwidth.ts';
 import type { Credential, CredentialSource } from './credential.ts';
-import { drain, type Answer, type Exchanger, type Hop, type Method, type RequestBody } from './exchange.ts';
+import {
+  drain,
+  type Answer,
+  type Exchanger,
+  type Hop,
+  type Method,
+  type RequestBody,
+  type RequestPurpose,
+} from './exchange.ts';
 import type { HostResolver, RegistryHost } from './host-config.ts';
 import { retryAfter } from './registry-answer.ts';
 import { RemoteError } from './remote-error.ts';
@@ -105,6 +113,7 @@ export class RepositorySession {
         .send({
           method: request.method,
           url,
+          purpose: purposeOf(request.path),
           headers: {
             'user-agent': userAgent,
             // A layer's digest is over its bytes as stored; no coding may be laid over them.
@@ -120,7 +129,7 @@ export class RepositorySession {
           observe: this.#observe,
         })
         .catch((error: unknown) => {
-          if (error instanceof RemoteError) return error;
+          if (error instanceof RemoteError) return error.wrap('failed to do request');
           throw error;
         });
       if (outcome instanceof RemoteError) {
@@ -207,6 +216,11 @@ export class RepositorySession {
       return found;
     };
   }
+}
+
+function purposeOf(path: string): RequestPurpose {
+  if (path.startsWith('manifests/')) return 'manifest';
+  return path.startsWith('blobs/') ? 'blob' : 'other';
 }
 
 /** Tells whether a location is not the host's own. The same name in the clear is not, unless the host may be spoken to so. */

@@ -1,7 +1,9 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { systemClock, type Clock } from '../base/clock.ts';
+import { messageOf } from '../base/coded-error.ts';
 import { LruMap } from '../base/lru-map.ts';
 import { SingleFlight } from '../base/single-flight.ts';
+import { parseGoJson } from '../credentials/go-json.ts';
 import type { Credential } from './credential.ts';
 import { readBody, type Exchanger, type Hop } from './exchange.ts';
 import type { RegistryHost } from './host-config.ts';
@@ -143,6 +145,7 @@ export class TokenService {
       // A client certificate identifies us to the registry, not to whoever runs its token service.
       host: sameHost ? request.host : { ...request.host, clientCertificates: [] },
       signal,
+      purpose: 'token',
       credential: request.credential?.name,
       observe: request.observe,
     });
@@ -180,11 +183,12 @@ export function secretOf(credential: Credential | undefined): string {
 function readToken(body: string, asked: number): Token {
   let parsed: unknown;
   try {
+    // Only for its words: they say nothing of the text but its first wrong character.
+    parseGoJson(body);
     parsed = JSON.parse(body);
   } catch (error) {
-    throw new RemoteError('BAD_RESPONSE', 'unable to decode token response: it is not JSON', {
-      cause: error,
-    });
+    const message = `unable to decode token response: ${messageOf(error)}`;
+    throw new RemoteError('BAD_RESPONSE', message, { cause: error });
   }
   const fields = new Map(
     typeof parsed === 'object' && parsed !== null ? Object.entries(parsed as Record<string, unknown>) : [],

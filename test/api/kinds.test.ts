@@ -269,8 +269,28 @@ describe('other kinds are refused:', () => {
         'CustomResourceDefinition.apiextensions.k8s.io "foos.e.com"',
         'spec.scope: Required value',
         'spec.versions[0].schema.openAPIV3Schema: Required value: schemas are required',
-        'spec.versions: Invalid value: ["v1"]: must have exactly one version marked as storage version',
+        'spec.versions: Invalid value: [{"Name":"v1","Served":true,"Storage":false,"Deprecated":false,"DeprecationWarning":null,"Schema":null,"Subresources":null,"AdditionalPrinterColumns":null,"SelectableFields":null}]: must have exactly one version marked as storage version',
+        'spec.names.singular: Required value',
         'spec.names.kind: Required value',
+        'spec.names.listKind: Required value',
+      ),
+      row(
+        'a schema that all versions have in common, at the place of the whole definition',
+        `POST ${CRDS}`,
+        crd('e.com', {
+          versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: {} } }],
+          names: { plural: 'foos', kind: 'Foo-', categories: ['A'] },
+        }),
+        'CustomResourceDefinition.apiextensions.k8s.io "foos.e.com"',
+        ...[
+          ['singular', 'foo-', ''],
+          ['kind', 'Foo-', 'may have mixed case, but should otherwise match: '],
+          ['categories[0]', 'A', ''],
+        ].map(
+          ([field = '', value = '', before = '']) =>
+            `spec.names.${field}: Invalid value: "${value}": ${before}a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')`,
+        ),
+        'spec.validation.openAPIV3Schema.type: Required value: must not be empty at the root',
       ),
     ],
   );

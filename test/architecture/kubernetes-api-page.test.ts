@@ -67,7 +67,8 @@ for (const { kind, stored, verbs, subresources } of rows()) {
     const found = resources.filter((resource) => resource.kind === kind);
     assert.ok(found.length > 0);
     for (const resource of found) {
-      assert.equal(stored, resource.verbs.includes('list'));
+      assert.equal(stored, resource.verbs.includes('watch'));
+
       assert.equal(verbs, verbsOf(resource));
       assert.deepEqual(subresources.toSorted(), resource.subresources.map(({ name }) => name).toSorted());
     }

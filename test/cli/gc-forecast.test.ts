@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { ImageGcForecast } from '../../src/kubelet/images/gc-forecast.ts';
 import { pushTinyImage, tinyLayer } from '../node/real-image.ts';
+import { freePort } from '../support/free-port.ts';
 import { startNodeProcess } from '../support/node-process.ts';
 import { runDray } from '../support/run-dray.ts';
 import { makeRoot, removeRoot } from '../support/running-system.ts';
@@ -44,6 +45,7 @@ test('gc --dry-run foretells what the node cleans away, when, and why the rest s
   };
   await writeFile(join(files, 'own.json'), JSON.stringify(pod));
   const thresholds = ['--image-gc-high-threshold', '1', '--image-gc-low-threshold', '0'];
+  const port = await freePort();
   const node = await startNodeProcess([
     '--standalone',
     '--node-name',
@@ -53,13 +55,28 @@ test('gc --dry-run foretells what the node cleans away, when, and why the rest s
     '--pod-manifest-path',
     files,
     ...thresholds,
+    '--read-only-port',
+    String(port),
   ]);
   try {
+    // A node of no cluster has no certificate; what it may tell everybody it tells in the clear.
+    assert.equal(await (await fetch(`http://127.0.0.1:${port}/healthz`)).text(), 'ok');
     // One that was made and does not run yet is named with its state.
     const isUsed = ({ usedBy }: { usedBy: readonly string[] }): boolean =>
       usedBy.includes('default/own-n1/a');
     let told = await forecast();
     while (!told.images.some(isUsed)) told = await forecast();
+    assert.match(
+      await (await fetch(`http://127.0.0.1:${port}/metrics`)).text(),
+      /^drayage_pulls_total\{result="pulled"\} 1$/m,
+    );
+    const { ended } = (await (await fetch(`http://127.0.0.1:${port}/pulls`)).json()) as {
+      ended: { pod: string }[];
+    };
+    assert.deepEqual(
+      ended.map(({ pod }) => pod),
+      ['default/own-n1'],
+    );
     assert.ok(told.nextRunAt > Date.now());
     const [first, second] = told.images;
     assert.deepEqual(

@@ -1,7 +1,5 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -16,6 +14,7 @@ import { waitForObjects } from '../../src/cli/_wait-for-objects.ts';
 import { pushImage } from '../../src/pull/push-image.ts';
 import { createHostResolver } from '../../src/remote/hosts/create-host-resolver.ts';
 import { createRemoteClient } from '../../src/remote/remote-client.ts';
+import { freePort } from '../support/free-port.ts';
 import { V1 } from '../support/plugin-scripts.ts';
 import { runDray } from '../support/run-dray.ts';
 import { makeRoot, removeRoot, startUp, type RunningSystem } from '../support/running-system.ts';
@@ -128,19 +127,10 @@ class Cluster {
   }
 }
 
-/** The pattern of a plug-in must name the registry's port, so that has to be known before the start. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
 async function start(t: TestContext, config?: string) {
   const root = makeRoot();
   const directory = mkdtempSync(join(tmpdir(), 'drayage-up-'));
+  // The pattern of a plug-in must name the registry's port, so that has to be known before the start.
   const port = await freePort();
   const args = ['--api-port', '0', '--registry-port', String(port)];
   if (config !== undefined) {

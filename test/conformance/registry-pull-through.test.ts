@@ -92,6 +92,9 @@ describe('pull-through', () => {
     assert.equal(await (await ranged).text(), content.slice(500_000, 500_010));
     assert.equal(seen.filter((line) => line.includes('/blobs/')).length, 1);
     assert.equal((await cache.send('HEAD', path)).status, 200);
+    const metrics = await (await cache.send('GET', '/metrics')).text();
+    const received = 'drayage_registry_upstream_received_bytes_total{upstream="hub"}';
+    assert.ok(metrics.includes(`${received} ${content.length}\n`), 'and that is counted once');
   });
 
   test('a download that breaks is taken up where it broke', async (t) => {

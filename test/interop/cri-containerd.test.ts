@@ -1,23 +1,16 @@
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { describe, test, type TestContext } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
+import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { gzipSync } from 'node:zlib';
-import { CriError } from '../../src/cri/cri-error.ts';
-import { criImageService, type CriImageService } from '../../src/cri/cri-image-service.ts';
 import { criRuntimeService } from '../../src/cri/cri-runtime-service.ts';
-import { hostPlatform } from '../../src/oci/host-platform.ts';
 import { PullError } from '../../src/pull/pull-error.ts';
-import type { RuntimeEvent } from '../../src/runtime/runtime-service.ts';
-import { makeTinyRoot } from '../../src/runtime/_tiny-root.ts';
-import { FaultRegistry, sha256 } from '../support/fault-registry.ts';
+import type { RuntimeEvent, RuntimeService } from '../../src/runtime/runtime-service.ts';
+import { containerdBench } from '../support/containerd-bench.ts';
+import { freePort } from '../support/free-port.ts';
 import { makeRoot, removeRoot } from '../support/running-system.ts';
 import { skipUnlessRoot, skipWithout } from '../support/tools.ts';
 
@@ -25,112 +18,19 @@ import { skipUnlessRoot, skipWithout } from '../support/tools.ts';
 
 const skip = skipWithout('containerd', 'runc', 'tar') || skipUnlessRoot();
 const DRAY = fileURLToPath(new URL('../../bin/dray.js', import.meta.url));
-/** A busy machine takes its time to start a daemon. */
-const START_TRIES = 150;
+const MI = 1024 * 1024;
 
-interface Bench {
-  readonly endpoint: string;
-  readonly registry: FaultRegistry;
-  readonly images: CriImageService;
-  readonly image: string;
-  readonly config: string;
-  readonly directory: string;
-  readonly signal: AbortSignal;
-}
-
-async function bench(t: TestContext, root?: string): Promise<Bench> {
-  const signal = AbortSignal.timeout(120_000);
-  const directory = mkdtempSync(join(tmpdir(), 'dray-ctrd-'));
-  const registry = await FaultRegistry.start({
-    auth: { kind: 'basic', users: { u: 'p' }, open: ['test/pause', 'test/app'] },
-  });
-  const files = await makeTinyRoot();
-  const tar = execFileSync('tar', ['-C', files, '-cf', '-', '.'], { maxBuffer: 256 * 1024 * 1024 });
-  rmSync(files, { recursive: true });
-  const layer = { bytes: gzipSync(tar, { level: 1 }), diffId: sha256(tar) };
-  const platform = hostPlatform();
-  registry.putImage('test/pause', '1', [layer], platform, { Entrypoint: ['/bin/sleep', 'infinity'] });
-  registry.putImage('test/private', 'v1', [layer], platform, { User: 'alice:staff' });
-  const { config } = registry.putImage('test/app', 'v1', [layer], platform, {
-    User: '1000',
-    Entrypoint: ['/bin/sh', '-c'],
-  });
-  const socket = join(directory, 'c.sock');
-  const certs = join(root ?? directory, 'certs.d');
-  mkdirSync(join(certs, registry.host), { recursive: true });
-  writeFileSync(
-    join(certs, registry.host, 'hosts.toml'),
-    `server = "http://${registry.host}"\n[host."http://${registry.host}"]\ncapabilities = ["pull", "resolve"]\n`,
-  );
-  writeFileSync(
-    join(directory, 'config.toml'),
-    `version = 2
-root = "${directory}/root"
-state = "${directory}/state"
-[grpc]
-address = "${socket}"
-[plugins."io.containerd.grpc.v1.cri"]
-restrict_oom_score_adj = true
-sandbox_image = "${registry.host}/test/pause:1"
-[plugins."io.containerd.grpc.v1.cri".containerd]
-snapshotter = "native"
-[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
-runtime_type = "io.containerd.runc.v2"
-[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
-BinaryName = "runc"
-[plugins."io.containerd.grpc.v1.cri".registry]
-config_path = "${certs}"
-`,
-  );
-  const daemon = spawn('containerd', ['--config', join(directory, 'config.toml')], { stdio: 'ignore' });
-  const ended = once(daemon, 'exit');
-  t.after(async () => {
-    daemon.kill('SIGTERM');
-    await ended;
-    await registry.close();
-    rmSync(directory, { recursive: true, force: true });
-  });
-  const endpoint = `unix://${socket}`;
-  const images = await connected(endpoint, () => daemon.exitCode !== null, signal);
-  t.after(() => images.close());
-  return {
-    endpoint,
-    registry,
-    images,
-    image: `${registry.host}/test/app:v1`,
-    config: config.digest,
-    directory,
-    signal,
-  };
-}
-
-async function connected(
-  endpoint: string,
-  hasEnded: () => boolean,
-  signal: AbortSignal,
-): Promise<CriImageService> {
-  for (let tries = 1; ; tries++) {
-    try {
-      return await criImageService(endpoint, signal);
-    } catch (error) {
-      if (!(error instanceof CriError) || hasEnded() || tries === START_TRIES) throw error;
-      await delay(100);
-    }
-  }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
+/** The memory limit of a container, as the kernel shows it inside. */
+async function limitIn(runtime: RuntimeService, container: string, signal: AbortSignal): Promise<number> {
+  const script =
+    'cat /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null || cat /sys/fs/cgroup/memory.max';
+  const { stdout } = await runtime.execSync(container, ['/bin/sh', '-c', script], 10_000, signal);
+  return Number(stdout.toString().trim());
 }
 
 describe('containerd over CRI', { skip }, () => {
   test('12.1 12.13 12.18 pulls, describes, lists and removes images', async (t) => {
-    const { images, image, config, registry, directory, signal } = await bench(t);
+    const { images, image, config, registry, directory, signal } = await containerdBench(t);
     assert.equal(await images.imageStatus({ image }, signal), undefined);
     assert.equal(
       await images.pullImage({ image }, undefined, signal),
@@ -162,8 +62,8 @@ describe('containerd over CRI', { skip }, () => {
     assert.equal(await images.imageStatus({ image }, signal), undefined);
   });
 
-  test('runs a container on the machine’s network, tells how it ended and takes it away', async (t) => {
-    const { images, image, config, endpoint, directory, signal } = await bench(t);
+  test('runs a container on the machine’s network, gives it more memory, tells how it ended and takes it away', async (t) => {
+    const { images, image, config, endpoint, directory, signal } = await containerdBench(t);
     const runtime = await criRuntimeService(endpoint, signal);
     t.after(() => runtime.close());
     assert.equal((await runtime.version(signal)).runtimeName, 'containerd');
@@ -226,6 +126,7 @@ describe('containerd over CRI', { skip }, () => {
           stdin: false,
           tty: false,
           user: { uid: 0, gid: 0 },
+          resources: { memoryBytes: 64 * MI, cpuShares: 256 },
         },
         signal,
       );
@@ -235,6 +136,9 @@ describe('containerd over CRI', { skip }, () => {
       assert.equal(running?.imageId, config);
       assert.equal(running?.attempt, 2);
       assert.equal(running?.sandboxId, sandbox);
+      assert.equal(await limitIn(runtime, container, signal), 64 * MI);
+      await runtime.updateContainerResources(container, { memoryBytes: 96 * MI, cpuShares: 512 }, signal);
+      assert.equal(await limitIn(runtime, container, signal), 96 * MI);
       const inside = { command: ['/bin/sh', '-c', 'cat; echo err >&2; exit 6'], tty: false, stdin: true };
       const session = await runtime.exec(container, inside, signal);
       const outputs = Promise.all([text(session.stdout), text(session.stderr ?? session.stdout)]);
@@ -279,7 +183,7 @@ describe('containerd over CRI', { skip }, () => {
   test('a node that is told so pulls a private image and runs its Pod in containerd', async (t) => {
     const root = makeRoot();
     t.after(() => removeRoot(root));
-    const { endpoint, images, registry, signal } = await bench(t, root);
+    const { endpoint, images, registry, signal } = await containerdBench(t, root);
     const runtime = await criRuntimeService(endpoint, signal);
     t.after(() => runtime.close());
     // Containerd speaks plain http with localhost unless it is told otherwise, so the port must be known before.

@@ -4,10 +4,11 @@ import type { RootfsProvider } from '../../src/images/rootfs.ts';
 import type { KubeClient } from '../../src/kube/client/kube-client.ts';
 import { createEventRecorder } from '../../src/kubelet/event-recorder.ts';
 import { parseEvictionThresholds } from '../../src/kubelet/images/eviction-thresholds.ts';
+import { imageGcPolicy } from '../../src/kubelet/images/image-gc-policy.ts';
 import { NodeImageManager } from '../../src/kubelet/images/image-manager.ts';
 import type { NodeMetrics } from '../../src/kubelet/images/node-metrics.ts';
 import { PulledImages } from '../../src/kubelet/images/pulled-images.ts';
-import { DEFAULT_IMAGE_SETTINGS } from '../../src/kubelet/images/settings.ts';
+import { DEFAULT_IMAGE_SETTINGS, type ImageSettings } from '../../src/kubelet/images/settings.ts';
 import { keptObjects } from '../../src/kubelet/kept-objects.ts';
 import { apiObjects } from '../../src/kubelet/object-source.ts';
 import { podCandidates, PodPullSecrets } from '../../src/kubelet/pull-secrets-of-pod.ts';
@@ -32,6 +33,8 @@ export interface TestAgentOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly launcher?: 'runc' | 'unshare';
+  /** What differs from the defaults; clean-up of images follows them when any is given. */
+  readonly imageSettings?: Partial<ImageSettings>;
   readonly evictionHard?: Readonly<Record<string, string>>;
   readonly evictionTransitionPeriod?: number;
   readonly maxPods?: number;
@@ -64,7 +67,7 @@ export async function startAgent(options: TestAgentOptions, signal: AbortSignal)
   const recorder = createEventRecorder({ client, component: 'kubelet', host: name, clock });
   const objects = keptObjects(apiObjects(client), signal);
   const pullSecrets = new PodPullSecrets({ objects, recorder });
-  const settings = { ...DEFAULT_IMAGE_SETTINGS, registryPullQps: 0 };
+  const settings = { ...DEFAULT_IMAGE_SETTINGS, registryPullQps: 0, ...options.imageSettings };
   const records = await PulledImages.open({
     root,
     policy: settings.verificationPolicy,
@@ -97,6 +100,14 @@ export async function startAgent(options: TestAgentOptions, signal: AbortSignal)
       clock,
       random: () => 0,
       logger,
+      ...(options.imageSettings === undefined
+        ? {}
+        : {
+            imageGc: {
+              policy: imageGcPolicy(settings),
+              afterSpacePass: (present, startedAt) => records.prune(present, startedAt),
+            },
+          }),
       ...(options.evictionHard === undefined
         ? {}
         : { evictionThresholds: parseEvictionThresholds({ evictionHard: options.evictionHard }) }),

@@ -32,9 +32,14 @@ const ANNOUNCED = {
   kubelet_image_volume_mounted_errors_total: 'counter',
 } as const;
 
-test('14 14.1 a running node tells its pulls under the kubelet’s names and labels, a success and failures', async (t) => {
+test('14 14.1 14.3 14.4 14.5 a running node tells its pulls under the kubelet’s names and its own, as the registry saw them', async (t) => {
   const registry = await serveRegistry(t);
-  await pushTinyImage(registry, await tinyLayer(), 'app', '1');
+  const layer = await tinyLayer();
+  const pushed = [
+    await pushTinyImage(registry, layer, 'app', '1'),
+    await pushTinyImage(registry, layer, 'app', '2'),
+  ] as const;
+  const seenBefore = await (await registry.send('GET', '/metrics')).text();
   const root = makeRoot();
   const ending = new AbortController();
   const signal = AbortSignal.any([ending.signal, AbortSignal.timeout(LIMIT_MS)]);
@@ -62,9 +67,11 @@ test('14 14.1 a running node tells its pulls under the kubelet’s names and lab
     await run('pulled', present, 'IfNotPresent');
     await until(() => pods.get('default', 'pulled')?.status?.containerStatuses?.[0]?.imageID || undefined);
     await run('held', present, 'IfNotPresent');
+    await run('sharing', `${registry.host}/app:2`, 'IfNotPresent');
     await run('absent', absent, 'Always');
     await run('never', absent, 'Never');
-    await until(() => pods.get('default', 'held')?.status?.containerStatuses?.[0]?.imageID || undefined);
+    for (const name of ['held', 'sharing'])
+      await until(() => pods.get('default', name)?.status?.containerStatuses?.[0]?.imageID || undefined);
     for (const name of ['absent', 'never'])
       await until(
         () => /ErrImage|BackOff/.exec(waitingReason(pods.get('default', name)) ?? '')?.[0] ?? undefined,
@@ -77,40 +84,62 @@ test('14 14.1 a running node tells its pulls under the kubelet’s names and lab
     assert.match(type, /^text\/plain; version=0\.0\.4/);
     for (const [name, kind] of Object.entries(ANNOUNCED))
       assert.ok(text.includes(`# TYPE ${name} ${kind}\n`), `${name} is announced as ${kind}`);
-    const value = (line: string): number => {
-      const found = text.split('\n').find((each) => each.startsWith(`${line} `));
-      assert.ok(found !== undefined, `${line} is told`);
-      return Number(found.slice(line.length + 1));
-    };
+    const value = (line: string): number => valueIn(text, line);
     const ensured = (policy: string, here: string, pull: string): number =>
       value(
-        `kubelet_image_manager_ensure_image_requests_total{pull_policy="${policy}",present_locally="${here}",pull_required="${pull}"}`,
+        `kubelet_image_manager_ensure_image_requests_total{present_locally="${here}",pull_policy="${policy}",pull_required="${pull}"}`,
       );
-    assert.equal(ensured('ifnotpresent', 'false', 'true'), 1);
+    assert.equal(ensured('ifnotpresent', 'false', 'true'), 2);
     assert.equal(ensured('ifnotpresent', 'true', 'false'), 1);
     assert.ok(ensured('always', 'unknown', 'true') >= 1);
     assert.ok(ensured('never', 'false', 'unknown') >= 1);
-    assert.equal(value('kubelet_image_pull_duration_seconds_count{image_size_in_bytes="0-10MB"}'), 1);
+    assert.equal(value('kubelet_image_pull_duration_seconds_count{image_size_in_bytes="0-10MB"}'), 2);
     assert.equal(
-      value('kubelet_image_pull_duration_seconds_bucket{le="3600",image_size_in_bytes="0-10MB"}'),
-      1,
+      value('kubelet_image_pull_duration_seconds_bucket{image_size_in_bytes="0-10MB",le="3600"}'),
+      2,
     );
     assert.equal(
       value('kubelet_imagemanager_image_mustpull_checks_total{result="credentialRecordFound"}'),
       1,
     );
-    assert.equal(value('kubelet_imagemanager_ondisk_pulledrecords'), 1);
+    assert.equal(value('kubelet_imagemanager_ondisk_pulledrecords'), 2);
     assert.equal(value('kubelet_imagemanager_ondisk_pullintents'), 0);
     assert.ok(value('kubelet_runtime_operations_total{operation_type="pull_image"}') >= 2);
     assert.ok(value('kubelet_runtime_operations_errors_total{operation_type="pull_image"}') >= 1);
     assert.ok(value('kubelet_runtime_operations_total{operation_type="image_status"}') >= 3);
     assert.ok(
-      value('kubelet_started_containers_errors_total{container_type="container",code="ErrImagePull"}') >= 1,
+      value('kubelet_started_containers_errors_total{code="ErrImagePull",container_type="container"}') >= 1,
     );
     assert.ok(
-      value('kubelet_started_containers_errors_total{container_type="container",code="ErrImageNeverPull"}') >=
+      value('kubelet_started_containers_errors_total{code="ErrImageNeverPull",container_type="container"}') >=
         1,
     );
+
+    // What two images with one layer took, by the node's count and by the registry's.
+    assert.equal(value('drayage_pulls_total{result="pulled"}'), 2);
+    assert.equal(value('drayage_pulls_in_progress'), 0);
+    assert.ok(value('drayage_pull_failures_total{code="NOT_FOUND"}') >= 1);
+    const seen = await (await registry.send('GET', '/metrics')).text();
+    for (const [kind, asked, requests] of [
+      ['manifest', 'getManifest', 4],
+      ['blob', 'getBlob', 3],
+    ] as const) {
+      assert.equal(value(`drayage_pull_requests_total{code="200",kind="${kind}"}`), requests);
+      assert.equal(valueIn(seen, `drayage_registry_requests_total{kind="${asked}",status="200"}`), requests);
+    }
+    const manifests = value('drayage_pull_fetched_bytes_total{kind="manifest"}');
+    assert.equal(manifests, pushed[0].size + pushed[1].size);
+    const sent = 'drayage_registry_sent_bytes_total';
+    assert.equal(
+      manifests + value('drayage_pull_fetched_bytes_total{kind="blob"}'),
+      valueIn(seen, sent) - valueIn(seenBefore, sent) - Buffer.byteLength(seenBefore),
+      'the registry has sent what the node fetched, and its own metrics once',
+    );
+    assert.equal(value('drayage_pull_saved_bytes_total{reason="held"}'), layer.length);
+    assert.equal(value('drayage_pull_avoided_requests_total{reason="held"}'), 1);
+    assert.equal(value('drayage_pull_avoided_requests_total{reason="present"}'), 1);
+    assert.equal(value('drayage_pull_phase_duration_seconds_count{phase="commit"}'), 2);
+    assert.equal(value('drayage_pull_layer_phase_duration_seconds_count{phase="download"}'), 1);
 
     const page = JSON.parse((await get(`${base}/pulls`, config)).text) as {
       pulling: unknown[];
@@ -131,6 +160,12 @@ test('14 14.1 a running node tells its pulls under the kubelet’s names and lab
     removeRoot(root);
   }
 });
+
+function valueIn(text: string, line: string): number {
+  const found = text.split('\n').find((each) => each.startsWith(`${line} `));
+  assert.ok(found !== undefined, `${line} is told`);
+  return Number(found.slice(line.length + 1));
+}
 
 function waitingReason(pod: Pod | undefined): string | undefined {
   return pod?.status?.containerStatuses?.[0]?.state?.waiting?.reason;

@@ -16,6 +16,7 @@ import type { KubeObject } from '../../src/kube/object.ts';
 import type { Pod } from '../../src/kube/pod.ts';
 import { findKind } from '../../src/kube/resources.ts';
 import type { Kubelet } from '../../src/kubelet/start-kubelet.ts';
+import type { ImageSettings } from '../../src/kubelet/images/settings.ts';
 import type { NodeMetrics } from '../../src/kubelet/images/node-metrics.ts';
 import { EVENTS } from '../../src/kubelet/event-recorder.ts';
 import { PODS } from '../../src/kubelet/status-manager.ts';
@@ -75,6 +76,7 @@ export interface NodeSystemOptions {
   readonly image?: ImageRunConfig;
   readonly clock?: Clock;
   readonly launcher?: 'runc' | 'unshare';
+  readonly imageSettings?: Partial<ImageSettings>;
   readonly evictionHard?: Readonly<Record<string, string>>;
   readonly evictionTransitionPeriod?: number;
   /** Directory below which all state is made; the system's temporary one when absent. */
@@ -162,6 +164,7 @@ export async function withNodeSystem(
         clock,
         logger,
         ...(options.launcher === undefined ? {} : { launcher: options.launcher }),
+        ...(options.imageSettings === undefined ? {} : { imageSettings: options.imageSettings }),
         ...(options.evictionHard === undefined ? {} : { evictionHard: options.evictionHard }),
         ...(options.evictionTransitionPeriod === undefined
           ? {}

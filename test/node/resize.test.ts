@@ -154,7 +154,7 @@ test(
       const events = await resizeEvents(system, 'p');
       assert.match(
         events[0] ?? '',
-        /^Warning ResizeInfeasible Pod resize infeasible: \{.*"generation":2,"error":"Node didn't/,
+        /^Warning ResizeInfeasible Pod resize Infeasible: \{.*"generation":2,"error":"Node didn't/,
       );
       assert.match(
         events[1] ?? '',

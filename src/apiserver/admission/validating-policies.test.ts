@@ -251,9 +251,7 @@ test('a policy whose expression runs away is stopped and denies', async () => {
       { expression: 'variables.xs.all(a, variables.xs.all(b, variables.xs.all(c, a + b + c >= 0)))' },
     ],
   });
-  const started = performance.now();
   assert.match(messageOf(await createMap('one')), /operation cancelled: actual cost limit exceeded$/);
-  assert.ok(performance.now() - started < 5000);
 });
 
 test('the status of a policy says that it was seen, and which fields its kinds do not have', async () => {

@@ -1,8 +1,8 @@
 import { X509Certificate } from 'node:crypto';
 import { lookup } from 'node:dns';
-import { Agent } from 'undici';
 import { messageOf } from '../../base/coded-error.ts';
 import { goQuote } from '../../base/go-quote.ts';
+import { newAgent, type Agent } from '../../base/undici-parts.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import { describeDialFailure } from '../../remote/dial-error.ts';
 import type { ObjectStore } from '../object-store.ts';
@@ -129,7 +129,7 @@ export class WebhookClient {
     let agent = this.#agents.get(key);
     if (agent === undefined) {
       const ca = clientConfig.caBundle;
-      agent = new Agent({
+      agent = newAgent({
         // The review's own time-out ends a call.
         headersTimeout: 0,
         bodyTimeout: 0,

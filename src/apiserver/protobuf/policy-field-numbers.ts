@@ -1,4 +1,4 @@
-/* As `field-numbers.ts`, for quotas and limits, services, classes and admission. */
+/* As `field-numbers.ts`, for quotas and limits, certificates, services, classes and admission. */
 export const POLICY_FIELD_NUMBERS = `
 admissionregistration.v1.ApplyConfiguration expression:1
 admissionregistration.v1.AuditAnnotation key:1 valueExpression:2
@@ -29,8 +29,20 @@ admissionregistration.v1.ValidatingWebhookConfiguration metadata:1 webhooks:2
 admissionregistration.v1.Validation expression:1 message:2 reason:3 messageExpression:4
 admissionregistration.v1.Variable name:1 expression:2
 admissionregistration.v1.WebhookClientConfig service:1 caBundle:2 url:3
+apiregistration.v1.APIService metadata:1 spec:2 status:3
+apiregistration.v1.APIServiceCondition type:1 status:2 lastTransitionTime:3 reason:4 message:5
+apiregistration.v1.APIServiceSpec service:1 group:2 version:3 insecureSkipTLSVerify:4 caBundle:5 groupPriorityMinimum:7 versionPriority:8
+apiregistration.v1.APIServiceStatus conditions:1
+apiregistration.v1.ServiceReference namespace:1 name:2 port:3
+certificates.v1.CertificateSigningRequest metadata:1 spec:2 status:3
+certificates.v1.CertificateSigningRequestCondition type:1 reason:2 message:3 lastUpdateTime:4 lastTransitionTime:5 status:6
+certificates.v1.CertificateSigningRequestSpec request:1 username:2 uid:3 groups:4 usages:5 extra:6 signerName:7 expirationSeconds:8
+certificates.v1.CertificateSigningRequestStatus conditions:1 certificate:2
 core.v1.ClientIPConfig timeoutSeconds:1
-core.v1.EndpointAddress ip:1 targetRef:2 hostname:3 nodeName:4
+core.v1.ComponentCondition type:1 status:2 message:3 error:4
+core.v1.ComponentStatus metadata:1 conditions:2
+core.v1.EndpointAddress ip:1
+ targetRef:2 hostname:3 nodeName:4
 core.v1.EndpointPort name:1 port:2 protocol:3 appProtocol:4
 core.v1.EndpointSubset addresses:1 notReadyAddresses:2 ports:3
 core.v1.Endpoints metadata:1 subsets:2

@@ -63,7 +63,7 @@ test('what zlib compresses in any way comes back, in pieces of any size', async 
     await t.test(name, async () => {
       for (const [way, options] of Object.entries(settings)) {
         const compressed = gzipSync(content, options);
-        for (const size of [1 << 20, 4093, compressed.length > 20_000 ? 311 : 1]) {
+        for (const size of [1 << 20, 4093, compressed.length > 20_000 ? 1313 : 1]) {
           assert.ok((await undo(compressed, size)).equals(content), `${way}, in pieces of ${size}`);
         }
       }
@@ -140,7 +140,11 @@ test('what zlib refuses is refused, and what it takes comes out the same', async
         minLength: 1,
         maxLength: 3,
       }),
-      fc.integer({ min: 1, max: 4000 }),
+      // The smaller the pieces, the more of them: few of the cases take as long as most.
+      fc.oneof(
+        { weight: 9, arbitrary: fc.integer({ min: 100, max: 4000 }) },
+        fc.integer({ min: 1, max: 99 }),
+      ),
       async (changes, size) => {
         const bytes = Buffer.from(base);
         for (const [at, value] of changes) bytes[at] = value;

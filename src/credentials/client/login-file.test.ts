@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import * as fc from 'fast-check';
+import { jsonOf, member, objectOf } from '../../../test/support/json-text.ts';
 import { CredentialError } from '../credential-error.ts';
 import { decodeClientAuth, LoginFile } from './login-file.ts';
 
@@ -111,25 +112,18 @@ test('a file that cannot be written is named, and nothing is left beside it', as
 test('hostile login files are read or refused, and what was read prints as itself', () => {
   const secret = 'S3CRET-VALUE';
   const leaf = fc.oneof(
-    fc.constantFrom(null, true, 0, '', 'é', [], {}, [{}], { a: 1 }),
-    fc.constantFrom(secret, base64(`${secret}:x`)),
+    jsonOf(null, true, 0, '', 'é', [], {}, [{}], { a: 1 }),
+    jsonOf(secret, base64(`${secret}:x`)),
   );
-  const entry = fc.dictionary(
-    fc.constantFrom('auth', 'AUTH', 'username', 'identitytoken', '__proto__'),
-    leaf,
-  );
-  const file = fc.record(
-    {
-      auths: fc.oneof(leaf, fc.dictionary(fc.constantFrom('r.io', '__proto__'), entry)),
-      credsStore: leaf,
-      credHelpers: leaf,
-      other: leaf,
-    },
-    { requiredKeys: [] },
-  );
+  const entry = objectOf([member(['auth', 'AUTH', 'username', 'identitytoken', '__proto__'], leaf)]);
+  const entries = objectOf([member(['r.io', '__proto__'], entry)]);
+  const file = objectOf([
+    member(['auths'], fc.oneof(leaf, entries)),
+    member(['credsStore', 'credHelpers', 'other'], leaf),
+  ]);
   fc.assert(
-    fc.property(file, fc.nat(300), (value, cut) => {
-      for (const text of [JSON.stringify(value), JSON.stringify(value).slice(0, cut)]) {
+    fc.property(file, fc.nat(300), (whole, cut) => {
+      for (const text of [whole, whole.slice(0, cut)]) {
         try {
           const read = parse(text);
           const printed = read.print();

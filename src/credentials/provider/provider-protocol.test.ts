@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { answer, login, V1 } from '../../../test/support/plugin-scripts.ts';
+import { anyJson, jsonOf, member, objectOf } from '../../../test/support/json-text.ts';
 import { CredentialError } from '../credential-error.ts';
 import { decodeProviderResponse, encodeProviderRequest } from './provider-protocol.ts';
 
@@ -75,24 +76,18 @@ for (const [name, stdout, message] of refused) {
 
 test('hostile answers are read or refused, never quoted, never pollute a prototype', () => {
   const secret = 'S3CRET-VALUE';
-  const leaf = fc.oneof(fc.jsonValue({ maxDepth: 1 }), fc.constant(secret));
-  const auth = fc.dictionary(
-    fc.constantFrom('r.io', '__proto__', secret),
-    fc.oneof(leaf, fc.dictionary(fc.constantFrom('username', 'password', '__proto__'), leaf)),
-  );
-  const response = fc.record(
-    {
-      kind: fc.constantFrom<unknown>('CredentialProviderResponse', secret, 1),
-      apiVersion: fc.constantFrom<unknown>(V1, secret, null),
-      cacheKeyType: leaf,
-      cacheDuration: leaf,
-      auth: fc.oneof(auth, leaf),
-    },
-    { requiredKeys: ['kind', 'apiVersion'] },
+  const leaf = fc.oneof(anyJson, jsonOf(secret));
+  const credential = objectOf([member(['username', 'password', '__proto__'], leaf)]);
+  const auth = objectOf([member(['r.io', '__proto__', secret], fc.oneof(leaf, credential))]);
+  const response = objectOf(
+    [member(['cacheKeyType', 'cacheDuration'], leaf), member(['auth'], fc.oneof(auth, leaf))],
+    [
+      member(['kind'], jsonOf('CredentialProviderResponse', secret, 1)),
+      member(['apiVersion'], jsonOf(V1, secret, null)),
+    ],
   );
   fc.assert(
-    fc.property(response, fc.nat(300), (value, cut) => {
-      const whole = JSON.stringify(value);
+    fc.property(response, fc.nat(300), (whole, cut) => {
       for (const text of [whole, whole.slice(0, cut)]) {
         try {
           decodeProviderResponse(V1, text);

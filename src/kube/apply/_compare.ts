@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 
 import { isObject } from '../json/own-property.ts';
-import { FieldSet, type Path } from './field-set.ts';
+import { FieldSet, type Node, type Path, type PathElement } from './field-set.ts';
 import { isPrintedEmpty, itemElements, itemShape, shapeOfChild, type Shape } from './_shape.ts';
 
 /** What differs between two states of an object. */
@@ -24,6 +24,10 @@ class Comparer implements Comparison {
   readonly removed = new FieldSet();
 
   compare(before: unknown, after: unknown, shape: Shape, path: Path): void {
+    if (before === undefined && path.length > 0) {
+      this.added.graft(path, allOf(after, shape));
+      return;
+    }
     if (this.#isLeaf(before, after, shape)) {
       this.#leaf(before, after, path);
       return;
@@ -90,6 +94,41 @@ class Comparer implements Comparison {
   }
 }
 
+/** Returns what is added where there was nothing: a value with all that it holds. */
+function allOf(value: unknown, shape: Shape): Node {
+  const children = new Map<PathElement, Node>();
+  switch (shape.is) {
+    case 'struct':
+    case 'map':
+      if (isObject(value)) addKeys(value, shape, children);
+      break;
+    case 'keyed':
+    case 'set':
+      if (Array.isArray(value)) addItems(value, shape, children);
+      break;
+    case 'leaf':
+  }
+  return { member: true, children };
+}
+
+function addKeys(value: Record<string, unknown>, shape: Shape, into: Map<PathElement, Node>): void {
+  for (const key of Object.keys(value)) {
+    const childShape = shapeOfChild(shape, key);
+    if (childShape !== undefined) into.set(`f:${key}`, allOf(value[key], childShape));
+  }
+}
+
+function addItems(
+  list: readonly unknown[],
+  shape: Extract<Shape, { is: 'keyed' | 'set' }>,
+  into: Map<PathElement, Node>,
+): void {
+  const items = itemShape(shape);
+  for (const [element, same] of group(list, shape)) {
+    into.set(element, same.length > 1 ? { member: true, children: new Map() } : allOf(same[0], items));
+  }
+}
+
 function group(
   list: readonly unknown[],
   shape: Extract<Shape, { is: 'keyed' | 'set' }>,
@@ -98,7 +137,9 @@ function group(
   const elements = itemElements(list, shape);
   list.forEach((item, index) => {
     const element = elements[index] ?? '';
-    groups.set(element, [...(groups.get(element) ?? []), item]);
+    const same = groups.get(element);
+    if (same === undefined) groups.set(element, [item]);
+    else same.push(item);
   });
   return groups;
 }

@@ -13,6 +13,7 @@ export type Shape =
   | { readonly is: 'map'; readonly values: Shape }
   | {
       readonly is: 'keyed';
+      /** In the order in which an item is named by them. */
       readonly keys: readonly string[];
       readonly items: Shape;
       readonly struct: StructSchema;
@@ -30,8 +31,16 @@ export function shapeOfStruct(struct: StructSchema): Shape {
   return struct.atomic ? LEAF : { is: 'struct', struct };
 }
 
+const shapes = new WeakMap<FieldSchema, Shape>();
+
 /** Returns the shape of a field: the field's own marks decide over its type. */
 export function shapeOfField(field: FieldSchema): Shape {
+  let shape = shapes.get(field);
+  if (shape === undefined) shapes.set(field, (shape = newShapeOfField(field)));
+  return shape;
+}
+
+function newShapeOfField(field: FieldSchema): Shape {
   const { type } = field;
   if (field.mapType === 'atomic') return LEAF;
   if (type.is === 'list') {
@@ -39,7 +48,7 @@ export function shapeOfField(field: FieldSchema): Shape {
     if (field.listType !== 'map' || field.listMapKeys === undefined || type.items.is !== 'struct')
       return LEAF;
     const struct = structIn(type.items);
-    return { is: 'keyed', keys: field.listMapKeys, items: shapeOfStruct(struct), struct };
+    return { is: 'keyed', keys: field.listMapKeys.toSorted(), items: shapeOfStruct(struct), struct };
   }
   return shapeOfType(type);
 }
@@ -82,7 +91,7 @@ export function isPrintedEmpty(shape: Shape, key: string): boolean {
 export function keyElement(item: unknown, shape: Extract<Shape, { is: 'keyed' }>): PathElement {
   if (!isObject(item))
     throw new ApplyError('BAD_CONFIGURATION', 'associative list with keys may not have non-map elements');
-  const entries = shape.keys.toSorted().map((key) => {
+  const entries = shape.keys.map((key) => {
     const value = Object.hasOwn(item, key) ? item[key] : shape.struct.fields.get(key)?.default;
     if (value === undefined || value === null) {
       throw new ApplyError(

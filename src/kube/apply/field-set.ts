@@ -10,14 +10,15 @@ export type PathElement = string;
 
 export type Path = readonly PathElement[];
 
-interface Node {
+/** A place: whether it is in the set itself, and what is in it below. */
+export interface Node {
   member: boolean;
   readonly children: Map<PathElement, Node>;
 }
 
 const newNode = (): Node => ({ member: false, children: new Map() });
 
-/** A set of paths. Methods that combine sets make new ones. */
+/** A set of paths. Methods that combine sets change neither; what they return may share their parts. */
 export class FieldSet {
   readonly #root: Node;
 
@@ -52,6 +53,17 @@ export class FieldSet {
     node.member = true;
   }
 
+  /** Adds all that is at and below a path where the set has nothing yet. */
+  graft(path: Path, node: Node): void {
+    let at = this.#root;
+    for (const element of path.slice(0, -1)) {
+      let next = at.children.get(element);
+      if (next === undefined) at.children.set(element, (next = newNode()));
+      at = next;
+    }
+    at.children.set(path.at(-1) ?? '', node);
+  }
+
   has(path: Path): boolean {
     return this.#find(path)?.member === true;
   }
@@ -70,15 +82,15 @@ export class FieldSet {
   }
 
   union(other: FieldSet): FieldSet {
-    return this.#combine(other, (a, b) => a || b);
+    return this.#combine(other, { left: true, both: true, right: true });
   }
 
   difference(other: FieldSet): FieldSet {
-    return this.#combine(other, (a, b) => a && !b);
+    return this.#combine(other, { left: true, both: false, right: false });
   }
 
   intersection(other: FieldSet): FieldSet {
-    return this.#combine(other, (a, b) => a && b);
+    return this.#combine(other, { left: false, both: true, right: false });
   }
 
   /** Leaves out these paths and everything below them. */
@@ -96,17 +108,33 @@ export class FieldSet {
     return node;
   }
 
-  #combine(other: FieldSet, keep: (a: boolean, b: boolean) => boolean): FieldSet {
-    return new FieldSet(combine(this.#root, other.#root, keep));
+  #combine(other: FieldSet, kept: Kept): FieldSet {
+    return new FieldSet(combine(this.#root, other.#root, kept));
   }
 }
 
-function combine(a: Node | undefined, b: Node | undefined, keep: (a: boolean, b: boolean) => boolean): Node {
-  const result = newNode();
-  result.member = keep(a?.member ?? false, b?.member ?? false);
-  for (const element of new Set([...(a?.children.keys() ?? []), ...(b?.children.keys() ?? [])])) {
-    const child = combine(a?.children.get(element), b?.children.get(element), keep);
-    if (!isEmptyNode(child)) result.children.set(element, child);
+/** Which paths of two sets are in the set made of them: those of the first only, of both, of the second only. */
+interface Kept {
+  readonly left: boolean;
+  readonly both: boolean;
+  readonly right: boolean;
+}
+
+function combine(a: Node, b: Node, kept: Kept): Node {
+  const member = a.member ? (b.member ? kept.both : kept.left) : b.member && kept.right;
+  const result: Node = { member, children: new Map() };
+  for (const [element, left] of a.children) {
+    const right = b.children.get(element);
+    if (right === undefined) {
+      if (kept.left) result.children.set(element, left);
+      continue;
+    }
+    const child = combine(left, right, kept);
+    if (child.member || child.children.size > 0) result.children.set(element, child);
+  }
+  if (!kept.right) return result;
+  for (const [element, right] of b.children) {
+    if (!a.children.has(element)) result.children.set(element, right);
   }
   return result;
 }
@@ -124,7 +152,9 @@ function cut(node: Node, path: Path, at: number): Node {
 }
 
 function isEmptyNode(node: Node): boolean {
-  return !node.member && [...node.children.values()].every(isEmptyNode);
+  if (node.member) return false;
+  for (const child of node.children.values()) if (!isEmptyNode(child)) return false;
+  return true;
 }
 
 function collect(node: Node, path: Path, into: Path[]): void {

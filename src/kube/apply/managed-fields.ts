@@ -148,12 +148,22 @@ export function changesOf(
   after: KubeObject,
   struct: StructSchema,
 ): Comparison {
-  const empty = convertStruct({}, struct, { unknown: [] });
-  return compareStates(stripped(before ?? empty), stripped(after), shapeOfStruct(struct));
+  const old = before === undefined ? emptyOf(struct) : stripped(before);
+  return compareStates(old, stripped(after), shapeOfStruct(struct));
+}
+
+const empties = new WeakMap<StructSchema, Record<string, unknown>>();
+
+/** What a kind holds when nothing is said, less what nobody can own. */
+function emptyOf(struct: StructSchema): Record<string, unknown> {
+  let empty = empties.get(struct);
+  if (empty === undefined)
+    empties.set(struct, (empty = stripped(convertStruct({}, struct, { unknown: [] }))));
+  return empty;
 }
 
 /** Metadata that nobody owns. */
-const UNOWNED = [
+const UNOWNED: ReadonlySet<string> = new Set([
   'name',
   'namespace',
   'creationTimestamp',
@@ -162,13 +172,13 @@ const UNOWNED = [
   'generation',
   'managedFields',
   'resourceVersion',
-];
+]);
 
 /** Returns an object less what no manager can own. */
 export function stripped(object: unknown): Record<string, unknown> {
   const { apiVersion, kind, metadata, ...rest } = object as Record<string, unknown>;
   const owned = Object.fromEntries(
-    Object.entries((metadata ?? {}) as Record<string, unknown>).filter(([key]) => !UNOWNED.includes(key)),
+    Object.entries((metadata ?? {}) as Record<string, unknown>).filter(([key]) => !UNOWNED.has(key)),
   );
   const result = { ...rest, metadata: owned };
   return kind === 'Job' && apiVersion === 'batch/v1' ? withoutJobSelector(result) : result;

@@ -1,4 +1,5 @@
-import { Agent, type Dispatcher } from 'undici';
+import { newAgent, type Agent } from '../../base/undici-parts.ts';
+import type { Dispatcher } from 'undici';
 import type { KubeList, KubeObject } from '../object.ts';
 import type { Status } from '../status.ts';
 import { KubeApiError } from './kube-api-error.ts';
@@ -79,8 +80,8 @@ export class HttpKubeClient implements KubeClient {
         rejectUnauthorized: options.insecure !== true,
       },
     };
-    this.#requests = new Agent({ ...agent, connections: MAX_CONNECTIONS });
-    this.#watches = new Agent(agent);
+    this.#requests = newAgent({ ...agent, connections: MAX_CONNECTIONS });
+    this.#watches = newAgent(agent);
   }
 
   async get<T extends KubeObject>(type: ResourceType, name: ObjectName, signal: AbortSignal): Promise<T> {

@@ -28,6 +28,4 @@ export interface CustomKind {
   /** apiVersion in which objects are stored. */
   readonly storedVersion: string;
   readonly selectableFields: readonly string[];
-  /** Why this version should no longer be used, for `Warning` headers; absent when it may be. */
-  readonly deprecation?: string;
 }

@@ -85,12 +85,10 @@ export function resourcesOf(definition: CustomResourceDefinition): ResourceInfo[
           selectableFields: (version.selectableFields ?? []).map(({ jsonPath }) =>
             jsonPath.replace(/^\./, ''),
           ),
-          ...(version.deprecated === true
-            ? {
-                deprecation: version.deprecationWarning ?? `${apiVersion} ${names.kind} is deprecated`,
-              }
-            : {}),
         },
+        ...(version.deprecated === true
+          ? { deprecation: version.deprecationWarning ?? `${apiVersion} ${names.kind} is deprecated` }
+          : {}),
       };
     });
 }

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { forbiddenField, invalidValue, notSupported, required, type FieldError } from '../field-error.ts';
 import { isObject } from '../json/own-property.ts';
 import type { JsonObject } from '../json/json-object.ts';
@@ -21,8 +22,9 @@ export function validateDefinition(object: JsonObject): FieldError[] {
   }
   if (group === '') errors.push(required('spec.group'));
   else {
-    for (const fault of subdomainFaults(group)) errors.push(invalidValue('spec.group', group, fault));
-    if (!group.includes('.')) {
+    const faults = subdomainFaults(group);
+    if (faults.length > 0) errors.push(invalidValue('spec.group', group, faults.join(',')));
+    else if (!group.includes('.')) {
       errors.push(invalidValue('spec.group', group, 'should be a domain with at least one dot'));
     }
   }
@@ -35,18 +37,25 @@ export function validateDefinition(object: JsonObject): FieldError[] {
     if (isObject(version.schema?.openAPIV3Schema)) return;
     errors.push(required(`spec.versions[${index}].schema.openAPIV3Schema`, 'schemas are required'));
   });
-  versions.forEach((version, index) => {
-    errors.push(...validateVersion(version, `spec.versions[${index}]`));
+  const { common, own } = splitVersions(versions);
+  own.forEach((version, index) => {
+    const faults = dns1035Faults(version.name);
+    if (faults.length > 0) {
+      errors.push(invalidValue(`spec.versions[${index}].name`, version.name, faults.join(',')));
+    }
+    errors.push(...validateParts(version, `spec.versions[${index}]`, `spec.versions[${index}].schema`));
   });
-  const versionNames = versions.map(({ name }) => name);
-  if (new Set(versionNames).size < versionNames.length) {
-    errors.push(invalidValue('spec.versions', versionNames, 'must contain unique version names'));
+  const shown = own.length === 0 ? null : own.map(internalVersion);
+  if (new Set(own.map(({ name }) => name)).size < own.length) {
+    errors.push(invalidValue('spec.versions', shown, 'must contain unique version names'));
   }
-  if (versions.filter((version) => version.storage).length !== 1) {
-    const why = 'must have exactly one version marked as storage version';
-    errors.push(invalidValue('spec.versions', versions.length === 0 ? null : versionNames, why));
+  if (own.filter((version) => version.storage).length !== 1) {
+    errors.push(
+      invalidValue('spec.versions', shown, 'must have exactly one version marked as storage version'),
+    );
   }
   errors.push(...validateNames(names));
+  errors.push(...validateParts(common, 'spec', 'spec.validation'));
   if (conversion?.strategy !== undefined && conversion.strategy !== 'None') {
     errors.push(notSupported('spec.conversion.strategy', conversion.strategy, ['None']));
   }
@@ -88,51 +97,103 @@ function approvalState(approval: string | undefined): 'missing' | 'bypassed' | '
   return URL.canParse(approval) && new URL(approval).host !== '' ? 'approved' : 'invalid';
 }
 
-/** Checks what of a definition cannot change. */
+/** Checks what of a definition cannot change: its objects are stored under it. */
 export function validateDefinitionUpdate(object: JsonObject, old: JsonObject): FieldError[] {
-  const { spec } = object as unknown as CustomResourceDefinition;
-  const { spec: before } = old as unknown as CustomResourceDefinition;
+  const { spec, status } = object as unknown as CustomResourceDefinition;
+  const before = old as unknown as CustomResourceDefinition;
   const errors: FieldError[] = [];
   const keep = (field: string, value: unknown, was: unknown): void => {
     if (value !== was) errors.push(invalidValue(field, value, 'field is immutable'));
   };
-  keep('spec.group', spec.group, before.group);
-  keep('spec.scope', spec.scope, before.scope);
-  keep('spec.names.plural', spec.names.plural, before.names.plural);
-  keep('spec.names.kind', spec.names.kind, before.names.kind);
+  const isEstablished = (before.status?.conditions ?? []).some(
+    ({ type, status: is }) => type === 'Established' && is === 'True',
+  );
+  if (isEstablished) {
+    keep('spec.scope', spec.scope, before.spec.scope);
+    keep('spec.names.kind', spec.names.kind, before.spec.names.kind);
+  }
+  keep('spec.group', spec.group, before.spec.group);
+  keep('spec.names.plural', spec.names.plural, before.spec.names.plural);
+  const names = new Set(spec.versions.map(({ name }) => name));
+  (status?.storedVersions ?? []).forEach((name, index) => {
+    if (names.has(name)) return;
+    const why =
+      `missing from spec.versions; ${name} was previously a storage version, and must remain in spec.versions until a ` +
+      `storage migration ensures no data remains persisted in ${name} and removes ${name} from status.storedVersions`;
+    errors.push(invalidValue(`status.storedVersions[${index}]`, name, why));
+  });
   return errors;
 }
 
 function validateNames(names: DefinitionNames): FieldError[] {
   const errors: FieldError[] = [];
-  const check = (field: string, value: string): void => {
-    if (value === '') errors.push(required(`spec.names.${field}`));
-    else {
-      for (const fault of dns1035Faults(value.toLowerCase())) {
-        errors.push(invalidValue(`spec.names.${field}`, value, fault));
-      }
-    }
+  for (const field of ['plural', 'singular', 'kind', 'listKind'] as const) {
+    if ((names[field] ?? '') === '') errors.push(required(`spec.names.${field}`));
+  }
+  const check = (field: string, value: string | undefined, mixed = false): void => {
+    const faults = dns1035Faults(mixed ? (value ?? '').toLowerCase() : (value ?? ''));
+    if (value === undefined || value === '' || faults.length === 0) return;
+    const why = `${mixed ? 'may have mixed case, but should otherwise match: ' : ''}${faults.join(',')}`;
+    errors.push(invalidValue(`spec.names.${field}`, value, why));
   };
   check('plural', names.plural);
-  check('kind', names.kind);
-  if (names.singular !== undefined) check('singular', names.singular);
-  if (names.listKind !== undefined) check('listKind', names.listKind);
+  check('singular', names.singular);
+  check('kind', names.kind, true);
+  check('listKind', names.listKind, true);
   (names.shortNames ?? []).forEach((name, index) => {
     check(`shortNames[${index}]`, name);
   });
   if (names.listKind === names.kind && names.kind !== '') {
     errors.push(invalidValue('spec.names.listKind', names.listKind, 'kind and listKind may not be the same'));
   }
+  (names.categories ?? []).forEach((name, index) => {
+    check(`categories[${index}]`, name);
+  });
   return errors;
 }
 
-function validateVersion(version: DefinitionVersion, path: string): FieldError[] {
-  const errors: FieldError[] = dns1035Faults(version.name).map((fault) =>
-    invalidValue(`${path}.name`, version.name, fault),
+/** Parts that a version has to itself or all have in common. */
+const PARTS = ['schema', 'subresources', 'additionalPrinterColumns', 'selectableFields'] as const;
+type Parts = Pick<DefinitionVersion, (typeof PARTS)[number]>;
+
+/** What all versions say alike counts as said once, for the whole definition, and is looked for there in error texts. */
+function splitVersions(versions: readonly DefinitionVersion[]): {
+  common: Parts;
+  own: readonly DefinitionVersion[];
+} {
+  const [first] = versions;
+  const shared = PARTS.filter((part) =>
+    versions.every((version) => isDeepStrictEqual(version[part], first?.[part])),
   );
-  const schemaPath = `${path}.schema.openAPIV3Schema`;
+  const common = Object.fromEntries(shared.map((part) => [part, first?.[part]])) as Parts;
+  const own = versions.map((version) => {
+    const rest = { ...version };
+    for (const part of shared) delete rest[part];
+    return rest;
+  });
+  return { common, own };
+}
+
+/** Shows a version as the server holds it: every field under its Go name. */
+function internalVersion(version: DefinitionVersion): object {
+  const { schema, subresources, additionalPrinterColumns, selectableFields } = version;
+  return {
+    Name: version.name,
+    Served: version.served,
+    Storage: version.storage,
+    Deprecated: version.deprecated === true,
+    DeprecationWarning: version.deprecationWarning ?? null,
+    Schema: schema ?? null,
+    Subresources: subresources ?? null,
+    AdditionalPrinterColumns: additionalPrinterColumns ?? null,
+    SelectableFields: selectableFields ?? null,
+  };
+}
+
+function validateParts(version: Parts, path: string, schemaParent: string): FieldError[] {
+  const errors: FieldError[] = [];
   const schema: unknown = version.schema?.openAPIV3Schema;
-  if (isObject(schema)) errors.push(...validateSchema(schema, schemaPath));
+  if (isObject(schema)) errors.push(...validateSchema(schema, `${schemaParent}.openAPIV3Schema`));
   (version.additionalPrinterColumns ?? []).forEach(({ name, type, jsonPath }, index) => {
     const at = `${path}.additionalPrinterColumns[${index}]`;
     const types = ['boolean', 'date', 'integer', 'number', 'string'];

@@ -1,6 +1,7 @@
 import { numberAt, objectAt, objectsAt, stringAt, type JsonObject } from '../json/json-object.ts';
 import { setDefault, setDefaultText } from './_set-default.ts';
 import type { DefaultOptions } from './default-options.ts';
+import { setSourceDefaults } from './volume-defaults.ts';
 
 /** Octal 0644: the mode of files in secret, config map and projected volumes. */
 const FILE_MODE = 0o644;
@@ -111,8 +112,7 @@ function setVolumeDefaults(volume: JsonObject, options: DefaultOptions): void {
     if (token !== undefined) setDefault(token, 'expirationSeconds', TOKEN_SECONDS);
     setDownwardDefaults(objectAt(source, 'downwardAPI'));
   }
-  const hostPath = objectAt(volume, 'hostPath');
-  if (hostPath !== undefined) setDefault(hostPath, 'type', '');
+  setSourceDefaults(volume);
   const image = objectAt(volume, 'image');
   if (image !== undefined) {
     setDefaultText(image, 'pullPolicy', options.pullPolicyOf(stringAt(image, 'reference')));

@@ -111,6 +111,34 @@ test('requests follow limits, host ports follow ports on the host network, empty
   });
 });
 
+test('sources of volumes say what they leave out, in a Pod and in a volume of its own', () => {
+  const sources: Record<string, [object, object]> = {
+    hostPath: [{ path: '/x' }, { path: '/x', type: '' }],
+    iscsi: [{ lun: 0 }, { lun: 0, iscsiInterface: 'default' }],
+    rbd: [
+      { image: 'i', user: 'me' },
+      { image: 'i', user: 'me', pool: 'rbd', keyring: '/etc/ceph/keyring' },
+    ],
+    scaleIO: [{ volumeName: 'v' }, { volumeName: 'v', storageMode: 'ThinProvisioned', fsType: 'xfs' }],
+    azureDisk: [
+      { diskName: 'd', fsType: '' },
+      { diskName: 'd', fsType: '', cachingMode: 'ReadWrite', kind: 'Shared', readOnly: false },
+    ],
+  };
+  for (const [name, [said, completed]] of Object.entries(sources)) {
+    const pod = podWith({ volumes: [{ name: 'v', [name]: structuredClone(said) }] });
+    assert.deepEqual(pod['volumes'], [{ name: 'v', [name]: completed }]);
+    const volume = {
+      apiVersion: 'v1',
+      kind: 'PersistentVolume',
+      metadata: { name: 'v' },
+      spec: { [name]: structuredClone(said) },
+    };
+    setDefaults(volume, defaultOptions);
+    assert.deepEqual(volume.spec[name], completed);
+  }
+});
+
 test('probes get their usual times', () => {
   const spec = { containers: [{ name: 'a', image: 'a', livenessProbe: { httpGet: { port: 80 } } }] };
   assert.partialDeepStrictEqual(podWith(spec), {

@@ -23,6 +23,7 @@ import {
   setReplicationControllerDefaults,
   setStatefulSetDefaults,
 } from './workload-defaults.ts';
+import { setSourceDefaults } from './volume-defaults.ts';
 
 export type { DefaultOptions } from './default-options.ts';
 
@@ -71,6 +72,13 @@ const byKind = new Map<string, SetKindDefaults>([
       if (template !== undefined) setPodSpecDefaults(template, options);
     },
   ],
+  [
+    'apiregistration.k8s.io/v1/APIService',
+    onSpec((spec) => {
+      const service = objectAt(spec, 'service');
+      if (service !== undefined) setDefault(service, 'port', 443);
+    }),
+  ],
   ['discovery.k8s.io/v1/EndpointSlice', setEndpointSliceDefaults],
   ['networking.k8s.io/v1/IngressClass', onSpec(setIngressClassDefaults)],
   ['networking.k8s.io/v1/NetworkPolicy', onSpec(setNetworkPolicyDefaults)],
@@ -106,8 +114,7 @@ function setVolumeDefaults(object: JsonObject): void {
   if (spec !== undefined) {
     setDefaultText(spec, 'persistentVolumeReclaimPolicy', 'Retain');
     setDefault(spec, 'volumeMode', 'Filesystem');
-    const hostPath = objectAt(spec, 'hostPath');
-    if (hostPath !== undefined) setDefault(hostPath, 'type', '');
+    setSourceDefaults(spec);
   }
   const status = objectAt(object, 'status') ?? {};
   object['status'] = status;

@@ -41,6 +41,8 @@ function writePathItem(writer: ProtobufWriter, value: unknown): void {
     ['put', 3],
     ['post', 4],
     ['delete', 5],
+    ['options', 6],
+    ['head', 7],
     ['patch', 8],
   ] as const;
   for (const [method, field] of methods) {

@@ -1,7 +1,7 @@
 import type { ResourceInfo, SubresourceInfo } from '../resources.ts';
 import { CONNECT, DELETE, DELETE_MANY, LIST, LOG, WRITE } from './_parameters.ts';
 
-export type Method = 'get' | 'put' | 'post' | 'delete' | 'patch';
+export type Method = 'get' | 'put' | 'post' | 'delete' | 'options' | 'head' | 'patch';
 
 /** One thing that can be done at one path. */
 export interface ApiOperation {
@@ -39,6 +39,9 @@ const LIST_MEDIA: readonly string[] = [
 ];
 const LOG_MEDIA: readonly string[] = [...OBJECT_MEDIA, 'text/plain'];
 const SESSION_MEDIA: readonly string[] = ['*/*'];
+
+/** Methods that are passed on to what runs behind an object. */
+const PASSED_ON: readonly Method[] = ['get', 'put', 'post', 'delete', 'options', 'head', 'patch'];
 
 /** Kinds whose deletion is answered with the object, not with a Status. */
 const ANSWERS_DELETED: ReadonlySet<string> = new Set([
@@ -83,6 +86,10 @@ export function pathsOf(info: ResourceInfo): ApiPath[] {
   paths.push(pathOf(object, named, objectOperations(info, noun)));
   for (const sub of info.subresources) {
     paths.push(pathOf(`${object}/${sub.name}`, named, subOperations(info, sub, noun)));
+    if (sub.name === 'proxy') {
+      const operations = connectOperations(info, sub, noun, PASSED_ON, 'WithPath');
+      paths.push(pathOf(`${object}/proxy/{path}`, [...named, 'path'], operations));
+    }
   }
   if (info.verbs.includes('watch') && info.custom === undefined) {
     const watched = `${base}/watch${scoped}/${info.resource}`;
@@ -222,15 +229,8 @@ function subOperations(info: ResourceInfo, sub: SubresourceInfo, noun: string): 
   const kind = { group: sub.group ?? info.group, version: sub.version ?? info.version, kind: sub.kind };
   const suffix = capitalize(sub.name);
   const part = `${sub.name} of the named object of kind ${info.kind}`;
-  const parameters = CONNECT.get(sub.kind);
-  if (parameters !== undefined) {
-    const group = groupName(info.group, info.version);
-    const name = `${noun.slice(group.length)}${suffix}`;
-    return (['get', 'post'] as const).map((method) => {
-      const id = `connect${group}${capitalize(method)}${name}`;
-      const details: Details = { parameters, answer: 'text', media: SESSION_MEDIA };
-      return operation(kind, method, id, 'connect', `Opens ${part}.`, details);
-    });
+  if (CONNECT.has(sub.kind)) {
+    return connectOperations(info, sub, noun, sub.name === 'proxy' ? PASSED_ON : ['get', 'post']);
   }
   const operations: ApiOperation[] = [];
   if (sub.verbs.includes('get')) {
@@ -247,6 +247,28 @@ function subOperations(info: ResourceInfo, sub: SubresourceInfo, noun: string): 
     operations.push(patch(kind, `patch${noun}${suffix}`, `Changes ${part} in part.`));
   }
   return operations;
+}
+
+function connectOperations(
+  info: ResourceInfo,
+  sub: SubresourceInfo,
+  noun: string,
+  methods: readonly Method[],
+  ending = '',
+): ApiOperation[] {
+  const kind = { group: info.group, version: info.version, kind: sub.kind };
+  const group = groupName(info.group, info.version);
+  const name = `${noun.slice(group.length)}${capitalize(sub.name)}${ending}`;
+  const details: Details = {
+    parameters: CONNECT.get(sub.kind) ?? [],
+    answer: 'text',
+    media: SESSION_MEDIA,
+  };
+  return methods.map((method) => {
+    const id = `connect${group}${capitalize(method)}${name}`;
+    const description = `Opens ${sub.name} of the named object of kind ${info.kind}.`;
+    return operation(kind, method, id, 'connect', description, details);
+  });
 }
 
 function capitalize(text: string): string {

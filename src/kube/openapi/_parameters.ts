@@ -46,11 +46,14 @@ export const LOG: readonly string[] = [
 
 const ATTACH: readonly string[] = ['container', 'stderr', 'stdin', 'stdout', 'tty'];
 
-/** Query parameters of sessions, by the kind that carries them. */
+/** Query parameters of sessions and of what is passed on, by the kind that carries them. */
 export const CONNECT: ReadonlyMap<string, readonly string[]> = new Map([
   ['PodAttachOptions', ATTACH],
   ['PodExecOptions', ['command', ...ATTACH]],
   ['PodPortForwardOptions', ['ports']],
+  ['NodeProxyOptions', ['path']],
+  ['PodProxyOptions', ['path']],
+  ['ServiceProxyOptions', ['path']],
 ]);
 
 /** What a parameter holds and means. */
@@ -98,6 +101,7 @@ export const parameterTypes: ReadonlyMap<string, ParameterType> = new Map(
       ['timestamps', 'boolean', 'Begin each line with its time.'],
       ['command', 'string', 'Command to run.'],
       ['ports', 'integer', 'Ports to forward.'],
+      ['path', 'string', 'Path of the request that is passed on.'],
       ['stderr', 'boolean', 'Send error output.'],
       ['stdin', 'boolean', 'Take input.'],
       ['stdout', 'boolean', 'Send output.'],
@@ -105,3 +109,9 @@ export const parameterTypes: ReadonlyMap<string, ParameterType> = new Map(
     ] as const
   ).map(([name, type, description]) => [name, { type, description }]),
 );
+
+/** Says what a part of a path is. */
+export function pathParameterDescription(name: string, kind: string): string {
+  if (name === 'namespace') return 'Namespace of the object.';
+  return name === 'path' ? 'Path of the request that is passed on.' : `Name of the ${kind}.`;
+}

@@ -1,4 +1,4 @@
-import { STATUS_CODES } from 'node:http';
+import { http } from '../../base/node-http.ts';
 
 import { resources, type ResourceInfo } from '../resources.ts';
 import { findKindStruct } from '../schema/schema.ts';
@@ -10,7 +10,7 @@ import {
   type DiscoveryOperation,
 } from './_discovery-operations.ts';
 import { groupTag, OBJECT_MEDIA, pathsOf, type ApiOperation, type ApiPath } from './_operations.ts';
-import { parameterTypes } from './_parameters.ts';
+import { parameterTypes, pathParameterDescription } from './_parameters.ts';
 import {
   definitionName,
   definitions,
@@ -100,7 +100,7 @@ function pathItem(path: ApiPath, info: ResourceInfo): Fragment {
     ...path.pathParameters.map((name) => ({
       uniqueItems: true,
       type: 'string',
-      description: name === 'namespace' ? 'Namespace of the object.' : `Name of the ${info.kind}.`,
+      description: pathParameterDescription(name, info.kind),
       name,
       in: 'path',
       required: true,
@@ -151,7 +151,7 @@ function answerOf(operation: ApiOperation, info: ResourceInfo, object: Fragment)
 function responses(codes: readonly number[], schema: Fragment): Fragment {
   return {
     ...Object.fromEntries(
-      codes.map((code) => [String(code), { description: STATUS_CODES[code] ?? '', schema }]),
+      codes.map((code) => [String(code), { description: http.STATUS_CODES[code] ?? '', schema }]),
     ),
     '401': { description: 'Unauthorized' },
   };

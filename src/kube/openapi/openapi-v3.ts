@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { STATUS_CODES } from 'node:http';
+import { http } from '../../base/node-http.ts';
 
 import { resources, type ResourceInfo } from '../resources.ts';
 import { findKindStruct } from '../schema/schema.ts';
@@ -10,7 +10,7 @@ import {
   type DiscoveryOperation,
 } from './_discovery-operations.ts';
 import { groupTag, OBJECT_MEDIA, pathsOf, type ApiOperation, type ApiPath } from './_operations.ts';
-import { parameterTypes } from './_parameters.ts';
+import { parameterTypes, pathParameterDescription } from './_parameters.ts';
 import {
   definitionName,
   definitions,
@@ -135,7 +135,7 @@ function pathItem(path: ApiPath, info: ResourceInfo): Fragment {
     ...path.pathParameters.map((name) => ({
       name,
       in: 'path',
-      description: name === 'namespace' ? 'Namespace of the object.' : `Name of the ${info.kind}.`,
+      description: pathParameterDescription(name, info.kind),
       required: true,
       schema: { type: 'string', uniqueItems: true },
     })),
@@ -199,7 +199,7 @@ function responses(codes: readonly number[], media: readonly string[], schema: F
     ...Object.fromEntries(
       codes.map((code) => [
         String(code),
-        { description: STATUS_CODES[code] ?? '', content: content(media, schema) },
+        { description: http.STATUS_CODES[code] ?? '', content: content(media, schema) },
       ]),
     ),
     '401': { description: 'Unauthorized' },

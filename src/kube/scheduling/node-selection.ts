@@ -1,7 +1,7 @@
 import type { KubeObject } from '../object.ts';
 import type { PodSpec } from '../pod.ts';
 
-interface SelectorTerm {
+export interface SelectorTerm {
   matchExpressions?: { key: string; operator: string; values?: string[] }[];
   matchFields?: { key: string; operator: string; values?: string[] }[];
 }
@@ -20,6 +20,27 @@ export function matchesNodeSelection(spec: PodSpec, node: KubeObject): boolean {
   const required = nodeAffinity(spec)?.requiredDuringSchedulingIgnoredDuringExecution;
   if (required === undefined) return true;
   return (required.nodeSelectorTerms ?? []).some((term) => matchesTerm(term, node));
+}
+
+/** Tells whether a node has what a volume, or anything else with such terms, asks for. */
+export function matchesNodeTerms(terms: readonly SelectorTerm[], node: KubeObject): boolean {
+  return terms.some((term) => matchesTerm(term, node));
+}
+
+/** Returns the only nodes that a Pod may ever take, where each of its terms names some; `undefined`: any. */
+export function namedNodes(spec: PodSpec): Set<string> | undefined {
+  const terms = nodeAffinity(spec)?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms ?? [];
+  let all: Set<string> | undefined;
+  for (const { matchFields = [] } of terms) {
+    const named = matchFields
+      .filter(({ key, operator }) => key === 'metadata.name' && operator === 'In')
+      .map(({ values = [] }) => new Set(values));
+    const [first, ...others] = named;
+    if (first === undefined) return undefined;
+    const common = others.reduce((left, next) => left.intersection(next), first);
+    all = (all ?? new Set()).union(common);
+  }
+  return all;
 }
 
 /** Adds up the weights of the preferences that the node meets. */

@@ -40,11 +40,37 @@ function maxInto(total: Map<string, number>, other: ReadonlyMap<string, number>)
   for (const [name, value] of other) total.set(name, Math.max(total.get(name) ?? 0, value));
 }
 
-/** Lists the ports of the machine that a Pod takes: `TCP/80`. */
-export function hostPorts(pod: Pod): string[] {
-  return pod.spec.containers.flatMap((container) =>
+interface HostPort {
+  readonly protocol: string;
+  readonly port: number;
+  readonly address: string;
+}
+
+const ANY_ADDRESS = '0.0.0.0';
+
+/** Tells whether two Pods want the same port of the machine: at one address, or one of them at every. */
+export function hostPortsClash(pod: Pod, other: Pod): boolean {
+  const taken = hostPorts(other);
+  return hostPorts(pod).some(({ protocol, port, address }) =>
+    taken.some(
+      (their) =>
+        their.protocol === protocol &&
+        their.port === port &&
+        (their.address === address || their.address === ANY_ADDRESS || address === ANY_ADDRESS),
+    ),
+  );
+}
+
+/** Lists the ports of the machine that a Pod takes for as long as it runs. */
+function hostPorts(pod: Pod): HostPort[] {
+  const sidecars = (pod.spec.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === 'Always');
+  return [...pod.spec.containers, ...sidecars].flatMap((container) =>
     (container.ports ?? [])
       .filter((port) => (port.hostPort ?? 0) > 0)
-      .map((port) => `${port.protocol ?? 'TCP'}/${port.hostPort ?? 0}`),
+      .map((port) => ({
+        protocol: port.protocol ?? 'TCP',
+        port: port.hostPort ?? 0,
+        address: port.hostIP === undefined || port.hostIP === '' ? ANY_ADDRESS : port.hostIP,
+      })),
   );
 }

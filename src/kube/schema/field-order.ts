@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { isObject } from '../json/own-property.ts';
+import { isObject, setOwn } from '../json/own-property.ts';
 import { findStruct, structIn, type StructSchema, type TypeSchema } from './schema.ts';
 
 /*
@@ -8,9 +8,15 @@ import { findStruct, structIn, type StructSchema, type TypeSchema } from './sche
  * maps, and everything in an object of a kind without structs, come in the alphabet's order.
  */
 let orders: Readonly<Record<string, string>> | undefined;
-const ranks = new Map<string, ReadonlyMap<string, number>>();
+const ranks = new Map<string, ReadonlyMap<string, Rank>>();
 
-function rankOf(struct: StructSchema): ReadonlyMap<string, number> {
+/** Where a field stands among those of its struct, and what is in it when it is a field indeed. */
+interface Rank {
+  readonly place: number;
+  readonly type: TypeSchema | undefined;
+}
+
+function rankOf(struct: StructSchema): ReadonlyMap<string, Rank> {
   const known = ranks.get(struct.name);
   if (known !== undefined) return known;
   orders ??= JSON.parse(readFileSync(new URL('./field-order.json', import.meta.url), 'utf8')) as Record<
@@ -21,7 +27,9 @@ function rankOf(struct: StructSchema): ReadonlyMap<string, number> {
   // Only what stands alone begins with its kind; in other structs a kind is a field like any other.
   const first = struct.fields.has('metadata') ? ['kind', 'apiVersion'] : [];
   const names = new Set([...first, ...declared, ...[...struct.fields.keys()].sort()]);
-  const rank = new Map([...names].map((name, index) => [name, index]));
+  const rank = new Map(
+    [...names].map((name, place) => [name, { place, type: struct.fields.get(name)?.type }]),
+  );
   ranks.set(struct.name, rank);
   return rank;
 }
@@ -57,22 +65,28 @@ export function withOrderedMetadata<T extends { metadata: object }>(object: T): 
 
 function orderStruct(value: Record<string, unknown>, struct: StructSchema): Record<string, unknown> {
   const rank = rankOf(struct);
+  const keys = Object.keys(value);
+  const places: number[] = [];
+  const ordered: unknown[] = [];
   let last = -1;
+  let isInOrder = true;
   let isSame = true;
-  const entries: [string, unknown][] = [];
-  for (const key of Object.keys(value)) {
-    const field = struct.fields.get(key);
+  for (const key of keys) {
+    const { place, type } = rank.get(key) ?? { place: rank.size, type: undefined };
     const before = value[key];
-    const after = field === undefined ? before : orderValue(before, field.type);
-    const place = rank.get(key) ?? rank.size;
-    if (after !== before || place < last) isSame = false;
+    const after = type === undefined ? before : orderValue(before, type);
+    if (after !== before) isSame = false;
+    if (place < last) isInOrder = false;
     last = place;
-    entries.push([key, after]);
+    places.push(place);
+    ordered.push(after);
   }
-  if (isSame) return value;
-  entries.sort(([a], [b]) => (rank.get(a) ?? rank.size) - (rank.get(b) ?? rank.size));
-  // Names come from the struct or were let through by decoding, which takes none that could reach a prototype.
-  return Object.fromEntries(entries);
+  if (isSame && isInOrder) return value;
+  const indices = [...keys.keys()];
+  if (!isInOrder) indices.sort((a, b) => (places[a] ?? 0) - (places[b] ?? 0));
+  const result: Record<string, unknown> = {};
+  for (const index of indices) setOwn(result, keys[index] ?? '', ordered[index]);
+  return result;
 }
 
 function orderValue(value: unknown, type: TypeSchema): unknown {
@@ -92,8 +106,14 @@ function orderValue(value: unknown, type: TypeSchema): unknown {
 
 function orderItems(items: readonly unknown[], type: TypeSchema): readonly unknown[] {
   if (type.is === 'scalar') return items;
-  const ordered = items.map((item) => orderValue(item, type));
-  return ordered.every((item, index) => item === items[index]) ? items : ordered;
+  let changed: unknown[] | undefined;
+  for (const [index, item] of items.entries()) {
+    const ordered = orderValue(item, type);
+    if (ordered === item) continue;
+    changed ??= [...items];
+    changed[index] = ordered;
+  }
+  return changed ?? items;
 }
 
 function orderEntries(value: Record<string, unknown>, type: TypeSchema): Record<string, unknown> {

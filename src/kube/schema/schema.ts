@@ -115,9 +115,11 @@ export interface StructSchema {
 const files = new Map<string, string>([
   ['', 'core'],
   ['meta', 'meta'],
+  ['apiregistration.k8s.io', 'apiregistration'],
   ['apps', 'apps'],
   ['batch', 'batch'],
   ['autoscaling', 'autoscaling'],
+  ['certificates.k8s.io', 'certificates'],
   ['networking.k8s.io', 'networking'],
   ['policy', 'policy'],
   ['authentication.k8s.io', 'authentication'],

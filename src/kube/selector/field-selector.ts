@@ -42,6 +42,7 @@ const FIELDS: ReadonlyMap<string, readonly string[]> = new Map([
   ['v1/ReplicationController', ['status.replicas']],
   ['apps/v1/ReplicaSet', ['status.replicas']],
   ['batch/v1/Job', ['status.successful']],
+  ['certificates.k8s.io/v1/CertificateSigningRequest', ['spec.signerName']],
   [
     'v1/Event',
     [

@@ -62,24 +62,30 @@ for (const [text, message] of [
   });
 }
 
-const word = fc.stringMatching(/^[a-z][a-z0-9]{0,5}$/).filter((text) => text !== 'in' && text !== 'notin');
+// Few, so that what is selected by is often there.
+const word = fc.constantFrom('a', 'b', 'app', 'tier', 'x9', 'inn');
 const requirement = fc.oneof(
   word,
   word.map((key) => `!${key}`),
   fc.tuple(word, fc.constantFrom('=', '!='), word).map((parts) => parts.join('')),
   fc
-    .tuple(word, fc.constantFrom('in', 'notin'), fc.array(word, { minLength: 1 }))
+    .tuple(word, fc.constantFrom('in', 'notin'), fc.array(word, { minLength: 1, maxLength: 4 }))
     .map(([key, operator, values]) => `${key} ${operator} (${values.join(',')})`),
 );
 
 test('what a selector prints selects the same', () => {
   fc.assert(
-    fc.property(fc.array(requirement), fc.dictionary(word, word), (requirements, someLabels) => {
-      const selector = parseLabelSelector(requirements.join(','));
-      const again = parseLabelSelector(selector.toString());
-      assert.equal(again.toString(), selector.toString());
-      assert.equal(again.matches(someLabels), selector.matches(someLabels));
-    }),
+    fc.property(
+      fc.array(requirement, { maxLength: 5 }),
+      fc.array(fc.tuple(word, word)),
+      (requirements, pairs) => {
+        const someLabels = Object.fromEntries(pairs);
+        const selector = parseLabelSelector(requirements.join(','));
+        const again = parseLabelSelector(selector.toString());
+        assert.equal(again.toString(), selector.toString());
+        assert.equal(again.matches(someLabels), selector.matches(someLabels));
+      },
+    ),
     { numRuns: Number(process.env['FUZZ_RUNS'] ?? 1000) },
   );
 });

@@ -1,6 +1,7 @@
 import { binding, generic, lease, plain, role } from './_access-printers.ts';
 import { event, namespace, node } from './_cluster-printers.ts';
 import type { Printer } from './_columns.ts';
+import { apiService, certificateRequest, componentStatus } from './_control-plane-printers.ts';
 import {
   endpoints,
   endpointSlice,
@@ -78,6 +79,9 @@ const printers: ReadonlyMap<string, Printer> = new Map([
   ['MutatingAdmissionPolicy', mutatingPolicy],
   ['MutatingAdmissionPolicyBinding', policyBinding],
   ['PodTemplate', podTemplate],
+  ['ComponentStatus', componentStatus],
+  ['APIService', apiService],
+  ['CertificateSigningRequest', certificateRequest],
 ]);
 
 /** Returns how a kind is printed: name and creation time when it has no columns of its own. */

@@ -1,7 +1,14 @@
 import { invalidValue, notSupported, required, type FieldError } from '../field-error.ts';
 import { objectAt, stringAt, type JsonObject } from '../json/json-object.ts';
 import { canonicalQuantity, compareQuantities } from '../quantity.ts';
-import { configKeyFaults, envNameFaults, qualifiedNameFaults, subdomainFaults } from './name-rules.ts';
+import {
+  configKeyFaults,
+  envNameFaults,
+  labelNameFaults,
+  qualifiedNameFaults,
+  subdomainFaults,
+} from './name-rules.ts';
+import { validateFilePath } from './volume-paths.ts';
 
 const ENV_SOURCES = [
   'fieldRef',
@@ -60,6 +67,8 @@ function validateValueFrom(entry: JsonObject, source: JsonObject, path: string):
     const ref = objectAt(source, name);
     if (ref !== undefined) errors.push(...validateKeyRef(ref, `${path}.${name}`));
   }
+  const fileRef = objectAt(source, 'fileKeyRef');
+  if (fileRef !== undefined) errors.push(...validateFileRef(fileRef, `${path}.fileKeyRef`));
   if (given.length === 0) {
     errors.push(
       invalidValue(
@@ -158,7 +167,25 @@ function validateKeyRef(ref: JsonObject, path: string): FieldError[] {
   return errors;
 }
 
-/** Checks where a container takes whole sets of variables from. */
+/** Checks a reference to a line of a file in a volume; whether the volume is there, the node says. */
+function validateFileRef(ref: JsonObject, path: string): FieldError[] {
+  const key = stringAt(ref, 'key');
+  const volume = stringAt(ref, 'volumeName');
+  const file = stringAt(ref, 'path');
+  const errors: FieldError[] = [];
+  if (key === '') errors.push(required(`${path}.key`));
+  else errors.push(...envNameFaults(key).map((fault) => invalidValue(`${path}.key`, key, fault)));
+  if (volume === '') errors.push(required(`${path}.volumeName`));
+  else {
+    const faults = labelNameFaults(volume);
+    errors.push(...faults.map((fault) => invalidValue(`${path}.volumeName`, volume, fault)));
+  }
+  if (file === '') return [...errors, required(`${path}.path`)];
+  return [...errors, ...validateFilePath(file, `${path}.path`)];
+}
+
+/** Checks where a container takes whole sets
+ of variables from. */
 export function validateEnvFrom(sources: readonly JsonObject[], path: string): FieldError[] {
   return sources.flatMap((source, index) => {
     const at = `${path}[${index}]`;

@@ -137,13 +137,19 @@ function isMultiple(name: string, amount: string | number): boolean {
 }
 
 /** Checks that an amount is not negative, and whole where parts make no sense. */
-export function validateQuantity(name: string, amount: string | number, path: string): FieldError[] {
+export function validateQuantity(
+  name: string,
+  amount: string | number,
+  path: string,
+  isWhole = false,
+): FieldError[] {
   const text = canonicalQuantity(amount);
   const errors: FieldError[] = [];
   if (compareQuantities(amount, 0) < 0) {
     errors.push(invalidValue(path, text, 'must be greater than or equal to 0'));
   }
-  if (isExtended(name) && text.endsWith('m')) errors.push(invalidValue(path, text, 'must be an integer'));
+  if ((isWhole || isExtended(name)) && /[mun]$/.test(text))
+    errors.push(invalidValue(path, text, 'must be an integer'));
   return errors;
 }
 

@@ -140,6 +140,12 @@ function validateSuccessRule(rule: JsonObject, completions: number, path: string
   return errors;
 }
 
+/** Says what is wrong with a list of indexes such as `1,3-5`; absent when nothing is. */
+export function indexFault(text: string, completions: number): string | undefined {
+  const count = countIndexes(text, completions);
+  return typeof count === 'string' ? count : undefined;
+}
+
 /** Counts the indexes that `1,3-5` names, or says what is wrong with it. */
 function countIndexes(text: string, completions: number): number | string {
   if (text === '') return 0;

@@ -11,8 +11,10 @@ import {
   validateStorageClass,
   validateStorageClassUpdate,
 } from './classes.ts';
+import { validateApiService, validateApiServiceStatus } from './api-services.ts';
+import { validateCertificateRequest, validateDecision } from './certificate-requests.ts';
 import type { NameRule } from './metadata.ts';
-import { labelNameFaults } from './name-rules.ts';
+import { labelNameFaults, pathSegmentFaults } from './name-rules.ts';
 import {
   validateIngress,
   validateIngressClass,
@@ -44,12 +46,29 @@ export interface KindRules {
   readonly check?: (object: JsonObject) => FieldError[];
   /** Checks a change; `check` alone when absent. */
   readonly checkUpdate?: (object: JsonObject, old: JsonObject) => FieldError[];
+  /** Checks what is said of an object under its `status`, or another path of its own. */
+  readonly checkStatus?: (object: JsonObject, old: JsonObject, subresource: string) => FieldError[];
   /** The kind's own check of an update looks at all metadata again, so its causes appear twice. */
   readonly metadataTwice?: boolean;
 }
 
 /** Rules of the kinds that bound, admit and connect others. */
 export const policyRules: readonly (readonly [string, KindRules])[] = [
+  [
+    'APIService',
+    { name: pathSegmentFaults, check: validateApiService, checkStatus: validateApiServiceStatus },
+  ],
+  // Signers choose the names of what they are asked, so any will do.
+  [
+    'CertificateSigningRequest',
+    {
+      name: () => [],
+      check: validateCertificateRequest,
+      checkUpdate: (request, old) => validateDecision(request, old, ''),
+      checkStatus: validateDecision,
+      metadataTwice: true,
+    },
+  ],
   ['Service', { name: labelNameFaults, check: validateService, checkUpdate: validateServiceUpdate }],
   ['Endpoints', { check: validateEndpoints }],
   ['EndpointSlice', { check: validateEndpointSlice, checkUpdate: validateEndpointSliceUpdate }],

@@ -101,3 +101,22 @@ export function validateHostUsers(spec: JsonObject, path: string): FieldError[] 
     spec[key] === true ? [forbiddenField(`${path}.${shown}`, 'when `pod.Spec.HostUsers` is false')] : [],
   );
 }
+
+/** Longest name that Linux gives a machine. */
+const MAX_HOSTNAME = 64;
+
+/** Checks the host name that is to be, whatever else says: the Pod must have one of its own. */
+export function validateHostnameOverride(spec: JsonObject, path: string): FieldError[] {
+  if (spec['hostnameOverride'] === undefined) return [];
+  const name = stringAt(spec, 'hostnameOverride');
+  const at = `${path}.hostnameOverride`;
+  const errors = subdomainFaults(name).map((fault) => invalidValue(at, name, fault));
+  if (name.length > MAX_HOSTNAME) {
+    errors.push(invalidValue(at, name, `must be no more than ${MAX_HOSTNAME} characters`));
+  }
+  const why = 'must be false when hostnameOverride is set';
+  for (const field of ['hostNetwork', 'setHostnameAsFQDN']) {
+    if (spec[field] === true) errors.push(invalidValue(`${path}.${field}`, true, why));
+  }
+  return errors;
+}

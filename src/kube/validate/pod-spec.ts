@@ -29,6 +29,7 @@ import {
   validateDnsConfig,
   validateDnsPolicy,
   validateHostAliases,
+  validateHostnameOverride,
   validateHostNetworkPorts,
   validateHostUsers,
 } from './pod-network.ts';
@@ -41,6 +42,7 @@ import {
 import { validatePodClaims, validatePodResources } from './pod-resources.ts';
 import { validateOs, validatePodSecurity } from './security-context.ts';
 import { validateVolumes } from './volumes.ts';
+import { validateHostProcess } from './windows-options.ts';
 
 export interface PodSpecContext {
   /** Field of the spec: `spec`, `spec.template.spec`. */
@@ -92,6 +94,7 @@ export function validatePodSpec(
   errors.push(...validateSchedulingGates(objectsAt(spec, 'schedulingGates'), `${path}.schedulingGates`));
   const spread = objectsAt(spec, 'topologySpreadConstraints');
   errors.push(...validateSpread(spread, `${path}.topologySpreadConstraints`));
+  errors.push(...validateHostProcess(spec, path));
   errors.push(...validateHostUsers(spec, path));
   return [...errors, ...validateIdentity(spec, path), ...validateClasses(spec, path)];
 }
@@ -108,6 +111,7 @@ function validateIdentity(spec: JsonObject, path: string): FieldError[] {
   }
   errors.push(...validateText(spec, 'hostname', path, labelNameFaults));
   errors.push(...validateText(spec, 'subdomain', path, labelNameFaults));
+  errors.push(...validateHostnameOverride(spec, path));
   errors.push(...validateTolerations(objectsAt(spec, 'tolerations'), `${path}.tolerations`));
   errors.push(...validateHostAliases(objectsAt(spec, 'hostAliases'), `${path}.hostAliases`));
   return errors;

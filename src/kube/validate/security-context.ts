@@ -10,6 +10,7 @@ import {
 import { objectAt, objectsAt, stringAt, stringsAt, type JsonObject } from '../json/json-object.ts';
 import { internalForm } from './internal-form.ts';
 import { validateDescendingPath } from './volume-paths.ts';
+import { validateWindowsOptions } from './windows-options.ts';
 
 const MAX_ID = 2_147_483_647;
 const PROFILE_TYPES = ['Localhost', 'RuntimeDefault', 'Unconfined'];
@@ -54,6 +55,7 @@ export function validatePodSecurity(spec: JsonObject, path: string): FieldError[
   errors.push(...validateSysctls(objectsAt(context, 'sysctls'), spec, `${at}.sysctls`));
   errors.push(...oneOf(context, 'fsGroupChangePolicy', ['Always', 'OnRootMismatch'], at));
   errors.push(...validateSeccomp(objectAt(context, 'seccompProfile'), `${at}.seccompProfile`));
+  errors.push(...validateWindowsOptions(objectAt(context, 'windowsOptions'), `${at}.windowsOptions`));
   errors.push(...validateAppArmor(objectAt(context, 'appArmorProfile'), `${at}.appArmorProfile`));
   errors.push(...oneOf(context, 'supplementalGroupsPolicy', ['Merge', 'Strict'], at));
   errors.push(...oneOf(context, 'seLinuxChangePolicy', ['MountOption', 'Recursive'], at));
@@ -163,6 +165,7 @@ export function validateContainerSecurity(
       errors.push(refuse('`capabilities.Add` CAP_SYS_ADMIN'));
     }
   }
+  errors.push(...validateWindowsOptions(objectAt(context, 'windowsOptions'), `${path}.windowsOptions`));
   return [...errors, ...validateAppArmor(objectAt(context, 'appArmorProfile'), `${path}.appArmorProfile`)];
 }
 

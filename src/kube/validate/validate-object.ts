@@ -30,14 +30,14 @@ import {
   validateNamespace,
   validateNamespaceFinalizers,
   validateNamespacePhase,
-  validateNode,
-  validateNodeUpdate,
   validateRevision,
   validateRevisionUpdate,
   validateRoleRefKept,
   validateRules,
 } from './other-kinds.ts';
+import { validateNode, validateNodeUpdate } from './nodes.ts';
 import { validateEvent, validateNewerEvent, validateNewerEventUpdate } from './events.ts';
+import { validateJobStatus } from './job-status.ts';
 import { validatePersistentVolume, validatePersistentVolumeUpdate } from './persistent-volumes.ts';
 import { validatePodResize } from './pod-resize.ts';
 import { validatePodStatus } from './pod-status.ts';
@@ -68,7 +68,7 @@ const rules: ReadonlyMap<string, KindRules> = new Map<string, KindRules>([
   ['ConfigMap', { check: validateConfigMap, checkUpdate: validateConfigMapUpdate, metadataTwice: true }],
   ['Namespace', { name: labelNameFaults, check: validateNamespace, checkUpdate: () => [] }],
   ['ServiceAccount', { metadataTwice: true }],
-  ['Node', { check: validateNode, checkUpdate: validateNodeUpdate }],
+  ['Node', { check: validateNode, checkUpdate: validateNodeUpdate, checkStatus: validateNodeUpdate }],
   ['Event', { check: validateEvent }],
   ['PersistentVolumeClaim', { check: validateClaim, checkUpdate: validateClaimUpdate }],
   ['PersistentVolume', { check: validatePersistentVolume, checkUpdate: validatePersistentVolumeUpdate }],
@@ -88,7 +88,7 @@ const rules: ReadonlyMap<string, KindRules> = new Map<string, KindRules>([
       metadataTwice: true,
     },
   ],
-  ['Job', { check: validateJob, checkUpdate: validateJobUpdate }],
+  ['Job', { check: validateJob, checkUpdate: validateJobUpdate, checkStatus: validateJobStatus }],
   ['CronJob', { check: validateCronJob }],
   ['Role', { name: pathSegmentFaults, check: (role) => validateRules(role, true), metadataTwice: true }],
   ['ClusterRole', { name: pathSegmentFaults, check: validateClusterRole, metadataTwice: true }],
@@ -131,8 +131,11 @@ const rules: ReadonlyMap<string, KindRules> = new Map<string, KindRules>([
 
 /** Built-in kinds whose finalizers need no domain, as those of custom kinds. */
 const LOOSE_FINALIZERS: ReadonlySet<string> = new Set([
+  'APIService',
+  'CertificateSigningRequest',
   'CustomResourceDefinition',
   'Lease',
+
   'MutatingWebhookConfiguration',
   'PodDisruptionBudget',
   'ValidatingAdmissionPolicy',
@@ -185,9 +188,10 @@ export function validateUpdate(
   if (resource.kind === 'Namespace' && subresource === 'finalize') {
     return [...errors, ...validateNamespaceFinalizers(json)];
   }
-  if (subresource === 'status') {
+  if (subresource === 'status' || subresource === 'approval') {
     if (resource.kind === 'Pod') errors.push(...validatePodStatus(json, before));
-    return [...errors, ...validateWorkloadStatus(resource.kind, json, before)];
+    errors.push(...validateWorkloadStatus(resource.kind, json, before));
+    return [...errors, ...(kind.checkStatus?.(json, before, subresource) ?? [])];
   }
   if (subresource === 'finalize' || subresource === 'binding') return errors;
   if (subresource === 'resize') return [...errors, ...validatePodResize(json, before)];

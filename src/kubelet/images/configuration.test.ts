@@ -1,11 +1,7 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
-import {
-  ConfigurationError,
-  evictionFieldsOf,
-  imageSettingsOf,
-  parseKubeletConfiguration,
-} from './configuration.ts';
+import { ConfigurationError } from './configuration-fields.ts';
+import { evictionFieldsOf, imageSettingsOf, parseKubeletConfiguration } from './configuration.ts';
 import { parseEvictionThresholds } from './eviction-thresholds.ts';
 import { DEFAULT_IMAGE_SETTINGS } from './settings.ts';
 

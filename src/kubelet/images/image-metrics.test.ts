@@ -43,10 +43,10 @@ test('14 14.1 requests, checks and pulls are counted under the kubelet’s names
     await bench.ensure(podNamed('p'), 'a:1', 'IfNotPresent');
     await bench.ensure(podNamed('q'), 'a:1', 'IfNotPresent');
     assert.deepEqual(lines, [
-      'kubelet_image_manager_ensure_image_requests_total ifnotpresent,false,true 1',
+      'kubelet_image_manager_ensure_image_requests_total false,ifnotpresent,true 1',
       'kubelet_image_pull_duration_seconds 0-10MB 0',
       'kubelet_imagemanager_image_mustpull_checks_total credentialRecordFound 1',
-      'kubelet_image_manager_ensure_image_requests_total ifnotpresent,true,false 1',
+      'kubelet_image_manager_ensure_image_requests_total true,ifnotpresent,false 1',
     ]);
     lines.length = 0;
     recordStatistics(sinkOf(lines), await bench.records.statistics());

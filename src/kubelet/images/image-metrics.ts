@@ -12,16 +12,23 @@ export interface ImageManagerMetrics {
   mustPullChecked(result: MustPullResult): void;
 }
 
-/** A metric as a registry of metrics must make it. */
-export interface MetricDefinition {
+interface NamedMetric {
   readonly name: string;
   readonly help: string;
-  readonly type: 'counter' | 'gauge' | 'histogram';
-  readonly labels: readonly string[];
-  readonly buckets?: readonly number[];
 }
 
-/** What a registry of metrics offers; `observe` has one. */
+/** A metric as a collection of metrics must make it. Labels stand in the order of the alphabet, in which they are printed. */
+export type MetricDefinition = NamedMetric &
+  (
+    | { readonly type: 'counter' | 'gauge'; readonly labels: readonly string[] }
+    | {
+        readonly type: 'histogram';
+        readonly labels: readonly [] | readonly [string];
+        readonly buckets: readonly number[];
+      }
+  );
+
+/** Where metrics are counted. */
 export interface MetricSink {
   /** Adds to a counter, sets a gauge or observes in a histogram. */
   record(metric: MetricDefinition, labels: Readonly<Record<string, string>>, value: number): void;
@@ -29,123 +36,130 @@ export interface MetricSink {
 
 const PULL_BUCKETS = [1, 5, 10, 20, 30, 60, 120, 180, 240, 300, 360, 480, 600, 900, 1200, 1800, 2700, 3600];
 
-/** From 5 ms, each two and a half times the one before. */
-const OPERATION_BUCKETS = Array.from({ length: 14 }, (_, index) => 0.005 * 2.5 ** index);
+/** From 5 ms, each two and a half times the one before: multiplied step by step, as rounding shows in the names of the buckets. */
+const OPERATION_BUCKETS = Array.from({ length: 13 }).reduce<number[]>(
+  (bounds) => [...bounds, (bounds.at(-1) ?? 0) * 2.5],
+  [0.005],
+);
 
-/** The kubelet's metrics of images, under its names (section 14). */
+/** What Prometheus' clients take when nothing is said. */
+export const DEFAULT_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+/** The kubelet's metrics of images, under its names and with its word on how settled they are (section 14). */
 export const IMAGE_METRICS = {
   pullDuration: {
     name: 'kubelet_image_pull_duration_seconds',
-    help: 'Duration in seconds to pull an image, waiting included, by size.',
+    help: '[ALPHA] Duration in seconds to pull an image, waiting included, by size.',
     type: 'histogram',
     labels: ['image_size_in_bytes'],
     buckets: PULL_BUCKETS,
   },
   ensureRequests: {
     name: 'kubelet_image_manager_ensure_image_requests_total',
-    help: 'Requests to make an image available, by pull policy, presence and need of a pull.',
+    help: '[ALPHA] Requests to make an image available, by pull policy, presence and need of a pull.',
     type: 'counter',
-    labels: ['pull_policy', 'present_locally', 'pull_required'],
+    labels: ['present_locally', 'pull_policy', 'pull_required'],
   },
   mustPullChecks: {
     name: 'kubelet_imagemanager_image_mustpull_checks_total',
-    help: 'Checks whether a present image must be pulled again, by result.',
+    help: '[ALPHA] Checks whether a present image must be pulled again, by result.',
     type: 'counter',
     labels: ['result'],
   },
   diskIntents: {
     name: 'kubelet_imagemanager_ondisk_pullintents',
-    help: 'Pull intents on disk.',
+    help: '[ALPHA] Pull intents on disk.',
     type: 'gauge',
     labels: [],
   },
   diskRecords: {
     name: 'kubelet_imagemanager_ondisk_pulledrecords',
-    help: 'Records of pulled images on disk.',
+    help: '[ALPHA] Records of pulled images on disk.',
     type: 'gauge',
     labels: [],
   },
   memoryIntents: {
     name: 'kubelet_imagemanager_inmemory_pullintents_usage_percent',
-    help: 'Use of the memory for pull intents, in per cent.',
+    help: '[ALPHA] Use of the memory for pull intents, in per cent.',
     type: 'gauge',
     labels: [],
   },
   memoryRecords: {
     name: 'kubelet_imagemanager_inmemory_pulledrecords_usage_percent',
-    help: 'Use of the memory for records of pulled images, in per cent.',
+    help: '[ALPHA] Use of the memory for records of pulled images, in per cent.',
     type: 'gauge',
     labels: [],
   },
   garbageCollected: {
     name: 'kubelet_image_garbage_collected_total',
-    help: 'Images removed by clean-up, by reason.',
+    help: '[ALPHA] Images removed by clean-up, by reason.',
     type: 'counter',
     labels: ['reason'],
   },
   evictions: {
     name: 'kubelet_evictions',
-    help: 'Pods evicted, by the signal that ran short.',
+    help: '[ALPHA] Pods evicted, by the signal that ran short.',
     type: 'counter',
     labels: ['eviction_signal'],
   },
   startErrors: {
     name: 'kubelet_started_containers_errors_total',
-    help: 'Containers that could not be started, by kind and reason.',
+    help: '[ALPHA] Containers that could not be started, by kind and reason.',
     type: 'counter',
-    labels: ['container_type', 'code'],
+    labels: ['code', 'container_type'],
   },
   volumesRequested: {
     name: 'kubelet_image_volume_requested_total',
-    help: 'Image volumes that Pods have asked for.',
+    help: '[ALPHA] Image volumes that Pods have asked for.',
     type: 'counter',
     labels: [],
   },
   volumesMounted: {
     name: 'kubelet_image_volume_mounted_succeed_total',
-    help: 'Image volumes that were mounted.',
+    help: '[ALPHA] Image volumes that were mounted.',
     type: 'counter',
     labels: [],
   },
   volumesFailed: {
     name: 'kubelet_image_volume_mounted_errors_total',
-    help: 'Image volumes that could not be mounted.',
+    help: '[ALPHA] Image volumes that could not be mounted.',
     type: 'counter',
     labels: [],
   },
   pluginErrors: {
     name: 'kubelet_credential_provider_plugin_errors_total',
-    help: 'Failed runs of credential-provider plug-ins.',
+    help: '[ALPHA] Failed runs of credential-provider plug-ins.',
     type: 'counter',
     labels: ['plugin_name'],
   },
   pluginDuration: {
     name: 'kubelet_credential_provider_plugin_duration',
-    help: 'Duration in seconds of runs of credential-provider plug-ins.',
+    help: '[ALPHA] Duration in seconds of runs of credential-provider plug-ins.',
     type: 'histogram',
     labels: ['plugin_name'],
+    buckets: DEFAULT_BUCKETS,
   },
   pluginConfiguration: {
     name: 'kubelet_credential_provider_config_info',
-    help: 'Hash of the configuration of credential-provider plug-ins.',
+    help: '[ALPHA] Hash of the configuration of credential-provider plug-ins.',
     type: 'gauge',
     labels: ['hash'],
   },
   runtimeOperations: {
     name: 'kubelet_runtime_operations_total',
-    help: 'Calls to the runtime, by operation.',
+    help: '[ALPHA] Calls to the runtime, by operation.',
     type: 'counter',
     labels: ['operation_type'],
   },
   runtimeErrors: {
     name: 'kubelet_runtime_operations_errors_total',
-    help: 'Calls to the runtime that failed, by operation.',
+    help: '[ALPHA] Calls to the runtime that failed, by operation.',
     type: 'counter',
     labels: ['operation_type'],
   },
   runtimeDuration: {
     name: 'kubelet_runtime_operations_duration_seconds',
-    help: 'Duration in seconds of calls to the runtime, by operation.',
+    help: '[ALPHA] Duration in seconds of calls to the runtime, by operation.',
     type: 'histogram',
     labels: ['operation_type'],
     buckets: OPERATION_BUCKETS,
@@ -181,7 +195,7 @@ export function imageManagerMetrics(sink: MetricSink): ImageManagerMetrics {
     imageEnsured: (policy, presentLocally, pullRequired) =>
       sink.record(
         IMAGE_METRICS.ensureRequests,
-        { pull_policy: policy.toLowerCase(), present_locally: presentLocally, pull_required: pullRequired },
+        { present_locally: presentLocally, pull_policy: policy.toLowerCase(), pull_required: pullRequired },
         1,
       ),
     mustPullChecked: (result) => sink.record(IMAGE_METRICS.mustPullChecks, { result }, 1),

@@ -1,6 +1,6 @@
 import { messageOf } from '../../base/coded-error.ts';
 import { parseGoDuration } from '../../base/go-duration.ts';
-import { ConfigurationError, type KubeletConfigurationDocument } from './configuration.ts';
+import { ConfigurationError, type KubeletConfigurationDocument } from './configuration-fields.ts';
 import { parseThresholdFlag } from './eviction-thresholds.ts';
 
 /** A flag of the kubelet's command line that has to do with images, and where its value belongs today. */
@@ -52,6 +52,9 @@ export const KUBELET_FLAGS: readonly KubeletFlag[] = [
   flag('node-status-max-images', 'number', 'nodeStatusMaxImages', integer),
   flag('runtime-request-timeout', 'duration', 'runtimeRequestTimeout', duration),
   flag('max-pods', 'number', 'maxPods', integer),
+  flag('healthz-port', 'port', 'healthzPort', integer),
+  flag('healthz-bind-address', 'address', 'healthzBindAddress', words),
+  flag('read-only-port', 'port', 'readOnlyPort', integer),
   flag('pod-manifest-path', 'path', 'staticPodPath', words),
   flag('container-runtime-endpoint', 'endpoint', 'containerRuntimeEndpoint', words),
   flag('image-service-endpoint', 'endpoint', 'imageServiceEndpoint', words),

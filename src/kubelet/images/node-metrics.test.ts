@@ -55,17 +55,20 @@ test('14 evictions, collected images, plug-ins and records have the kubelet’s 
     assert.ok(lines.includes(line), line);
 });
 
-test('14 containers that do not start and image volumes have the kubelet’s names', async () => {
+test('14 14.6 containers that do not start, by reasons of which there is an end, and image volumes have the kubelet’s names', async () => {
   const metrics = new NodeMetrics();
   metrics.containerNotStarted('app', 'ErrImagePull');
   metrics.containerNotStarted('init', 'ErrImagePull');
+  metrics.containerNotStarted('app', 'illegal base64 data at input byte 3');
+  metrics.containerNotStarted('app', 'illegal base64 data at input byte 4');
   metrics.imageVolumesRequested(1);
   metrics.imageVolumeMounted(true);
   metrics.imageVolumeMounted(false);
   const lines = (await metrics.text()).split('\n');
   for (const line of [
-    'kubelet_started_containers_errors_total{container_type="container",code="ErrImagePull"} 1',
-    'kubelet_started_containers_errors_total{container_type="init_container",code="ErrImagePull"} 1',
+    'kubelet_started_containers_errors_total{code="ErrImagePull",container_type="container"} 1',
+    'kubelet_started_containers_errors_total{code="ErrImagePull",container_type="init_container"} 1',
+    'kubelet_started_containers_errors_total{code="Unknown",container_type="container"} 2',
     'kubelet_image_volume_requested_total 1',
     'kubelet_image_volume_mounted_succeed_total 1',
     'kubelet_image_volume_mounted_errors_total 1',

@@ -1,4 +1,5 @@
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { METRICS_TYPE, MetricsCollection } from '../../observe/metrics.ts';
+import type { PullMetrics } from '../../pull/pull-metrics.ts';
 import type { ContainerKind } from '../pod-reference.ts';
 import type { StartMetrics } from '../start-metrics.ts';
 import type { GcReason } from './image-gc-plan.ts';
@@ -10,6 +11,7 @@ import {
   type MetricDefinition,
   type MetricSink,
 } from './image-metrics.ts';
+import { pullMetrics, RUNTIME_METRICS, withPresent } from './pull-metrics.ts';
 
 /** The kubelet's names of the lists in which containers stand. */
 const CONTAINER_TYPES: Readonly<Record<ContainerKind, string>> = {
@@ -18,28 +20,38 @@ const CONTAINER_TYPES: Readonly<Record<ContainerKind, string>> = {
   ephemeral: 'ephemeral_container',
 };
 
-type Metric = Counter | Gauge | Histogram;
+/** Counts a value of a metric, for label values in the order of its definition. */
+type Count = (value: number, labels: readonly string[]) => void;
 
-/** Keeps a node's metrics and prints them in Prometheus' text format, under the kubelet's names (section 14). */
+/** Keeps a node's metrics and prints them in Prometheus' text format: the kubelet's and containerd's under their names, and this program's own (section 14). */
 export class NodeMetrics implements MetricSink, StartMetrics {
-  readonly #registry = new Registry();
-  readonly #metrics = new Map<string, Metric>();
-  readonly contentType = this.#registry.contentType;
+  readonly #collection = new MetricsCollection();
+  /** By name of the metric; one that has labels is made when it is first counted, so that it is not told before. */
+  readonly #counts = new Map<string, Count>();
+  readonly contentType = METRICS_TYPE;
   /** What the image manager tells. */
-  readonly imageManager: ImageManagerMetrics = imageManagerMetrics(this);
+  readonly imageManager: ImageManagerMetrics = withPresent(imageManagerMetrics(this), this);
+  #pulls: PullMetrics | undefined;
   #statistics: (() => Promise<Parameters<typeof recordStatistics>[1]>) | undefined;
 
   constructor() {
-    // A counter without labels says 0 before anything has happened, so that its rise can be seen; one with labels has no line.
-    for (const definition of Object.values(IMAGE_METRICS))
-      if (definition.type === 'counter' && definition.labels.length === 0) this.#make(definition);
+    this.#declare(IMAGE_METRICS);
   }
 
   record(definition: MetricDefinition, labels: Readonly<Record<string, string>>, value: number): void {
-    const metric = this.#metrics.get(definition.name) ?? this.#make(definition);
-    if (metric instanceof Counter) metric.inc(labels, value);
-    else if (metric instanceof Gauge) metric.set(labels, value);
-    else metric.observe(labels, value);
+    const count = this.#counts.get(definition.name) ?? this.#make(definition);
+    count(
+      value,
+      definition.labels.map((name) => labels[name] ?? ''),
+    );
+  }
+
+  /** What a node's own puller tells; a node that pulls elsewhere does not tell these metrics. */
+  get pulls(): PullMetrics {
+    if (this.#pulls !== undefined) return this.#pulls;
+    this.#declare(RUNTIME_METRICS);
+    this.#pulls = pullMetrics(this);
+    return this.#pulls;
   }
 
   imageCollected(reason: GcReason): void {
@@ -52,7 +64,9 @@ export class NodeMetrics implements MetricSink, StartMetrics {
 
   /** @param code the waiting reason */
   containerNotStarted(kind: ContainerKind, code: string): void {
-    this.record(IMAGE_METRICS.startErrors, { container_type: CONTAINER_TYPES[kind], code }, 1);
+    // Errors of credentials and records are reasons as they stand (rule 4.12): there is no end of them.
+    const known = /^[A-Za-z]+$/.test(code) ? code : 'Unknown';
+    this.record(IMAGE_METRICS.startErrors, { code: known, container_type: CONTAINER_TYPES[kind] }, 1);
   }
 
   imageVolumesRequested(count: number): void {
@@ -81,17 +95,33 @@ export class NodeMetrics implements MetricSink, StartMetrics {
 
   async text(): Promise<string> {
     if (this.#statistics !== undefined) recordStatistics(this, await this.#statistics());
-    return await this.#registry.metrics();
+    return this.#collection.text();
   }
 
-  #make(definition: MetricDefinition): Metric {
-    const { name, help, labels, buckets, type } = definition;
-    const common = { name, help, labelNames: [...labels], registers: [this.#registry] };
-    let metric: Metric;
-    if (type === 'counter') metric = new Counter(common);
-    else if (type === 'gauge') metric = new Gauge(common);
-    else metric = new Histogram({ ...common, ...(buckets === undefined ? {} : { buckets: [...buckets] }) });
-    this.#metrics.set(name, metric);
-    return metric;
+  /** What has no labels says 0 before anything has happened, so that its rise can be seen; what has some has no line. */
+  #declare(definitions: Readonly<Record<string, MetricDefinition>>): void {
+    for (const definition of Object.values(definitions))
+      if (definition.type !== 'gauge' && definition.labels.length === 0) this.#make(definition);
+  }
+
+  #make(definition: MetricDefinition): Count {
+    const count = this.#counterOf(definition);
+    this.#counts.set(definition.name, count);
+    return count;
+  }
+
+  #counterOf(definition: MetricDefinition): Count {
+    const { name, help } = definition;
+    if (definition.type === 'histogram') {
+      const [label] = definition.labels;
+      const histogram = this.#collection.histogram(name, help, definition.buckets, label);
+      return (value, [labelValue]) => histogram.observe(value, labelValue);
+    }
+    if (definition.type === 'gauge') {
+      const gauge = this.#collection.gauge(name, help, definition.labels);
+      return (value, labels) => gauge.set(value, ...labels);
+    }
+    const counter = this.#collection.counter(name, help, definition.labels);
+    return (value, labels) => counter.add(value, ...labels);
   }
 }

@@ -34,10 +34,11 @@ test('a node’s page of pulls shows what waits, what is on its way and how the 
   });
 });
 
-test('no more than the last five hundred pulls are remembered', () => {
+test('no more than the last five hundred pulls are remembered, and of an error no more than of an event', () => {
   const journal = new PullJournal(new ManualClock(0));
-  for (let i = 0; i < 600; i++) journal.begin(`x:${i}`, 'default/p').failed('no');
+  for (let i = 0; i < 600; i++) journal.begin(`x:${i}`, 'default/p').failed('no'.repeat(1000));
   const { ended } = journal.page();
   assert.equal(ended.length, 500);
   assert.equal(ended[0]?.image, 'x:599');
+  assert.equal(ended[0]?.error?.length, 1024);
 });

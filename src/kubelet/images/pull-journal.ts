@@ -4,6 +4,9 @@ import { formatTime } from '../../kube/time.ts';
 /** Ended pulls that are remembered: those of the last hours on a busy node. */
 const MAX_ENDED = 500;
 
+/** Letters of an error that are remembered, as many as of an event: what registries say can be long. */
+const MAX_ERROR_LENGTH = 1024;
+
 /** One pull of the node, as its page shows it. Times are RFC 3339, durations seconds. */
 export interface PullEntry {
   readonly image: string;
@@ -59,7 +62,7 @@ export class PullJournal {
         pull.entry = { ...pull.entry, state: 'pulling', startedAt: formatTime(this.#clock.now()) };
       },
       pulled: (imageRef, bytes) => end({ state: 'pulled', imageRef, bytes }),
-      failed: (error) => end({ state: 'failed', error }),
+      failed: (error) => end({ state: 'failed', error: error.slice(0, MAX_ERROR_LENGTH) }),
     };
   }
 

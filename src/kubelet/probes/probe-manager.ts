@@ -143,8 +143,9 @@ export class ProbeManager implements ProbeVerdicts {
         this.#say(task, `${WORDS[name]} probe failed: ${result.output}`);
         if (failures >= (probe.failureThreshold ?? 3)) this.#conclude(watched, name, false);
       } else this.#say(task, `${WORDS[name]} probe errored and resulted in unknown state: ${result.output}`);
-      // A startup probe that has succeeded has done its work.
-      if (name === 'startup' && watched.verdicts.get('startup') === true) return;
+      // A startup probe that has succeeded has done its work, and a container that is to go is not asked again.
+      const verdict = watched.verdicts.get(name);
+      if (name === 'startup' ? verdict !== undefined : name === 'liveness' && verdict === false) return;
       await clock.sleep(period, signal);
     }
   }

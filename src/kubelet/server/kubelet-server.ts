@@ -1,17 +1,20 @@
 import type { IncomingMessage } from 'node:http';
-import { Readable } from 'node:stream';
+import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
-import fastify, { type FastifyReply, type FastifyRequest } from 'fastify';
+import { messageOf } from '../../base/coded-error.ts';
+import { https } from '../../base/node-http.ts';
 import type { Pod } from '../../kube/pod.ts';
 import type { Logger } from '../../observe/logger.ts';
-import type { RuntimeService } from '../../runtime/runtime-service.ts';
-import { findContainer, podUid } from '../pod-reference.ts';
-import type { StatusManager } from '../status-manager.ts';
-import { refuseUpgrade } from '../streaming/negotiate.ts';
-import { StreamEndpoint } from '../streaming/stream-endpoint.ts';
-import { parseLogOptions } from './log-options.ts';
-import { logTarget } from './log-target.ts';
-import { readLog } from './read-log.ts';
+import { podUid } from '../pod-reference.ts';
+import type { StreamEndpoint } from '../streaming/stream-endpoint.ts';
+import { answerRequest, type EndpointRoute, type EndpointTarget } from './answer-request.ts';
+import { containerLog, type ContainerLogSources } from './container-log.ts';
+import { json, plainText, type EndpointAnswer } from './endpoint-answer.ts';
+import { listen, type ListeningServer } from './listening-server.ts';
+import { tellingRoute, type NodeTale } from './telling-routes.ts';
+
+/** What everybody may ask. */
+const HEALTH = '/healthz';
 
 /** Groups whose members may use the endpoint: those that the API server's own certificate has. */
 const ALLOWED_GROUPS = new Set(['system:masters', 'kubeadm:cluster-admins']);
@@ -25,86 +28,94 @@ export interface KubeletServerTls {
   readonly authority?: string;
 }
 
-export interface KubeletServerOptions {
+export interface KubeletServerOptions extends ContainerLogSources, NodeTale {
   readonly host: string;
   readonly port: number;
   readonly tls: KubeletServerTls;
-  readonly workers: { pods(): Pod[]; named(namespace: string, name: string): Pod | undefined };
-  readonly statuses: StatusManager;
-  readonly runtime: RuntimeService & { syncContainerLog?(id: string): Promise<void> };
-  readonly runtimeName: string;
+  readonly workers: ContainerLogSources['workers'] & { pods(): Pod[] };
   /** Where Pods have their ports; this machine when absent. */
   readonly podAddress?: string;
-  /** What `/pulls` answers; undefined when the node does not remember its pulls. */
-  readonly pulls?: () => object | undefined;
-  /** What `/metrics` answers, in Prometheus' text format. */
-  readonly metrics?: { readonly contentType: string; text(): Promise<string> };
   readonly logger: Logger;
 }
 
 /** Serves what the API server asks of a node: logs, sessions, Pods, health. Everything but health needs a client certificate. */
-export async function startKubeletServer(
-  options: KubeletServerOptions,
-): Promise<{ port: number; close(): Promise<void> }> {
+export async function startKubeletServer(options: KubeletServerOptions): Promise<ListeningServer> {
   const { cert, key, ca } = options.tls;
-  const app = fastify({
-    https: { cert, key, ca, requestCert: true, rejectUnauthorized: false, minVersion: 'TLSv1.2' },
-    forceCloseConnections: true,
-  });
+  const { logger } = options;
   const closing = new AbortController();
-
-  app.addHook('onRequest', async (request, reply) => {
-    if (request.url === '/healthz') return;
-    const refusal = refuse(request.raw);
-    if (refusal !== undefined)
-      await reply.code(refusal.status).type('text/plain').send(`${refusal.message}\n`);
-  });
-  app.setNotFoundHandler(async (_request, reply) => {
-    await reply.code(404).type('text/plain').send('404 page not found\n');
-  });
-  app.get('/healthz', async (_request, reply) => {
-    await reply.type('text/plain').send('ok');
-  });
-  const { metrics } = options;
-  if (metrics !== undefined) {
-    app.get('/metrics', async (_request, reply) => {
-      await reply.type(metrics.contentType).send(await metrics.text());
+  const server = https.createServer(
+    { cert, key, ca, requestCert: true, rejectUnauthorized: false, minVersion: 'TLSv1.2' },
+    (request, response) => {
+      const find = (target: EndpointTarget): EndpointRoute | EndpointAnswer | undefined => {
+        const refusal = target.path === HEALTH ? undefined : refuse(request);
+        return refusal === undefined
+          ? routeOf(options, target)
+          : plainText(refusal.status, `${refusal.message}\n`);
+      };
+      void answerRequest(request, response, find, { logger, closing: closing.signal });
+    },
+  );
+  const sessions = sessionsOf(options);
+  server.on('upgrade', (request, socket, head) => {
+    sessions.serve(request, socket, head).catch((error: unknown) => {
+      logger.error({ error: messageOf(error) }, 'a session cannot begin');
+      socket.destroy();
     });
-  }
-  app.get('/pulls', async (_request, reply) => {
-    await reply.send(options.pulls?.() ?? { pulling: [], ended: [] });
   });
-  app.get('/pods', async (_request, reply) => {
-    const items = options.workers
-      .pods()
-      .map((pod) => ({ ...pod, status: options.statuses.get(podUid(pod)) ?? pod.status }));
-    await reply.send({ kind: 'PodList', apiVersion: 'v1', metadata: {}, items });
+  return await listen(server, options, () => {
+    closing.abort(new Error('the node agent stops'));
+    sessions.close();
   });
-  app.get('/containerLogs/:namespace/:pod/:container', async (request, reply) => {
-    await sendLog(options, request, reply, closing.signal);
-    return reply;
-  });
+}
 
-  const streams = new StreamEndpoint({
-    pod: (namespace, name) => options.workers.named(namespace, name),
-    runtime: options.runtime,
-    address: options.podAddress ?? '127.0.0.1',
-    logger: options.logger,
-  });
-  app.server.on('upgrade', (request, socket, head) => {
-    const refusal = refuse(request);
-    if (refusal === undefined) void streams.serve(request, socket, head);
-    else refuseUpgrade(socket, refusal);
-  });
+function routeOf(options: KubeletServerOptions, { path, query }: EndpointTarget): EndpointRoute | undefined {
+  if (path === '/pods') return async () => json(podList(options));
+  const log = /^\/containerLogs\/([^/]+)\/([^/]+)\/([^/]+)$/.exec(path);
+  if (log === null) return tellingRoute(options, path);
+  // Names of objects have no letter that an address must escape.
+  const [, namespace = '', pod = '', container = ''] = log;
+  return (signal) => containerLog(options, { namespace, pod, container, query }, signal);
+}
 
-  await app.listen({ host: options.host, port: options.port });
-  const address = app.server.address();
+function podList({ workers, statuses }: KubeletServerOptions): object {
+  const items = workers.pods().map((pod) => ({ ...pod, status: statuses.get(podUid(pod)) ?? pod.status }));
+  return { kind: 'PodList', apiVersion: 'v1', metadata: {}, items };
+}
+
+/** Sessions with containers, whose code is loaded with the first of them. */
+function sessionsOf(options: KubeletServerOptions): {
+  serve(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void>;
+  close(): void;
+} {
+  let endpoint: StreamEndpoint | undefined;
+  let closed = false;
   return {
-    port: typeof address === 'object' && address !== null ? address.port : options.port,
-    close: async () => {
-      closing.abort();
-      streams.close();
-      await app.close();
+    serve: async (request, socket, head) => {
+      socket.on('error', () => socket.destroy());
+      const [{ StreamEndpoint: Endpoint }, { refuseUpgrade }] = await Promise.all([
+        import('../streaming/stream-endpoint.ts'),
+        import('../streaming/negotiate.ts'),
+      ]);
+      if (closed) {
+        socket.destroy();
+        return;
+      }
+      const refusal = refuse(request);
+      if (refusal !== undefined) {
+        refuseUpgrade(socket, refusal);
+        return;
+      }
+      endpoint ??= new Endpoint({
+        pod: (namespace, name) => options.workers.named(namespace, name),
+        runtime: options.runtime,
+        address: options.podAddress ?? '127.0.0.1',
+        logger: options.logger,
+      });
+      await endpoint.serve(request, socket, head);
+    },
+    close: () => {
+      closed = true;
+      endpoint?.close();
     },
   };
 }
@@ -118,41 +129,4 @@ function refuse(request: IncomingMessage): { status: 401 | 403; message: string 
   const groups = Array.isArray(organization) ? organization : [organization ?? ''];
   if (groups.some((group) => ALLOWED_GROUPS.has(group))) return undefined;
   return { status: 403, message: `Forbidden (user=${String(subject?.CN)}, verb=get, resource=nodes)` };
-}
-
-async function sendLog(
-  options: KubeletServerOptions,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  closing: AbortSignal,
-): Promise<void> {
-  const names = request.params as { namespace: string; pod: string; container: string };
-  const plain = async (status: number, message: string): Promise<void> => {
-    await reply.code(status).type('text/plain').send(message);
-  };
-  const pod = options.workers.named(names.namespace, names.pod);
-  if (pod === undefined) return await plain(404, `pod "${names.pod}" does not exist`);
-  if (findContainer(pod, names.container) === undefined) {
-    return await plain(404, `container "${names.container}" not found in pod "${names.pod}"`);
-  }
-  const query = new URLSearchParams(request.url.split('?')[1] ?? '');
-  const logOptions = parseLogOptions(query, Date.now());
-  if (typeof logOptions === 'string') return await plain(400, logOptions);
-  const status = options.statuses.get(podUid(pod)) ?? pod.status;
-  const target = logTarget(names.pod, status, names.container, logOptions.previous);
-  if ('message' in target) return await plain(target.status, target.message);
-
-  const id = target.containerId.slice(`${options.runtimeName}://`.length);
-  const ended = new AbortController();
-  request.raw.once('close', () => ended.abort());
-  const signal = AbortSignal.any([closing, ended.signal]);
-  await options.runtime.syncContainerLog?.(id);
-  const container = await options.runtime.containerStatus(id, signal);
-  if (container === undefined) {
-    return await plain(400, `unable to retrieve container logs for ${target.containerId}`);
-  }
-  const isRunning = async (): Promise<boolean> =>
-    (await options.runtime.containerStatus(id, signal))?.state === 'running';
-  const stream = Readable.from(readLog(container.logPath, logOptions, isRunning, signal));
-  await reply.code(200).type('text/plain').send(stream);
 }

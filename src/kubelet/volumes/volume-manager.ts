@@ -2,6 +2,7 @@ import { chmod, lstat, mkdir, open, readdir, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isSystemError, messageOf } from '../../base/coded-error.ts';
 import type { Pod, Volume } from '../../kube/pod.ts';
+import { ownClaimName } from '../../kube/pod-claims.ts';
 import type { PodPaths } from '../pod-paths.ts';
 import { podNamespace, podUid } from '../pod-reference.ts';
 import type { FindClaimed } from './claimed-directory.ts';
@@ -88,6 +89,10 @@ export class VolumeManager {
       const { claimName, readOnly } = volume.persistentVolumeClaim;
       const path = await this.#prepareClaim(podNamespace(pod), claimName, signal);
       return { path, readonly: readOnly ?? false };
+    }
+    if (volume.ephemeral !== undefined) {
+      const path = await this.#prepareClaim(podNamespace(pod), ownClaimName(pod, volume.name), signal);
+      return { path, readonly: false };
     }
     if (volume.image !== undefined) return { image: volume.image.reference ?? '' };
     const kind = Object.keys(volume).find((key) => key !== 'name') ?? 'unknown';

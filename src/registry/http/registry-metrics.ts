@@ -43,7 +43,11 @@ export class RegistryMetrics {
     'Requests to pull-through repositories, by upstream and by whether they were served from the cache.',
     ['upstream', 'result'],
   );
-
+  readonly #fetched = this.collection.counter(
+    'drayage_registry_upstream_received_bytes_total',
+    'Bytes of blobs that came from an upstream.',
+    ['upstream'],
+  );
   readonly #upstreamLimit = this.collection.gauge(
     'drayage_registry_upstream_ratelimit_limit',
     'Pulls that an upstream lets through in a window, as it last said.',
@@ -82,6 +86,10 @@ export class RegistryMetrics {
   ): void {
     if (limit !== undefined) this.#upstreamLimit.set(limit, upstream);
     if (remaining !== undefined) this.#upstreamRemaining.set(remaining, upstream);
+  }
+
+  upstreamSent(upstream: string, bytes: number): void {
+    this.#fetched.add(bytes, upstream);
   }
 
   cacheAnswered(upstream: string, result: 'hit' | 'miss' | 'stale'): void {

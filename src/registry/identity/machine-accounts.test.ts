@@ -95,17 +95,15 @@ describe('robots', () => {
     const served = await serveRegistry(t, { auth: 'required' });
     await served.registry.admin.createProject('p');
     const robot = await served.registry.robots.create('p', 'node', 'guest');
-    const quickest = async (name: string): Promise<number> => {
-      let best = Infinity;
-      for (let guess = 0; guess < 4; guess++) {
-        const from = performance.now();
-        assert.equal(await scopeOf(served, `${name}:dray_${guess}`, ''), 401);
-        best = Math.min(best, performance.now() - from);
-      }
-      return best;
-    };
-    await quickest('robot.p.other');
-    const [there, absent] = [await quickest(robot.name), await quickest('robot.p.none')];
+    const names = [robot.name, 'robot.p.none'];
+    const best = new Map(names.map((name) => [name, Infinity]));
+    // Five wrong guesses of one name are let through. In turns, so that a busy moment of the machine meets both alike.
+    for (const name of [...names, ...names, ...names, ...names]) {
+      const from = performance.now();
+      assert.equal(await scopeOf(served, `${name}:dray_guess`, ''), 401);
+      best.set(name, Math.min(best.get(name) ?? Infinity, performance.now() - from));
+    }
+    const [there = Infinity, absent = Infinity] = best.values();
     // A user's password takes its 40 ms.
     assert.ok(Math.abs(there - absent) < 20, `${there} ms and ${absent} ms`);
   });

@@ -22,6 +22,8 @@ export interface BlobFlightParts {
   readonly size: number;
   readonly ingest: ExternalIngest;
   readonly open: OpenUpstream;
+  /** Told of bytes as they arrive, those that come twice included. */
+  readonly received: (bytes: number) => void;
   /** Called before the bytes are published and after. */
   readonly reserve: () => Promise<void>;
   readonly link: () => Promise<void>;
@@ -134,6 +136,7 @@ export class BlobFlight {
       let skip = written - offset;
       try {
         for await (const data of body as AsyncIterable<Buffer>) {
+          this.#parts.received(data.length);
           // A host without ranges begins again at the beginning.
           const chunk = skip > 0 ? data.subarray(Math.min(skip, data.length)) : data;
           skip -= data.length - chunk.length;

@@ -104,7 +104,7 @@ export class UpstreamBlobs {
   }
 
   async #start(target: UpstreamRepository, descriptor: Descriptor): Promise<BlobFlight> {
-    const { store, metadata, clock, connections } = this.#parts;
+    const { store, metadata, metrics, clock, connections } = this.#parts;
     const { digest, size } = descriptor;
     // Another process may fetch the same: each has a file of its own, and one of them is kept.
     const ingest = await store.openExternalIngest(`upstream/${target.local}@${digest} ${randomUUID()}`);
@@ -115,6 +115,7 @@ export class UpstreamBlobs {
       ingest,
       signal: connections.closing,
       openStored: (range) => store.open(digest, range),
+      received: (bytes) => metrics.upstreamSent(target.upstream.prefix, bytes),
       open: (offset, signal) =>
         this.#downloads
           .run(() => openBlob(session, descriptor, { offset }, signal), signal)
