@@ -1,39 +1,24 @@
 import assert from 'node:assert/strict';
-import { generateKeyPairSync, sign, X509Certificate } from 'node:crypto';
+import { generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { refuses } from '../../test/api/refusals.ts';
+import { makeCertificateRequest, requestKey } from '../../test/support/make-certificate-request.ts';
 import { startTestApi, type RawAnswer, type TestApi } from '../../test/support/test-api.ts';
-import { der, DER_OCTET_STRING, DER_SEQUENCE, derOid } from '../base/der.ts';
 import { startControllers } from '../controllers/start-controllers.ts';
 import type { KubeObject } from '../kube/object.ts';
 
-const janesKey = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-
-/** Makes a PKCS #10 request as `openssl req -new` does; `signer` has the key that signs it. */
-function makeRequest(name: readonly [oid: string, value: string][], signer = janesKey): string {
-  const sequence = (...parts: Uint8Array[]): Uint8Array => der(DER_SEQUENCE, ...parts);
-  const set = (part: Uint8Array): Uint8Array => der(0x31, part);
-  const pairs = name.map(([oid, value]) => set(sequence(derOid(oid), der(0x0c, Buffer.from(value)))));
-  const names = der(DER_OCTET_STRING, sequence(der(0x82, Buffer.from('jane.example'))));
-  const extensions = sequence(sequence(derOid('2.5.29.17'), names));
-  const attributes = der(0xa0, sequence(derOid('1.2.840.113549.1.9.14'), set(extensions)));
-  const key = janesKey.publicKey.export({ type: 'spki', format: 'der' });
-  const info = sequence(der(2, Buffer.from([0])), sequence(...pairs), key, attributes);
-  const signature = der(3, Buffer.from([0]), sign('sha256', info, signer.privateKey));
-  const whole = sequence(info, sequence(derOid('1.2.840.10045.4.3.2')), signature);
-  const text = Buffer.from(whole).toString('base64');
-  return `-----BEGIN CERTIFICATE REQUEST-----\n${text}\n-----END CERTIFICATE REQUEST-----\n`;
-}
-
 const ORGANIZATION = '2.5.4.10';
 const COMMON_NAME = '2.5.4.3';
-const JANE = makeRequest([
+const JANE = makeCertificateRequest([
   [ORGANIZATION, 'devs'],
   [ORGANIZATION, 'testers'],
   [COMMON_NAME, 'jane'],
 ]);
-const MIGHTY = makeRequest([[ORGANIZATION, 'system:masters']]);
-const FORGED = makeRequest([[COMMON_NAME, 'jane']], generateKeyPairSync('ec', { namedCurve: 'P-256' }));
+const MIGHTY = makeCertificateRequest([[ORGANIZATION, 'system:masters']]);
+const FORGED = makeCertificateRequest(
+  [[COMMON_NAME, 'jane']],
+  generateKeyPairSync('ec', { namedCurve: 'P-256' }),
+);
 
 const REQUESTS = '/apis/certificates.k8s.io/v1/certificatesigningrequests';
 const MERGE = 'application/merge-patch+json';
@@ -137,7 +122,7 @@ test('what is approved is signed by the authority of the server, and lets its ho
     body: {},
     as: {
       cert: made.toString(),
-      key: janesKey.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+      key: requestKey.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
     },
   });
   assert.equal(review.code, 201, review.text);

@@ -23,6 +23,7 @@ import { startVolumeBinder } from './volume-binder.ts';
 import type { VolumeDirectories } from './volume-directories.ts';
 import { startVolumeReleaser } from './volume-releaser.ts';
 import { startScheduler } from './scheduler.ts';
+import { startTokenSecretController } from './token-secret-controller.ts';
 
 export interface ControllersOptions {
   /** PEM of the CA that signs the API server's certificate; published in each namespace. */
@@ -55,6 +56,7 @@ export function startControllers(
   startNamespaceController(context);
   startServiceAccountController(context);
   startRootCaController(context, options.rootCa);
+  startTokenSecretController(context, options.rootCa);
   startClusterRoleAggregation(context);
   startNodeLifecycle(context);
   startScheduler(context);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { allVerbs, resources, type ResourceInfo, type SubresourceInfo } from '../../src/kube/resources.ts';
+import { makeCertificateRequest } from '../support/make-certificate-request.ts';
 import { startTestApi, type RawAnswer, type TestApi } from '../support/test-api.ts';
 
 /* What docs/kubernetes-api.md says of each kind, verb and subresource, asked of a server. */
@@ -32,6 +33,7 @@ const webhook = {
 /** What an object of a kind needs beside its name. */
 const NEEDED: Readonly<Record<string, object | undefined>> = {
   'v1 Binding': { metadata: { name: 'bound' }, target: { kind: 'Node', name: NAME } },
+  'v1 ComponentStatus': { metadata: { name: 'etcd-0' } },
   'v1 Event': { metadata: { name: NAME }, involvedObject: { namespace: NAMESPACE } },
   'v1 LimitRange': { spec: { limits: [] } },
   'v1 PersistentVolume': {
@@ -48,6 +50,16 @@ const NEEDED: Readonly<Record<string, object | undefined>> = {
   'v1 PodTemplate': { template },
   'v1 ReplicationController': { spec: { selector: { a: 'b' }, template } },
   'v1 Service': { spec: { ports: [{ port: 80 }] } },
+  'apiregistration.k8s.io/v1 APIService': {
+    metadata: { name: 'v1.probe.example' },
+    spec: {
+      group: 'probe.example',
+      version: 'v1',
+      service: { namespace: NAMESPACE, name: 'a' },
+      groupPriorityMinimum: 1,
+      versionPriority: 1,
+    },
+  },
   'apps/v1 ControllerRevision': { revision: 1, data: {} },
   'apps/v1 DaemonSet': { spec: { selector, template } },
   'apps/v1 Deployment': { spec: { selector, template } },
@@ -72,6 +84,13 @@ const NEEDED: Readonly<Record<string, object | undefined>> = {
   'authorization.k8s.io/v1 SubjectAccessReview': access,
   'batch/v1 CronJob': { spec: { schedule: '0 0 1 1 *', jobTemplate: { spec: job } } },
   'batch/v1 Job': { spec: job },
+  'certificates.k8s.io/v1 CertificateSigningRequest': {
+    spec: {
+      request: Buffer.from(makeCertificateRequest([['2.5.4.3', 'jane']])).toString('base64'),
+      signerName: 'kubernetes.io/kube-apiserver-client',
+      usages: ['client auth'],
+    },
+  },
   'discovery.k8s.io/v1 EndpointSlice': { addressType: 'IPv4', endpoints: [] },
   'networking.k8s.io/v1 Ingress': {
     spec: { defaultBackend: { service: { name: 'a', port: { number: 80 } } } },
