@@ -1,6 +1,4 @@
 import { isDeepStrictEqual } from 'node:util';
-import { ApplyError } from '../kube/apply/apply-error.ts';
-import { updateManagedFields, type ManagedFieldsEntry } from '../kube/apply/managed-fields.ts';
 import { serverSideApply } from '../kube/apply/server-side-apply.ts';
 import { stampConditions, stampRequester } from '../kube/certificates/prepare-request.ts';
 import type { Decoded } from '../kube/decode/decode-object.ts';
@@ -12,7 +10,7 @@ import type { PatchMediaType } from '../kube/patch/patch-media-type.ts';
 import { patchObject } from '../kube/patch/patch-object.ts';
 import { alreadyExists, invalid, notFound, plainError, unsupportedPatchType } from '../kube/status.ts';
 import { completeForCreate, finishUpdate, prepareForCreate, prepareForUpdate } from '../kube/strategy.ts';
-import { structOfResource, type ResourceInfo } from '../kube/resources.ts';
+import type { ResourceInfo } from '../kube/resources.ts';
 import { formatTime } from '../kube/time.ts';
 import { validateCreate, validateUpdate, warningsOf } from '../kube/validate/validate-object.ts';
 import { decodeBody } from './decode-body.ts';
@@ -32,6 +30,8 @@ import {
   type ApiContext,
 } from './api-call.ts';
 import { isReadyToGo } from './delete-objects.ts';
+import { checkMayCreate, isMadeByUpdate, type MakingContext } from './made-by-update.ts';
+import { isSame, ownFields } from './own-fields.ts';
 import { StoreError, type Stored } from './stored-object.ts';
 import { writeOptions, type WriteOptions } from './request-options.ts';
 import { checkNoUid, checkRevision, checkUid, wipeServerMetadata } from './write-preconditions.ts';
@@ -115,7 +115,7 @@ function preparedForCreate(context: ApiContext, call: ApiCall, object: KubeObjec
 }
 
 /** Answers `update`, of the object or of one of its subresources. */
-export async function updateObject(context: ApiContext, call: ApiCall): Promise<Answer> {
+export async function updateObject(context: MakingContext, call: ApiCall): Promise<Answer> {
   const options = writeOptions(call.request.query, 'UpdateOptions');
   const body = await call.body();
   const decoded = decodeBody<KubeObject>(body, call.resource, options.fieldValidation);
@@ -123,11 +123,19 @@ export async function updateObject(context: ApiContext, call: ApiCall): Promise<
   fitToPath(call, decoded.object);
   call.warnings.push(...withoutDoubledOwners(decoded.object));
   checkUid(context, call, decoded.object.metadata.uid);
+  const { resource, request } = call;
+  const key = keyOf(resource, request.namespace, request.name);
+  if (isMadeByUpdate(call) && context.store.get(key) === undefined) {
+    checkMayCreate(context, call);
+    wipeServerMetadata(decoded.object);
+    delete decoded.object.metadata.resourceVersion;
+    return insertObject(context, call, decoded.object, options);
+  }
   return changeObject(context, call, options, () => structuredClone(decoded.object));
 }
 
 /** Answers `patch`; an apply of an object that does not exist creates it. */
-export async function patchStored(context: ApiContext, call: ApiCall): Promise<Answer> {
+export async function patchStored(context: MakingContext, call: ApiCall): Promise<Answer> {
   const body = await call.body();
   const { resource } = call;
   const type = patchMediaType(body.mediaType);
@@ -166,6 +174,7 @@ export async function patchStored(context: ApiContext, call: ApiCall): Promise<A
   else if (call.request.subresource !== '') throw notFound(resource, call.request.name);
   else {
     const object = applyTo(undefined);
+    checkMayCreate(context, call);
     checkNoUid(call, object.metadata.uid);
     wipeServerMetadata(object);
     answer = await insertObject(context, call, object, options, true);
@@ -275,46 +284,4 @@ function withoutDoubledOwners({ metadata }: KubeObject): string[] {
       'such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: ' +
       doubled.map((owner) => owner.uid).join(', '),
   ];
-}
-
-/** Notes in `metadata.managedFields` what a request that was no apply sets. */
-function ownFields(
-  context: ApiContext,
-  call: ApiCall,
-  options: WriteOptions,
-  object: KubeObject,
-  old?: KubeObject,
-): void {
-  const by = fieldManager(context, call, options.fieldManager);
-  const entries = entriesAfter(old, object, by, structOfResource(call.resource));
-  if (entries.length > 0) object.metadata.managedFields = [...entries];
-  else delete object.metadata.managedFields;
-}
-
-/** An object that cannot be told apart part by part keeps the owners that it had: that alone refuses no write. */
-function entriesAfter(
-  ...[old, object, by, struct]: Parameters<typeof updateManagedFields>
-): readonly unknown[] {
-  try {
-    return updateManagedFields(old, object, by, struct);
-  } catch (error) {
-    if (!(error instanceof ApplyError)) throw error;
-    return old?.metadata.managedFields ?? [];
-  }
-}
-
-/** Tells whether a write would change nothing but the times in managedFields; such a write is not made. */
-function isSame(old: KubeObject, object: KubeObject): boolean {
-  if (!isDeepStrictEqual(withoutFields(old), withoutFields(object))) return false;
-  return isDeepStrictEqual(withoutTimes(old), withoutTimes(object));
-}
-
-function withoutFields(object: KubeObject): unknown {
-  const { managedFields: _fields, ...metadata } = object.metadata;
-  return JSON.parse(JSON.stringify({ ...object, metadata }));
-}
-
-function withoutTimes(object: KubeObject): unknown {
-  const entries = (object.metadata.managedFields ?? []) as ManagedFieldsEntry[];
-  return entries.map(({ time: _time, ...entry }) => entry);
 }
