@@ -1,7 +1,16 @@
 import { SelectorError } from '../kube/selector/selector-error.ts';
 import { parseFieldSelector, type FieldSelector } from '../kube/selector/field-selector.ts';
 import { parseLabelSelector, type LabelSelector } from '../kube/selector/label-selector.ts';
-import { badRequest, resourceExpired, resourceVersionTooLarge, StatusError } from '../kube/status.ts';
+import { goQuote } from '../base/go-quote.ts';
+import { invalidValue } from '../kube/field-error.ts';
+import {
+  badRequest,
+  plainError,
+  resourceExpired,
+  resourceVersionTooLarge,
+  StatusError,
+} from '../kube/status.ts';
+
 import type { KubeObject } from '../kube/object.ts';
 import type { ResourceInfo } from '../kube/resources.ts';
 import {
@@ -80,7 +89,26 @@ const PAGE = 500;
 
 /** Answers `get`. */
 export function getObject(context: ApiContext, call: ApiCall): Answer {
+  checkFreshness(context, call.request.query.get('resourceVersion') ?? '');
   return { code: 200, value: asServed(call.resource, mustGet(context, call).object) };
+}
+
+/**
+ * Sees to it that what is read is as new as was asked for, which everything is but what is yet to come.
+ *
+ * @throws StatusError 500 for no number, 504 for a state of the future
+ */
+function checkFreshness({ store }: ApiContext, wanted: string): void {
+  if (wanted === '') return;
+  if (!/^\d+$/.test(wanted)) {
+    const { field, message } = invalidValue(
+      'resourceVersion',
+      wanted,
+      `strconv.ParseUint: parsing ${goQuote(wanted)}: invalid syntax`,
+    );
+    throw plainError(`${field}: ${message}`);
+  }
+  if (Number(wanted) > store.revision) throw resourceVersionTooLarge(Number(wanted), store.revision);
 }
 
 /** @throws StatusError 400 */
