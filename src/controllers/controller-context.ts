@@ -38,11 +38,17 @@ export class ControllerContext {
   informer<T extends KubeObject>(type: ResourceType): Informer<T> {
     let informer = this.#informers.get(type);
     if (informer === undefined) {
-      const onError = (error: unknown): void => this.warn(`watch ${type.resource}`, error);
-      informer = createInformer(this.client, type, { onError, dropManagedFields: true }, this.signal);
+      informer = this.informerUntil(type, this.signal);
       this.#informers.set(type, informer);
     }
     return informer as Informer<T>;
+  }
+
+  /** An informer of somebody's own, for a resource that comes and goes; nobody waits for its first list. */
+  informerUntil(type: ResourceType, signal: AbortSignal): Informer<KubeObject> {
+    const onError = (error: unknown): void => this.warn(`watch ${type.resource}`, error);
+    const ending = AbortSignal.any([this.signal, signal]);
+    return createInformer(this.client, type, { onError, dropManagedFields: true }, ending);
   }
 
   /** Resolves once every informer has its first list; informers asked for after the first call do not count. */

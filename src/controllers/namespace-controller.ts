@@ -5,6 +5,7 @@ import { resources, type ResourceInfo } from '../kube/resources.ts';
 import { isApiError } from '../kube/client/kube-api-error.ts';
 import { formatTime } from '../kube/time.ts';
 import { queueKey, splitKey, type ControllerContext } from './controller-context.ts';
+import { isEstablished } from './custom-objects.ts';
 import { deletionConditions, type Leftovers } from './namespace-conditions.ts';
 import { DEFINITIONS, NAMESPACES, PODS } from './resource-types.ts';
 import { setCondition, type Condition } from './workloads.ts';
@@ -147,15 +148,14 @@ async function contentResources(context: ControllerContext, signal: AbortSignal)
     (resource) => resource.namespaced && resource.verbs.includes('delete') && resource.storedAs === undefined,
   );
   const definitions = await context.client.list<CustomResourceDefinition>(DEFINITIONS, {}, signal);
-  const custom = definitions.items.filter(isServed).flatMap((definition) => {
+  const isLasting = ({ metadata }: KubeObject): boolean => metadata.deletionTimestamp === undefined;
+  const lasting = definitions.items.filter(
+    (definition) => isEstablished(definition) && isLasting(definition),
+  );
+  const custom = lasting.flatMap((definition) => {
     // All versions show the same objects.
     const [first] = resourcesOf(definition);
     return first === undefined || !first.namespaced ? [] : [first];
   });
   return [...builtIn, ...custom];
-}
-
-function isServed({ status, metadata }: CustomResourceDefinition): boolean {
-  const established = (status?.conditions ?? []).find(({ type }) => type === 'Established');
-  return established?.status === 'True' && metadata.deletionTimestamp === undefined;
 }

@@ -1,11 +1,16 @@
+import { LruMap } from '../base/lru-map.ts';
 import { isApiError } from '../kube/client/kube-api-error.ts';
+import type { InformerChange } from '../kube/client/kube-client.ts';
 import type { KubeObject, OwnerReference } from '../kube/object.ts';
 import { findKind, resources, type ResourceInfo } from '../kube/resources.ts';
 import { unless, type ControllerContext } from './controller-context.ts';
+import { CustomObjects } from './custom-objects.ts';
 
 const ORPHAN = 'orphan';
 const FOREGROUND = 'foregroundDeletion';
 const WORKERS = 4;
+/** Objects remembered that went. */
+const ABSENT = 500;
 const COMPONENT = 'garbage-collector-controller';
 
 interface Entry {
@@ -22,6 +27,8 @@ export function startOwnerGarbageCollector(context: ControllerContext): void {
   const known = new Map<string, Entry>();
   /** uid of an owner → uids of what it owns. */
   const dependents = new Map<string, Set<string>>();
+  /** uids of objects that were seen to go: their kind may be gone too by the time when somebody asks. */
+  const absent = new LruMap<string, true>(ABSENT);
 
   const queue = context.queue(
     'collect',
@@ -71,8 +78,12 @@ export function startOwnerGarbageCollector(context: ControllerContext): void {
   ): Promise<KubeObject | 'unresolvable' | undefined> {
     const seen = known.get(reference.uid);
     if (seen !== undefined && isWithin(seen.object, namespace)) return seen.object;
+    if (absent.has(reference.uid)) return undefined;
     // Not in our picture is not yet gone: it may be newer than the picture.
-    const resource = seen?.resource ?? findKind(reference.apiVersion, reference.kind);
+    const resource =
+      seen?.resource ??
+      findKind(reference.apiVersion, reference.kind) ??
+      customObjects.find(reference.apiVersion, reference.kind);
     if (resource === undefined)
       throw new Error(`owner kind ${reference.apiVersion} ${reference.kind} is not served`);
     if (resource.namespaced && namespace === undefined) return 'unresolvable';
@@ -182,33 +193,35 @@ export function startOwnerGarbageCollector(context: ControllerContext): void {
     known.delete(uid);
   }
 
-  for (const resource of collectable()) {
-    context.informer(resource).onChange(({ type, object }) => {
-      const uid = object.metadata.uid ?? '';
-      const owners = new Set([
-        ...(known.get(uid)?.object.metadata.ownerReferences ?? []),
-        ...(object.metadata.ownerReferences ?? []),
-      ]);
-      forget(uid);
-      if (type === 'deleted') {
-        for (const dependent of dependents.get(uid) ?? []) queue.add(dependent);
-      } else {
-        known.set(uid, { resource, object });
-        for (const reference of object.metadata.ownerReferences ?? []) {
-          let set = dependents.get(reference.uid);
-          if (set === undefined) dependents.set(reference.uid, (set = new Set()));
-          set.add(uid);
-        }
-        if (type === 'added') tellStrangers(object);
-        queue.add(uid);
+  function follow(resource: ResourceInfo, { type, object }: InformerChange<KubeObject>): void {
+    const uid = object.metadata.uid ?? '';
+    const owners = new Set([
+      ...(known.get(uid)?.object.metadata.ownerReferences ?? []),
+      ...(object.metadata.ownerReferences ?? []),
+    ]);
+    forget(uid);
+    if (type === 'deleted') {
+      absent.set(uid, true);
+      for (const dependent of dependents.get(uid) ?? []) queue.add(dependent);
+    } else {
+      known.set(uid, { resource, object });
+      for (const reference of object.metadata.ownerReferences ?? []) {
+        let set = dependents.get(reference.uid);
+        if (set === undefined) dependents.set(reference.uid, (set = new Set()));
+        set.add(uid);
       }
-      // An owner that waits for its dependents looks again.
-      for (const reference of owners) {
-        const owner = known.get(reference.uid)?.object;
-        if (owner?.metadata.deletionTimestamp !== undefined) queue.add(reference.uid);
-      }
-    });
+      if (type === 'added') tellStrangers(object);
+      queue.add(uid);
+    }
+    // An owner that waits for its dependents looks again.
+    for (const reference of owners) {
+      const owner = known.get(reference.uid)?.object;
+      if (owner?.metadata.deletionTimestamp !== undefined) queue.add(reference.uid);
+    }
   }
+  for (const resource of collectable())
+    context.informer(resource).onChange((change) => follow(resource, change));
+  const customObjects = new CustomObjects(context, follow);
 }
 
 function isWithin(owner: KubeObject, namespace: string | undefined): boolean {

@@ -17,6 +17,7 @@ import {
   CONFIG_MAPS,
   CONTROLLER_REVISIONS,
   DAEMON_SETS,
+  DEFINITIONS,
   DEPLOYMENTS,
   JOBS,
   NODES,
@@ -38,6 +39,13 @@ const QUOTAS: ResourceType = {
   version: 'v1',
   resource: 'resourcequotas',
   kind: 'ResourceQuota',
+  namespaced: true,
+};
+const BOXES: ResourceType = {
+  group: 'example.org',
+  version: 'v1',
+  resource: 'boxes',
+  kind: 'Box',
   namespaced: true,
 };
 const isUp = (pod: Pod): boolean =>
@@ -263,4 +271,67 @@ test('an owner in another namespace is told of and counts as absent, one in none
     (all) => !all.some(({ metadata }) => metadata.name === 'owned'),
   );
   assert.ok(left.some(({ metadata }) => metadata.name === 'of-node'));
+});
+
+test('custom objects own and are owned, whatever version their owner is named in', async () => {
+  await cluster.newNamespace('custom');
+  const schema = {
+    openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true },
+  };
+  const definition = await cluster.api.client.create(
+    DEFINITIONS,
+    {
+      apiVersion: 'apiextensions.k8s.io/v1',
+      kind: 'CustomResourceDefinition',
+      metadata: { name: 'boxes.example.org' },
+      spec: {
+        group: 'example.org',
+        names: { plural: 'boxes', kind: 'Box' },
+        scope: 'Namespaced',
+        versions: ['v1', 'v1beta1'].map((name) => ({ name, served: true, storage: name === 'v1', schema })),
+      },
+    } as KubeObject,
+    cluster.signal,
+  );
+  await cluster.until(DEFINITIONS, '', (all) =>
+    all.some((each) => JSON.stringify(statusOf(each)).includes('"status":"True","type":"Established"')),
+  );
+  const make = async (
+    type: ResourceType,
+    name: string,
+    owner?: { readonly apiVersion: string; readonly made: KubeObject },
+  ): Promise<KubeObject> => {
+    const ownerReferences =
+      owner === undefined
+        ? []
+        : [
+            {
+              apiVersion: owner.apiVersion,
+              kind: owner.made.kind,
+              name: owner.made.metadata.name,
+              uid: owner.made.metadata.uid ?? '',
+              blockOwnerDeletion: true,
+            },
+          ];
+    const apiVersion = type.group === '' ? type.version : `${type.group}/${type.version}`;
+    return cluster.api.client.create(
+      type,
+      { apiVersion, kind: type.kind, metadata: { name, namespace: 'custom', ownerReferences } },
+      cluster.signal,
+    );
+  };
+  const [outer, kept] = [await make(BOXES, 'outer'), await make(BOXES, 'kept')];
+  const inner = await make(BOXES, 'inner', { apiVersion: 'example.org/v1beta1', made: outer });
+  await make(CONFIG_MAPS, 'of-inner', { apiVersion: 'example.org/v1', made: inner });
+  await make(CONFIG_MAPS, 'of-kept', { apiVersion: 'example.org/v1beta1', made: kept });
+  const names = (all: readonly KubeObject[]): string[] =>
+    all.map(({ metadata }) => metadata.name).filter((name) => name !== 'kube-root-ca.crt');
+  await cluster.api.client.delete(BOXES, { namespace: 'custom', name: 'outer' }, cluster.signal, {
+    propagationPolicy: 'Foreground',
+  });
+  await cluster.until(BOXES, 'custom', (boxes) => names(boxes).join() === 'kept');
+  await cluster.until(CONFIG_MAPS, 'custom', (maps) => names(maps).join() === 'of-kept');
+  // The last objects of a definition go with it, and what they own after them.
+  await cluster.api.client.delete(DEFINITIONS, { name: definition.metadata.name }, cluster.signal);
+  await cluster.until(CONFIG_MAPS, 'custom', (maps) => names(maps).length === 0);
 });

@@ -1,10 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { KubeObject } from '../object.ts';
 import { isApiError } from './kube-api-error.ts';
-import type { Informer, KubeClient, ListOptions, ResourceType } from './kube-client.ts';
+import type { Informer, InformerChange, KubeClient, ListOptions, ResourceType } from './kube-client.ts';
 
-type Change<T> = { type: 'added' | 'updated' | 'deleted'; object: T; old?: T };
-type Handler<T> = (change: Change<T>) => void;
+type Handler<T extends KubeObject> = (change: InformerChange<T>) => void;
 
 /** Objects fetched with one request while listing. */
 const PAGE = 500;
@@ -174,7 +173,7 @@ class ListWatchInformer<T extends KubeObject> implements Informer<T> {
     this.#tell({ type: 'updated', object, old });
   }
 
-  #tell(change: Change<T>): void {
+  #tell(change: InformerChange<T>): void {
     for (const handler of this.#handlers) {
       try {
         handler(change);

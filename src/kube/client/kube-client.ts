@@ -94,10 +94,17 @@ export interface KubeClient {
  * A local copy of a set of objects, kept by list and watch, that survives disconnects and `410 Gone`.
  * Handlers are called in order, one at a time.
  */
+/** What an informer tells of one object; `old` as it was told before. */
+export interface InformerChange<T extends KubeObject> {
+  type: 'added' | 'updated' | 'deleted';
+  object: T;
+  old?: T;
+}
+
 export interface Informer<T extends KubeObject> {
   /** Resolves once the first list was delivered. */
   synced(): Promise<void>;
   get(namespace: string | undefined, name: string): T | undefined;
   values(): T[];
-  onChange(handler: (change: { type: 'added' | 'updated' | 'deleted'; object: T; old?: T }) => void): void;
+  onChange(handler: (change: InformerChange<T>) => void): void;
 }
