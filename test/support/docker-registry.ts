@@ -2,11 +2,11 @@ import { hashSync } from 'bcryptjs';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { freePort } from './free-port.ts';
 import { findTool } from './tools.ts';
 
 /** Cheapest cost that bcrypt has: the test waits for it at every request. */
@@ -53,13 +53,4 @@ export async function startDockerRegistry(
     }
   }
   throw new Error('docker-registry did not start');
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }

@@ -1,7 +1,4 @@
-import { http } from '../../base/node-http.ts';
-
 import { resources, type ResourceInfo } from '../resources.ts';
-import { findKindStruct } from '../schema/schema.ts';
 import { encodeDocument } from './_gnostic.ts';
 import {
   groupOperation,
@@ -9,17 +6,11 @@ import {
   rootOperations,
   type DiscoveryOperation,
 } from './_discovery-operations.ts';
+import { answerSchema, bodySchema, patchMediaOf, pathWith, responsesWith } from './_operation-parts.ts';
 import { groupTag, OBJECT_MEDIA, pathsOf, type ApiOperation, type ApiPath } from './_operations.ts';
 import { parameterTypes, pathParameterDescription } from './_parameters.ts';
-import {
-  definitionName,
-  definitions,
-  patchDefinition,
-  reachable,
-  reference,
-  type Fragment,
-} from './_schema-document.ts';
-import { customDefinitionName, customDefinitions } from './_custom-definitions.ts';
+import { definitionName, definitions, reachable, reference, type Fragment } from './_schema-document.ts';
+import { customDefinitions } from './_custom-definitions.ts';
 import { servedStructs } from './_served-structs.ts';
 
 /** Media type under which clients up to kubectl 1.26 ask for the protobuf form of `/openapi/v2`. */
@@ -80,6 +71,7 @@ function documentOf(all: readonly ResourceInfo[]): Fragment {
 
 function discoveryItem(operation: DiscoveryOperation): Fragment {
   const { answer } = operation;
+  const schema = answer === undefined ? { type: 'string' } : reference(definitionName(answer), 'v2');
   return {
     get: {
       produces: operation.media,
@@ -87,101 +79,47 @@ function discoveryItem(operation: DiscoveryOperation): Fragment {
       tags: [operation.tag],
       description: operation.description,
       operationId: operation.id,
-      responses: responses(
-        [200],
-        answer === undefined ? { type: 'string' } : reference(definitionName(answer), 'v2'),
-      ),
+      responses: responsesWith([200], { schema }),
     },
   };
 }
 
 function pathItem(path: ApiPath, info: ResourceInfo): Fragment {
-  const parameters = [
-    ...path.pathParameters.map((name) => ({
-      uniqueItems: true,
-      type: 'string',
-      description: pathParameterDescription(name, info.kind),
-      name,
-      in: 'path',
-      required: true,
-    })),
+  const parameters = path.pathParameters.map((name) => ({
+    uniqueItems: true,
+    type: 'string',
+    description: pathParameterDescription(name, info.kind),
+    name,
+    in: 'path',
+    required: true,
+  }));
+  return pathWith(path, (operation) => operationItem(operation, info), [
+    ...parameters,
     ...path.parameters.map(query),
-  ];
-  return {
-    ...Object.fromEntries(
-      path.operations.map((operation) => [operation.method, operationItem(operation, info)]),
-    ),
-    ...(parameters.length === 0
-      ? {}
-      : { parameters: parameters.toSorted((a, b) => (a.name < b.name ? -1 : 1)) }),
-  };
+  ]);
 }
 
 function operationItem(operation: ApiOperation, info: ResourceInfo): Fragment {
-  const object = objectReference(operation.kind, info);
-  const parameters = [...bodyParameter(operation, object), ...operation.parameters.map(query)];
+  const parameters = [...bodyParameter(operation, info), ...operation.parameters.map(query)];
   return {
-    consumes: operation.body === 'Patch' ? patchMedia(info) : ['*/*'],
+    consumes: operation.body === 'Patch' ? patchMediaOf(info, PATCH_MEDIA) : ['*/*'],
     produces: operation.media ?? OBJECT_MEDIA,
     schemes: ['https'],
     tags: [groupTag(info.group, info.version)],
     description: operation.description,
     operationId: operation.id,
     ...(parameters.length === 0 ? {} : { parameters }),
-    responses: responses(operation.codes, answerOf(operation, info, object)),
+    responses: responsesWith(operation.codes, { schema: answerSchema('v2', operation, info) }),
     'x-kubernetes-action': operation.action,
     'x-kubernetes-group-version-kind': operation.kind,
   };
 }
 
-function answerOf(operation: ApiOperation, info: ResourceInfo, object: Fragment): Fragment {
-  switch (operation.answer) {
-    case 'object':
-      return object;
-    case 'list':
-      return objectReference({ ...operation.kind, kind: `${operation.kind.kind}List` }, info);
-    case 'Status':
-    case 'WatchEvent':
-      return reference(definitionName(`meta.v1.${operation.answer}`), 'v2');
-    case 'text':
-      return { type: 'string' };
-  }
-}
-
-function responses(codes: readonly number[], schema: Fragment): Fragment {
-  return {
-    ...Object.fromEntries(
-      codes.map((code) => [String(code), { description: http.STATUS_CODES[code] ?? '', schema }]),
-    ),
-    '401': { description: 'Unauthorized' },
-  };
-}
-
-/** Custom kinds take no strategic patch. */
-function patchMedia(info: ResourceInfo): readonly string[] {
-  if (info.custom === undefined) return PATCH_MEDIA;
-  return PATCH_MEDIA.filter((type) => type !== 'application/strategic-merge-patch+json');
-}
-
-function bodyParameter(operation: ApiOperation, object: Fragment): Fragment[] {
-  if (operation.body === undefined) return [];
-  const schema =
-    operation.body === 'Patch'
-      ? reference(patchDefinition, 'v2')
-      : operation.body === 'DeleteOptions'
-        ? reference(definitionName('meta.v1.DeleteOptions'), 'v2')
-        : object;
+function bodyParameter(operation: ApiOperation, info: ResourceInfo): Fragment[] {
+  const schema = bodySchema('v2', operation, info);
+  if (schema === undefined) return [];
   const required = operation.body === 'DeleteOptions' ? {} : { required: true };
   return [{ name: 'body', in: 'body', ...required, schema }];
-}
-
-function objectReference(kind: ApiOperation['kind'], info: ResourceInfo): Fragment {
-  const isOwn = kind.kind === info.kind || kind.kind === `${info.kind}List`;
-  if (info.custom !== undefined && kind.group === info.group && isOwn) {
-    return reference(customDefinitionName(info, kind.kind), 'v2');
-  }
-  const struct = findKindStruct(kind.group, kind.version, kind.kind);
-  return struct === undefined ? { type: 'string' } : reference(definitionName(struct.name), 'v2');
 }
 
 function query(name: string): Fragment & { name: string } {

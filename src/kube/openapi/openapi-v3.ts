@@ -1,25 +1,16 @@
 import { createHash } from 'node:crypto';
-import { http } from '../../base/node-http.ts';
-
 import { resources, type ResourceInfo } from '../resources.ts';
-import { findKindStruct } from '../schema/schema.ts';
 import {
   groupOperation,
   resourcesOperation,
   rootOperations,
   type DiscoveryOperation,
 } from './_discovery-operations.ts';
+import { answerSchema, bodySchema, patchMediaOf, pathWith, responsesWith } from './_operation-parts.ts';
 import { groupTag, OBJECT_MEDIA, pathsOf, type ApiOperation, type ApiPath } from './_operations.ts';
 import { parameterTypes, pathParameterDescription } from './_parameters.ts';
-import {
-  definitionName,
-  definitions,
-  patchDefinition,
-  reachable,
-  reference,
-  type Fragment,
-} from './_schema-document.ts';
-import { customDefinitionName, customDefinitions } from './_custom-definitions.ts';
+import { definitionName, definitions, reachable, reference, type Fragment } from './_schema-document.ts';
+import { customDefinitions } from './_custom-definitions.ts';
 import { servedStructs } from './_served-structs.ts';
 
 /** Version that documents carry, as a 1.36 server's do. */
@@ -125,105 +116,49 @@ function discoveryItem(operation: DiscoveryOperation): Fragment {
       tags: [operation.tag],
       description: operation.description,
       operationId: operation.id,
-      responses: responses([200], operation.media, schema),
+      responses: responsesWith([200], { content: content(operation.media, schema) }),
     },
   };
 }
 
 function pathItem(path: ApiPath, info: ResourceInfo): Fragment {
-  const parameters = [
-    ...path.pathParameters.map((name) => ({
-      name,
-      in: 'path',
-      description: pathParameterDescription(name, info.kind),
-      required: true,
-      schema: { type: 'string', uniqueItems: true },
-    })),
+  const parameters = path.pathParameters.map((name) => ({
+    name,
+    in: 'path',
+    description: pathParameterDescription(name, info.kind),
+    required: true,
+    schema: { type: 'string', uniqueItems: true },
+  }));
+  return pathWith(path, (operation) => operationItem(operation, info), [
+    ...parameters,
     ...path.parameters.map(query),
-  ];
-  return {
-    ...Object.fromEntries(
-      path.operations.map((operation) => [operation.method, operationItem(operation, info)]),
-    ),
-    ...(parameters.length === 0
-      ? {}
-      : { parameters: parameters.toSorted((a, b) => (a.name < b.name ? -1 : 1)) }),
-  };
+  ]);
 }
 
 function operationItem(operation: ApiOperation, info: ResourceInfo): Fragment {
-  const object = objectReference(operation.kind, info);
+  const answered = content(operation.media ?? OBJECT_MEDIA, answerSchema('v3', operation, info));
   return {
     tags: [groupTag(info.group, info.version)],
     description: operation.description,
     operationId: operation.id,
     ...(operation.parameters.length === 0 ? {} : { parameters: operation.parameters.map(query) }),
-    ...(operation.body === undefined
-      ? {}
-      : {
-          requestBody: {
-            content:
-              operation.body === 'Patch'
-                ? content(patchMedia(info), reference(patchDefinition, 'v3'))
-                : content(
-                    ['*/*'],
-                    operation.body === 'DeleteOptions'
-                      ? reference(definitionName('meta.v1.DeleteOptions'), 'v3')
-                      : object,
-                  ),
-            ...(operation.body === 'DeleteOptions' ? {} : { required: true }),
-          },
-        }),
-    responses: responses(operation.codes, operation.media ?? OBJECT_MEDIA, answerOf(operation, info, object)),
+    ...requestBody(operation, info),
+    responses: responsesWith(operation.codes, { content: answered }),
     'x-kubernetes-action': operation.action,
     'x-kubernetes-group-version-kind': operation.kind,
   };
 }
 
-function answerOf(operation: ApiOperation, info: ResourceInfo, object: Fragment): Fragment {
-  switch (operation.answer) {
-    case 'object':
-      return object;
-    case 'list':
-      return objectReference({ ...operation.kind, kind: `${operation.kind.kind}List` }, info);
-    case 'Status':
-    case 'WatchEvent':
-      return reference(definitionName(`meta.v1.${operation.answer}`), 'v3');
-    case 'text':
-      return { type: 'string' };
-  }
-}
-
-function responses(codes: readonly number[], media: readonly string[], schema: Fragment): Fragment {
-  return {
-    ...Object.fromEntries(
-      codes.map((code) => [
-        String(code),
-        { description: http.STATUS_CODES[code] ?? '', content: content(media, schema) },
-      ]),
-    ),
-    '401': { description: 'Unauthorized' },
-  };
+function requestBody(operation: ApiOperation, info: ResourceInfo): Fragment {
+  const schema = bodySchema('v3', operation, info);
+  if (schema === undefined) return {};
+  const media = operation.body === 'Patch' ? patchMediaOf(info, PATCH_MEDIA) : ['*/*'];
+  const required = operation.body === 'DeleteOptions' ? {} : { required: true };
+  return { requestBody: { content: content(media, schema), ...required } };
 }
 
 function content(media: readonly string[], schema: Fragment): Fragment {
   return Object.fromEntries(media.map((type) => [type, { schema }]));
-}
-
-/** Clients look here to learn that a custom kind takes no strategic patch. */
-function patchMedia(info: ResourceInfo): readonly string[] {
-  if (info.custom === undefined) return PATCH_MEDIA;
-  return PATCH_MEDIA.filter((type) => type !== 'application/strategic-merge-patch+json');
-}
-
-/** A kind without fields of its own, such as the options of `exec`, is any text. */
-function objectReference(kind: ApiOperation['kind'], info: ResourceInfo): Fragment {
-  const isOwn = kind.kind === info.kind || kind.kind === `${info.kind}List`;
-  if (info.custom !== undefined && kind.group === info.group && isOwn) {
-    return reference(customDefinitionName(info, kind.kind), 'v3');
-  }
-  const struct = findKindStruct(kind.group, kind.version, kind.kind);
-  return struct === undefined ? { type: 'string' } : reference(definitionName(struct.name), 'v3');
 }
 
 function query(name: string): Fragment & { name: string } {
