@@ -148,7 +148,9 @@ export function selectObjects(
     return new StoredList({ resourceVersion: String(store.revision) }, resource, items);
   }
   const token = options.continue === '' ? undefined : decodeContinue(options.continue, namespace);
-  let revision = options.match === 'Exact' ? wanted : undefined;
+  // A page of a version that is named shows that version, also where the request does not say how to match it.
+  const isPageOf = options.match === undefined && options.limit > 0 && wanted !== 0;
+  let revision = options.match === 'Exact' || isPageOf ? wanted : undefined;
   if (token !== undefined && token.revision > 0) revision = token.revision;
   const isFiltered = selection.labels !== undefined || selection.fields !== undefined;
   const items: StoredRow[] = [];
