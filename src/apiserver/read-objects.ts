@@ -15,7 +15,7 @@ import {
 } from './api-call.ts';
 import { decodeContinue, encodeContinue } from './continue-token.ts';
 import { StoreError, type ListPosition, type StoredRow } from './stored-object.ts';
-import { listOptions, type ListRequestOptions } from './request-options.ts';
+import { listOptions, type ListRequestOptions, versionOfGet } from './request-options.ts';
 
 export interface ListMetadata {
   /** Absent of what is not stored. */
@@ -78,8 +78,15 @@ export interface Selection {
 /** Objects looked at in one go while a selector leaves most of them out. */
 const PAGE = 500;
 
-/** Answers `get`. */
+/**
+ * Answers `get`.
+ *
+ * @throws StatusError 504 when the object is to be newer than anything that is there
+ */
 export function getObject(context: ApiContext, call: ApiCall): Answer {
+  const wanted = versionOfGet(call.request.query) ?? 0;
+  const { revision } = context.store;
+  if (wanted > revision) throw resourceVersionTooLarge(wanted, revision);
   return { code: 200, value: asServed(call.resource, mustGet(context, call).object) };
 }
 
