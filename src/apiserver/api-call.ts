@@ -4,7 +4,7 @@ import { managerOf } from '../kube/apply/managed-fields.ts';
 import type { DefaultOptions } from '../kube/default/set-defaults.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { findResource, formatApiVersion, structOfResource, type ResourceInfo } from '../kube/resources.ts';
-import { inFieldOrder, inKeyOrder } from '../kube/schema/field-order.ts';
+import { inFieldOrder, inKeyOrder, withOrderedMetadata } from '../kube/schema/field-order.ts';
 import { badRequest, conflict, notFound } from '../kube/status.ts';
 import { formatTime } from '../kube/time.ts';
 import type { AdmissionChain } from './admission-chain.ts';
@@ -72,13 +72,18 @@ function inVersion(object: KubeObject, apiVersion: string): KubeObject {
 
 /** Returns an object in the form that is stored: fields in the order of the wire, with a place for the revision. */
 export function asStored(resource: ResourceInfo, object: KubeObject): KubeObject {
+  return asStoredInOrder(resource, inWireOrder(resource, object));
+}
+
+/** As {@link asStored}, of an object whose fields are in the order of the wire already. */
+export function asStoredInOrder(resource: ResourceInfo, object: KubeObject): KubeObject {
   const { storedAs, custom } = resource;
   const { resourceVersion = '' } = object.metadata;
   const placed = { ...object, metadata: { ...object.metadata, resourceVersion } };
   // Nothing has had a link to itself since 1.20; what clients send of old is dropped.
   if ('selfLink' in placed.metadata) delete placed.metadata.selfLink;
   if (custom !== undefined) return inKeyOrder(inVersion(placed, custom.storedVersion));
-  if (storedAs === undefined) return inWireOrder(resource, placed);
+  if (storedAs === undefined) return withOrderedMetadata(placed);
   return convertEvent(placed, formatApiVersion(storedAs.group, storedAs.version));
 }
 

@@ -1,5 +1,6 @@
+import { isDeepStrictEqual } from 'node:util';
 import { ApplyError } from '../kube/apply/apply-error.ts';
-import { updateManagedFields } from '../kube/apply/managed-fields.ts';
+import { updateManagedFields, type ManagedFieldsEntry } from '../kube/apply/managed-fields.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { structOfResource } from '../kube/resources.ts';
 import { findKindStruct } from '../kube/schema/schema.ts';
@@ -41,4 +42,26 @@ function entriesAfter(
     if (!(error instanceof ApplyError)) throw error;
     return old?.metadata.managedFields ?? [];
   }
+}
+
+/** Tells whether a write would change nothing but the times in managedFields; such a write is not made. */
+export function isSame(old: KubeObject, object: KubeObject): boolean {
+  const before = textWithoutFields(old);
+  const after = textWithoutFields(object);
+  if (before !== after) {
+    // Another order of fields makes another text, but not a longer one.
+    if (before.length !== after.length) return false;
+    if (!isDeepStrictEqual(JSON.parse(before), JSON.parse(after))) return false;
+  }
+  return isDeepStrictEqual(withoutTimes(old), withoutTimes(object));
+}
+
+function textWithoutFields(object: KubeObject): string {
+  const { managedFields: _fields, ...metadata } = object.metadata;
+  return JSON.stringify({ ...object, metadata });
+}
+
+function withoutTimes(object: KubeObject): unknown {
+  const entries = (object.metadata.managedFields ?? []) as ManagedFieldsEntry[];
+  return entries.map(({ time: _time, ...entry }) => entry);
 }

@@ -58,9 +58,7 @@ export async function evictPod(context: RouterContext, call: ApiCall): Promise<A
   call.warnings.push(...warnings);
   const { name } = call.request;
   if (eviction.metadata?.name !== undefined && eviction.metadata.name !== name) {
-    throw badRequest(
-      `name in URL does not match name in Eviction object: ${name} != ${eviction.metadata.name}`,
-    );
+    throw badRequest('name in URL does not match name in Eviction object');
   }
   const dryRun = options.dryRun || (eviction.deleteOptions?.dryRun ?? []).length > 0;
   const pod = mustGet(context, call).object as Pod;

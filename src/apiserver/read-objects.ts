@@ -1,7 +1,16 @@
 import { SelectorError } from '../kube/selector/selector-error.ts';
 import { parseFieldSelector, type FieldSelector } from '../kube/selector/field-selector.ts';
 import { parseLabelSelector, type LabelSelector } from '../kube/selector/label-selector.ts';
-import { badRequest, resourceExpired, resourceVersionTooLarge, StatusError } from '../kube/status.ts';
+import { goQuote } from '../base/go-quote.ts';
+import { invalidValue } from '../kube/field-error.ts';
+import {
+  badRequest,
+  plainError,
+  resourceExpired,
+  resourceVersionTooLarge,
+  StatusError,
+} from '../kube/status.ts';
+
 import type { KubeObject } from '../kube/object.ts';
 import type { ResourceInfo } from '../kube/resources.ts';
 import {
@@ -15,7 +24,7 @@ import {
 } from './api-call.ts';
 import { decodeContinue, encodeContinue } from './continue-token.ts';
 import { StoreError, type ListPosition, type StoredRow } from './stored-object.ts';
-import { listOptions, type ListRequestOptions, versionOfGet } from './request-options.ts';
+import { listOptions, type ListRequestOptions } from './request-options.ts';
 
 export interface ListMetadata {
   /** Absent of what is not stored. */
@@ -81,13 +90,29 @@ const PAGE = 500;
 /**
  * Answers `get`.
  *
- * @throws StatusError 504 when the object is to be newer than anything that is there
+ * @throws StatusError 500 for a version that is none, 504 when the object is to be newer than anything that is there
  */
 export function getObject(context: ApiContext, call: ApiCall): Answer {
-  const wanted = versionOfGet(call.request.query) ?? 0;
-  const { revision } = context.store;
-  if (wanted > revision) throw resourceVersionTooLarge(wanted, revision);
+  checkFreshness(context, call.request.query.get('resourceVersion') ?? '');
   return { code: 200, value: asServed(call.resource, mustGet(context, call).object) };
+}
+
+/**
+ * Sees to it that what is read is as new as was asked for, which everything is but what is yet to come.
+ *
+ * @throws StatusError 500 for no number, 504 for a state of the future
+ */
+function checkFreshness({ store }: ApiContext, wanted: string): void {
+  if (wanted === '') return;
+  if (!/^\d+$/.test(wanted)) {
+    const { field, message } = invalidValue(
+      'resourceVersion',
+      wanted,
+      `strconv.ParseUint: parsing ${goQuote(wanted)}: invalid syntax`,
+    );
+    throw plainError(`${field}: ${message}`);
+  }
+  if (Number(wanted) > store.revision) throw resourceVersionTooLarge(Number(wanted), store.revision);
 }
 
 /** @throws StatusError 400 */

@@ -177,18 +177,6 @@ export function listOptions(query: URLSearchParams, watch: boolean): ListRequest
   };
 }
 
-/**
- * Reads the state that an object is to be as new as; `undefined` when any will do.
- *
- * @throws StatusError 500, as Kubernetes answers, for what is no version
- */
-export function versionOfGet(query: URLSearchParams): number | undefined {
-  const text = query.get('resourceVersion') ?? '';
-  const fault = versionFault(text);
-  if (fault !== undefined) throw plainFailure(fault);
-  return text === '' ? undefined : Number(text);
-}
-
 function versionFault(text: string): string | undefined {
   if (text === '' || /^\d+$/.test(text)) return undefined;
   const quoted = goQuote(text);

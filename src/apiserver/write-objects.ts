@@ -1,5 +1,4 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { ManagedFieldsEntry } from '../kube/apply/managed-fields.ts';
 import { serverSideApply } from '../kube/apply/server-side-apply.ts';
 import { stampConditions, stampRequester } from '../kube/certificates/prepare-request.ts';
 import type { Decoded } from '../kube/decode/decode-object.ts';
@@ -25,7 +24,7 @@ import { decodeBody } from './decode-body.ts';
 import { admissionOfWrite } from './admission-request.ts';
 import {
   asServed,
-  asStored,
+  asStoredInOrder,
   fieldManager,
   fitNamespace,
   fitToPath,
@@ -38,9 +37,10 @@ import {
   type ApiContext,
 } from './api-call.ts';
 import { isReadyToGo } from './delete-objects.ts';
+import { checkMayCreate, isMadeByUpdate, type MakingContext } from './made-by-update.ts';
 import { copyOf } from './object-text.ts';
+import { isSame, ownFields } from './own-fields.ts';
 import { StoreError, type Stored } from './stored-object.ts';
-import { ownFields } from './own-fields.ts';
 import { writeOptions, type WriteOptions } from './request-options.ts';
 import { checkNoUid, checkRevision, checkUid, wipeServerMetadata } from './write-preconditions.ts';
 
@@ -98,7 +98,7 @@ async function insertObject(
         if (context.store.get(key) !== undefined) throw alreadyExists(resource, metadata.name);
         return { code: 201, value: admitted };
       }
-      const stored = context.store.create(key, asStored(resource, admitted));
+      const stored = context.store.create(key, asStoredInOrder(resource, admitted));
       return { code: 201, value: asServed(resource, stored.object) };
     } catch (error) {
       if (!(error instanceof StoreError && error.code === 'ALREADY_EXISTS')) throw error;
@@ -124,7 +124,7 @@ function preparedForCreate(context: ApiContext, call: ApiCall, object: KubeObjec
 }
 
 /** Answers `update`, of the object or of one of its subresources. */
-export async function updateObject(context: ApiContext, call: ApiCall): Promise<Answer> {
+export async function updateObject(context: MakingContext, call: ApiCall): Promise<Answer> {
   const options = writeOptions(call.request.query, 'UpdateOptions');
   const body = await call.body();
   const decoded = decodeBody<KubeObject>(body, call.resource, options.fieldValidation);
@@ -132,11 +132,19 @@ export async function updateObject(context: ApiContext, call: ApiCall): Promise<
   fitToPath(call, decoded.object);
   call.warnings.push(...withoutDoubledOwners(decoded.object));
   checkUid(context, call, decoded.object.metadata.uid);
+  const { resource, request } = call;
+  const key = keyOf(resource, request.namespace, request.name);
+  if (isMadeByUpdate(call) && context.store.get(key) === undefined) {
+    checkMayCreate(context, call);
+    wipeServerMetadata(decoded.object);
+    delete decoded.object.metadata.resourceVersion;
+    return insertObject(context, call, decoded.object, options);
+  }
   return changeObject(context, call, options, () => structuredClone(decoded.object));
 }
 
 /** Answers `patch`; an apply of an object that does not exist creates it. */
-export async function patchStored(context: ApiContext, call: ApiCall): Promise<Answer> {
+export async function patchStored(context: MakingContext, call: ApiCall): Promise<Answer> {
   const body = await call.body();
   const { resource } = call;
   const type = patchMediaType(body.mediaType);
@@ -175,6 +183,7 @@ export async function patchStored(context: ApiContext, call: ApiCall): Promise<A
   else if (call.request.subresource !== '') throw notFound(resource, call.request.name);
   else {
     const object = applyTo(undefined);
+    checkMayCreate(context, call);
     checkNoUid(call, object.metadata.uid);
     wipeServerMetadata(object);
     answer = await insertObject(context, call, object, options, true);
@@ -256,7 +265,7 @@ async function replaceObject(
   if (isSame(old, admitted)) return { code: 200, value: old };
   if (options.dryRun) return { code: 200, value: admitted };
   const { key } = stored;
-  const next = asStored(resource, admitted);
+  const next = asStoredInOrder(resource, admitted);
   // An object under deletion goes for good with the write that takes away its last finalizer.
   const written = isReadyToGo(admitted)
     ? context.store.delete(key, stored.revision, next)
@@ -284,26 +293,4 @@ function withoutDoubledOwners({ metadata }: KubeObject): string[] {
       'such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: ' +
       doubled.map((owner) => owner.uid).join(', '),
   ];
-}
-
-/** Tells whether a write would change nothing but the times in managedFields; such a write is not made. */
-function isSame(old: KubeObject, object: KubeObject): boolean {
-  const before = textWithoutFields(old);
-  const after = textWithoutFields(object);
-  if (before !== after) {
-    // Another order of fields makes another text, but not a longer one.
-    if (before.length !== after.length) return false;
-    if (!isDeepStrictEqual(JSON.parse(before), JSON.parse(after))) return false;
-  }
-  return isDeepStrictEqual(withoutTimes(old), withoutTimes(object));
-}
-
-function textWithoutFields(object: KubeObject): string {
-  const { managedFields: _fields, ...metadata } = object.metadata;
-  return JSON.stringify({ ...object, metadata });
-}
-
-function withoutTimes(object: KubeObject): unknown {
-  const entries = (object.metadata.managedFields ?? []) as ManagedFieldsEntry[];
-  return entries.map(({ time: _time, ...entry }) => entry);
 }

@@ -67,6 +67,8 @@ export class LayerPuller {
   /** Which pull brings a layer, for those who wait for it. */
   readonly #bringers = new Map<string, QueuedLayer>();
   readonly #unpacking = new JoinedFlights<string, void>();
+  /** Settles when all looks at the disk have ended that began before. */
+  #looks: Promise<unknown> = Promise.resolve();
 
   constructor(options: LayerPullerOptions, clock: Clock) {
     this.#options = options;
@@ -156,7 +158,7 @@ export class LayerPuller {
   ): Promise<LayerOutcome> {
     const { content, unpacker } = this.#options;
     refuseEmpty(layer);
-    if (await isHeld(content, layer)) return { bytes: 0, held: true };
+    if (await this.#isHeldInTurn(layer)) return { bytes: 0, held: true };
     const context: FetchContext = {
       open: (blob, range, openSignal) => openBlob(session, blob, range, openSignal),
       content,
@@ -203,6 +205,18 @@ export class LayerPuller {
       signal.throwIfAborted();
       throw fetchError(error, layer);
     }
+  }
+
+  /**
+   * Tells whether a layer is held, after it has told of those that were asked about before: looks at the disk end in any order, and who
+   * was first in the order of sizes shall enter the queue first.
+   */
+  async #isHeldInTurn(layer: Descriptor): Promise<boolean> {
+    const before = this.#looks;
+    const look = isHeld(this.#options.content, layer);
+    this.#looks = Promise.allSettled([before, look]);
+    await before;
+    return look;
   }
 
   /** Unpacks what was held before, or could not be unpacked while it arrived. */

@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test';
 import { startTestApi, type TestApi } from '../support/test-api.ts';
 import { refuses } from './refusals.ts';
 
-/* Methods, forms of answers and the path of a scale. */
+/* Methods, forms of answers, what updates make, and the path of a scale. */
 
 let api: TestApi;
 const DEMO = '/api/v1/namespaces/demo';
@@ -124,6 +124,73 @@ describe('an answer is refused', () => {
   });
 });
 
+describe('what is not there', () => {
+  const ROLES = '/apis/rbac.authorization.k8s.io/v1/namespaces/demo';
+  const rows: [path: string, body: object][] = [
+    [`${DEMO}/services/made`, { spec: { ports: [{ port: 80 }] } }],
+    [`${DEMO}/endpoints/made`, {}],
+    [`${DEMO}/limitranges/made`, { spec: { limits: [] } }],
+    [`${DEMO}/events/made`, { involvedObject: { namespace: 'demo' } }],
+    ['/apis/coordination.k8s.io/v1/namespaces/demo/leases/made', { spec: {} }],
+    [`${ROLES}/roles/made`, { rules: [] }],
+  ];
+  for (const [path, rest] of rows) {
+    test(`is made by an update of ${path}`, async () => {
+      const body = { metadata: { name: 'made', resourceVersion: '7' }, ...rest };
+      const made = await api.send('PUT', path, { body });
+      assert.equal(made.code, 201, made.text);
+      assert.equal((await api.send('GET', path)).code, 200);
+    });
+  }
+
+  test('is not made by an update of a kind that is created only', async () => {
+    const body = { metadata: { name: 'made' } };
+    for (const path of [`${DEMO}/configmaps/made`, `${DEMO}/serviceaccounts/made`, '/api/v1/nodes/made']) {
+      assert.equal((await api.send('PUT', path, { body })).code, 404, path);
+    }
+  });
+
+  test('is made by nobody who may only change', async () => {
+    const name = 'changer';
+    const resources = ['configmaps', 'limitranges'];
+    const rules = [{ apiGroups: [''], resources, verbs: ['patch', 'update'] }];
+    await api.send('POST', `${ROLES}/roles`, { body: { metadata: { name }, rules } });
+    await api.send('POST', `${ROLES}/rolebindings`, {
+      body: {
+        metadata: { name },
+        roleRef: { kind: 'Role', name },
+        subjects: [{ kind: 'User', name }],
+      },
+    });
+    const as = await api.certificate(name);
+    const because = (resource: string): string =>
+      `${resource} "new" is forbidden: User "changer" cannot create resource "${resource}" in API group "" in the namespace "demo"`;
+    const applied = await api.send('PATCH', `${DEMO}/configmaps/new?fieldManager=x`, {
+      body: { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'new' } },
+      contentType: APPLY,
+      as,
+    });
+    assert.deepEqual([applied.code, applied.json()['message']], [403, because('configmaps')]);
+    const put = await api.send('PUT', `${DEMO}/limitranges/new`, { body: { metadata: { name: 'new' } }, as });
+    assert.deepEqual([put.code, put.json()['message']], [403, because('limitranges')]);
+  });
+
+  test('is not read from a state that is yet to come, or that is no state', async () => {
+    const message = async (version: string): Promise<unknown> => {
+      const answer = await api.send('GET', `${DEMO}/services/made?resourceVersion=${version}`);
+      return [answer.code, answer.json()['message']];
+    };
+    assert.deepEqual(await message('x'), [
+      500,
+      'resourceVersion: Invalid value: "x": strconv.ParseUint: parsing "x": invalid syntax',
+    ]);
+    assert.match(
+      String(await message('999999')),
+      /^504,Timeout: Too large resource version: 999999, current: /,
+    );
+  });
+});
+
 describe('the scale of a Deployment', () => {
   const SCALE = `${DEPLOYMENTS}/web/scale`;
   const scale = (replicas: number): object => ({
@@ -203,7 +270,15 @@ describe('the scale of a Deployment', () => {
         'invalid object type: apps/v1, Kind=Deployment',
       ],
       [
+        'an apply of a list',
+        `APPLY ${SCALE}?fieldManager=x`,
+        '[]',
+        400,
+        'error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal array into Go value of type map[string]interface {}',
+      ],
+      [
         'fewer than none',
+
         `MERGE ${SCALE}`,
         { spec: { replicas: -1 } },
         422,

@@ -104,6 +104,12 @@ function parseConfiguration(
   { resource, fieldValidation }: ApplyOptions,
 ): { config: Record<string, unknown>; warnings: readonly string[] } {
   const { value, duplicates } = readYaml(body);
+  if (!isObject(value) && value !== null && value !== undefined) {
+    const type = Array.isArray(value) ? 'array' : typeof value === 'boolean' ? 'bool' : typeof value;
+    throw badRequest(
+      `error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal ${type} into Go value of type map[string]interface {}`,
+    );
+  }
   const config = isObject(value) ? value : {};
   const apiVersion = textOf(config['apiVersion']);
   const kind = textOf(config['kind']);
