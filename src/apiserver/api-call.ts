@@ -80,6 +80,8 @@ export function asStoredInOrder(resource: ResourceInfo, object: KubeObject): Kub
   const { storedAs, custom } = resource;
   const { resourceVersion = '' } = object.metadata;
   const placed = { ...object, metadata: { ...object.metadata, resourceVersion } };
+  // Nothing has had a link to itself since 1.20; what clients send of old is dropped.
+  if ('selfLink' in placed.metadata) delete placed.metadata.selfLink;
   if (custom !== undefined) return inKeyOrder(inVersion(placed, custom.storedVersion));
   if (storedAs === undefined) return withOrderedMetadata(placed);
   return convertEvent(placed, formatApiVersion(storedAs.group, storedAs.version));

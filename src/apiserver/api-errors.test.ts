@@ -386,6 +386,16 @@ test('bare metadata is asked for by the right name, and rows with what there is'
   assert.equal((await api.send('GET', `${NS}/pods/nosuch`, form('PartialObjectMetadataList'))).code, 404);
 });
 
+test('a link of an object to itself, which clients of old send, is dropped', async () => {
+  const metadata = { name: 'linked', selfLink: '/api/v1/x' };
+  const made = await api.send('POST', `${NS}/configmaps`, { body: { metadata } });
+  const changed = await api.send('PUT', `${NS}/configmaps/linked`, { body: { metadata, data: { a: '1' } } });
+  for (const answer of [made, changed]) {
+    assert.ok(answer.code < 300, answer.text);
+    assert.doesNotMatch(answer.text, /selfLink/);
+  }
+});
+
 test('null as a body says nothing, as an empty object does', async () => {
   const answer = await api.send('POST', `${NS}/pods`, { body: 'null' });
   assert.equal(

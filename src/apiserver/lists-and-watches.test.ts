@@ -93,6 +93,30 @@ test('a list is paged: the token carries on from the state of the first page', a
   assert.equal(third.metadata.resourceVersion, first.metadata.resourceVersion);
 });
 
+test('a page of a version that is named shows that version, and no later one', async () => {
+  const { metadata } = (await api.send('GET', '/api/v1/namespaces/default/configmaps')).json<{
+    metadata: { resourceVersion: string };
+  }>();
+  await api.send('POST', '/api/v1/namespaces/default/configmaps', {
+    body: { metadata: { name: 'a-later' } },
+  });
+  const namesAt = async (query: string): Promise<[string, boolean]> => {
+    const { text } = await api.send('GET', `/api/v1/namespaces/default/configmaps?${query}`);
+    const list = JSON.parse(text) as {
+      metadata: { resourceVersion: string };
+      items: { metadata: { name: string } }[];
+    };
+    return [list.metadata.resourceVersion, list.items.some((item) => item.metadata.name === 'a-later')];
+  };
+  const version = metadata.resourceVersion;
+  assert.deepEqual(await namesAt(`resourceVersion=${version}&limit=500`), [version, false]);
+  // Without pages, and where it is said, what is newer will do.
+  assert.equal((await namesAt(`resourceVersion=${version}`))[1], true);
+  const newer = `resourceVersion=${version}&limit=500&resourceVersionMatch=NotOlderThan`;
+  assert.equal((await namesAt(newer))[1], true);
+  assert.equal((await namesAt('resourceVersion=0&limit=500'))[1], true);
+});
+
 test('a list with a selector pages over what it leaves out and counts nothing', async () => {
   const path = await newNamespace();
   for (let i = 0; i < 9; i++) await put(path, `c${i}`, { odd: String(i % 2) });

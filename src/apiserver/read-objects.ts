@@ -87,7 +87,11 @@ export interface Selection {
 /** Objects looked at in one go while a selector leaves most of them out. */
 const PAGE = 500;
 
-/** Answers `get`. */
+/**
+ * Answers `get`.
+ *
+ * @throws StatusError 500 for a version that is none, 504 when the object is to be newer than anything that is there
+ */
 export function getObject(context: ApiContext, call: ApiCall): Answer {
   checkFreshness(context, call.request.query.get('resourceVersion') ?? '');
   return { code: 200, value: asServed(call.resource, mustGet(context, call).object) };
@@ -176,7 +180,9 @@ export function selectObjects(
     return new StoredList({ resourceVersion: String(store.revision) }, resource, items);
   }
   const token = options.continue === '' ? undefined : decodeContinue(options.continue, namespace);
-  let revision = options.match === 'Exact' ? wanted : undefined;
+  // A page of a version that is named shows that version, also where the request does not say how to match it.
+  const isPageOf = options.match === undefined && options.limit > 0 && wanted !== 0;
+  let revision = options.match === 'Exact' || isPageOf ? wanted : undefined;
   if (token !== undefined && token.revision > 0) revision = token.revision;
   const isFiltered = selection.labels !== undefined || selection.fields !== undefined;
   const items: StoredRow[] = [];

@@ -157,9 +157,9 @@ export function listOptions(query: URLSearchParams, watch: boolean): ListRequest
   const match = query.get('resourceVersionMatch') ?? '';
   const sendInitialEvents = booleanOf(query.get('sendInitialEvents'));
   check('ListOptions', listErrors(watch, versionText, match, token, sendInitialEvents));
-  if (versionText !== '' && !/^\d+$/.test(versionText)) {
-    const why = `resourceVersion: Invalid value: ${goQuote(versionText)}: strconv.ParseUint: parsing ${goQuote(versionText)}: invalid syntax`;
-    throw watch ? plainFailure(why) : badRequest(`invalid resource version: ${why}`);
+  const fault = versionFault(versionText);
+  if (fault !== undefined) {
+    throw watch ? plainFailure(fault) : badRequest(`invalid resource version: ${fault}`);
   }
   if (token !== '' && versionText !== '' && versionText !== '0') {
     throw badRequest('specifying resource version is not allowed when using continue');
@@ -175,6 +175,12 @@ export function listOptions(query: URLSearchParams, watch: boolean): ListRequest
     ...(timeoutSeconds === undefined ? {} : { timeoutSeconds }),
     ...(sendInitialEvents === undefined ? {} : { sendInitialEvents }),
   };
+}
+
+function versionFault(text: string): string | undefined {
+  if (text === '' || /^\d+$/.test(text)) return undefined;
+  const quoted = goQuote(text);
+  return `resourceVersion: Invalid value: ${quoted}: strconv.ParseUint: parsing ${quoted}: invalid syntax`;
 }
 
 function listErrors(

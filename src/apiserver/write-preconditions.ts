@@ -8,7 +8,6 @@ import { keyOf, type ApiCall, type ApiContext } from './api-call.ts';
 /** Kinds whose updates must say which state they go by. All kinds of definitions are such too. */
 const CONDITIONAL: ReadonlySet<string> = new Set([
   'APIService',
-
   'Lease',
   'PodDisruptionBudget',
   'RuntimeClass',

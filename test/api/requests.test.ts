@@ -21,6 +21,30 @@ before(async () => {
 });
 after(() => api.close());
 
+describe('an object is not read', () => {
+  refuses(
+    () => api,
+    [
+      [
+        'at a version that is none',
+        `GET ${MAPS}/one?resourceVersion=x`,
+        undefined,
+        500,
+        'resourceVersion: Invalid value: "x": strconv.ParseUint: parsing "x": invalid syntax',
+      ],
+      [
+        'newer than anything that is there',
+        `GET ${MAPS}/one?resourceVersion=999999999`,
+        undefined,
+        504,
+        /^Timeout: Too large resource version: 999999999, current: \d+$/,
+      ],
+      ['but as new as now, or in any state', `GET ${MAPS}/one?resourceVersion=1`, undefined, 200, ''],
+      ['and in any state', `GET ${MAPS}/one?resourceVersion=0`, undefined, 200, ''],
+    ],
+  );
+});
+
 describe('lists and watches refuse parameters that do not go together:', () => {
   refuses(
     () => api,

@@ -28,6 +28,9 @@ for (const [text, matches] of [
   ['metadata.name=a\\,b', true],
   ['spec.hostNetwork=false', true],
   ['status.podIP=', true],
+  ['status.podIPs=10.0.0.1', false],
+  ['spec.host=n1', true],
+  ['spec.host!=n1', false],
 ] as const) {
   test(`${JSON.stringify(text)} ${matches ? 'selects' : 'leaves out'} the Pod`, () => {
     assert.equal(parseFieldSelector(text, pods).matches(pod), matches);

@@ -32,6 +32,8 @@ const FIELDS: ReadonlyMap<string, readonly string[]> = new Map([
       'spec.hostNetwork',
       'status.phase',
       'status.podIP',
+      // A name that is taken and selects by nothing.
+      'status.podIPs',
       'status.nominatedNodeName',
     ],
   ],
@@ -65,10 +67,13 @@ const FIELDS: ReadonlyMap<string, readonly string[]> = new Map([
  * @throws SelectorError with the API's text (answer 400), also for fields the resource does not select by
  */
 export function parseFieldSelector(text: string, resource: ResourceInfo): FieldSelector {
+  // Clients older than `spec.nodeName` are still understood.
+  const isPod = resource.kind === 'Pod' && resource.group === '';
   const requirements = splitTerms(text)
     .filter((term) => term !== '')
     .toSorted()
-    .map((term) => parseTerm(term, text));
+    .map((term) => parseTerm(term, text))
+    .map((term) => (isPod && term.field === 'spec.host' ? { ...term, field: 'spec.nodeName' } : term));
   for (const { field } of requirements) checkSupported(field, resource);
   return {
     requirements,
