@@ -12,6 +12,7 @@ export const PODS = typeOf('', 'v1', 'pods');
 export const NODES = typeOf('', 'v1', 'nodes');
 export const NAMESPACES = typeOf('', 'v1', 'namespaces');
 export const CONFIG_MAPS = typeOf('', 'v1', 'configmaps');
+export const SECRETS = typeOf('', 'v1', 'secrets');
 export const SERVICE_ACCOUNTS = typeOf('', 'v1', 'serviceaccounts');
 export const EVENTS = typeOf('', 'v1', 'events');
 export const CLAIMS = typeOf('', 'v1', 'persistentvolumeclaims');

@@ -1,5 +1,6 @@
 import { systemClock, type Clock } from '../base/clock.ts';
 import type { KubeClient } from '../kube/client/kube-client.ts';
+import { startAccountTokenSecrets } from './account-token-secrets.ts';
 import { ControllerContext, type ControllerLogger } from './controller-context.ts';
 import { EventRecorder } from './event-recorder.ts';
 import { startRootCaController, startServiceAccountController } from './namespace-content.ts';
@@ -51,6 +52,7 @@ export function startControllers(
   startNamespaceController(context);
   startServiceAccountController(context);
   startRootCaController(context, options.rootCa);
+  startAccountTokenSecrets(context, options.rootCa);
   startClusterRoleAggregation(context);
   startNodeLifecycle(context);
   startScheduler(context);

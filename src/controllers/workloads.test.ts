@@ -22,6 +22,8 @@ import {
   NODES,
   PODS,
   REPLICA_SETS,
+  SECRETS,
+  SERVICE_ACCOUNTS,
   STATEFUL_SETS,
 } from './resource-types.ts';
 
@@ -197,18 +199,55 @@ test('a Deployment out of quota and out of time says both', async () => {
   await cluster.make(DEPLOYMENTS, 'late', 'web', {
     ...workloadOf('web', 'x:1', { replicas: 2, progressDeadlineSeconds: 1 }),
   });
-  const [deployment] = await cluster.until(DEPLOYMENTS, 'late', ([found]) =>
-    ((statusOf(found)['conditions'] ?? []) as { reason: string }[]).some(
-      ({ reason }) => reason === 'ProgressDeadlineExceeded',
-    ),
-  );
-  const conditions = statusOf(deployment)['conditions'] as Record<string, string>[];
-  const words = conditions.map(({ type, status, reason }) => `${type} ${status} ${reason}`).sort();
-  assert.deepEqual(words, [
+  const wordsOf = (deployment: KubeObject | undefined): string[] =>
+    ((statusOf(deployment)['conditions'] ?? []) as Record<string, string>[])
+      .map(({ type, status, reason }) => `${type} ${status} ${reason}`)
+      .sort();
+  const expected = [
     'Available False MinimumReplicasUnavailable',
     'Progressing False ProgressDeadlineExceeded',
     'ReplicaFailure True FailedCreate',
-  ]);
+  ];
+  await cluster.until(DEPLOYMENTS, 'late', ([found]) => wordsOf(found).join() === expected.join());
+});
+
+test('a Secret for the token of an account is filled, and goes with the account', async () => {
+  await cluster.newNamespace('tokens');
+  const create = (type: ResourceType, object: KubeObject): Promise<KubeObject> =>
+    cluster.api.client.create(type, object, cluster.signal);
+  const secret = (name: string, account: string): KubeObject => ({
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: {
+      name,
+      namespace: 'tokens',
+      annotations: { 'kubernetes.io/service-account.name': account },
+    },
+    ...{ type: 'kubernetes.io/service-account-token' },
+  });
+  const metadata = { name: 'robot', namespace: 'tokens' };
+  const account = await create(SERVICE_ACCOUNTS, { apiVersion: 'v1', kind: 'ServiceAccount', metadata });
+  await create(SECRETS, secret('of-nobody', 'nobody'));
+  await create(SECRETS, secret('of-robot', 'robot'));
+  type Secret = KubeObject & { data?: Record<string, string> };
+  const [filled] = await cluster.until<Secret>(
+    SECRETS,
+    'tokens',
+    (all) => all.length === 1 && all[0]?.data?.['token'] !== undefined,
+  );
+  const text = (key: string): string => Buffer.from(filled?.data?.[key] ?? '', 'base64').toString();
+  assert.equal(text('namespace'), 'tokens');
+  assert.equal(text('ca.crt'), cluster.api.pki.ca.cert);
+  const uid = filled?.metadata.annotations?.['kubernetes.io/service-account.uid'];
+  assert.equal(uid, account.metadata.uid);
+  const answer = await cluster.api.send('POST', '/apis/authentication.k8s.io/v1/selfsubjectreviews', {
+    anonymous: true,
+    headers: { authorization: `Bearer ${text('token')}` },
+    body: { apiVersion: 'authentication.k8s.io/v1', kind: 'SelfSubjectReview' },
+  });
+  assert.match(answer.text, /"username":"system:serviceaccount:tokens:robot"/);
+  await cluster.remove(SERVICE_ACCOUNTS, 'tokens', 'robot');
+  await cluster.until(SECRETS, 'tokens', (all) => all.length === 0);
 });
 
 test('a ClusterRole gathers the rules of those that bear its label', async () => {
