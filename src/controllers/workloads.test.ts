@@ -215,7 +215,7 @@ test('a Secret for the token of an account is filled, and goes with the account'
   await cluster.newNamespace('tokens');
   const create = (type: ResourceType, object: KubeObject): Promise<KubeObject> =>
     cluster.api.client.create(type, object, cluster.signal);
-  const secret = (name: string, account: string): KubeObject => ({
+  const secret = (name: string, account: string): KubeObject & { type: string } => ({
     apiVersion: 'v1',
     kind: 'Secret',
     metadata: {
@@ -223,7 +223,7 @@ test('a Secret for the token of an account is filled, and goes with the account'
       namespace: 'tokens',
       annotations: { 'kubernetes.io/service-account.name': account },
     },
-    ...{ type: 'kubernetes.io/service-account-token' },
+    type: 'kubernetes.io/service-account-token',
   });
   const metadata = { name: 'robot', namespace: 'tokens' };
   const account = await create(SERVICE_ACCOUNTS, { apiVersion: 'v1', kind: 'ServiceAccount', metadata });
