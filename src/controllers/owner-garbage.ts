@@ -2,6 +2,7 @@ import { isApiError } from '../kube/client/kube-api-error.ts';
 import type { KubeObject, OwnerReference } from '../kube/object.ts';
 import { findKind, resources, type ResourceInfo } from '../kube/resources.ts';
 import { unless, type ControllerContext } from './controller-context.ts';
+import { CustomInformers, type CustomChange } from './custom-informers.ts';
 
 const ORPHAN = 'orphan';
 const FOREGROUND = 'foregroundDeletion';
@@ -30,6 +31,8 @@ export function startOwnerGarbageCollector(context: ControllerContext): void {
       if (entry === undefined) return;
       const { metadata } = entry.object;
       if (metadata.deletionTimestamp !== undefined) {
+        // Of dependents not known yet an owner would let go too soon.
+        await custom.synced();
         if (metadata.finalizers?.includes(ORPHAN) === true) await orphan(entry, signal);
         else if (metadata.finalizers?.includes(FOREGROUND) === true) await foreground(entry, signal);
         return;
@@ -38,6 +41,8 @@ export function startOwnerGarbageCollector(context: ControllerContext): void {
     },
     WORKERS,
   );
+
+  const custom = new CustomInformers(context, see);
 
   /** Deletes an object all of whose owners are gone; drops references to those of several that are. */
   async function collect(entry: Entry, signal: AbortSignal): Promise<void> {
@@ -72,9 +77,9 @@ export function startOwnerGarbageCollector(context: ControllerContext): void {
     const seen = known.get(reference.uid);
     if (seen !== undefined && isWithin(seen.object, namespace)) return seen.object;
     // Not in our picture is not yet gone: it may be newer than the picture.
-    const resource = seen?.resource ?? findKind(reference.apiVersion, reference.kind);
-    if (resource === undefined)
-      throw new Error(`owner kind ${reference.apiVersion} ${reference.kind} is not served`);
+    const { apiVersion, kind } = reference;
+    const resource = seen?.resource ?? findKind(apiVersion, kind) ?? custom.find(apiVersion, kind);
+    if (resource === undefined) throw new Error(`owner kind ${apiVersion} ${kind} is not served`);
     if (resource.namespaced && namespace === undefined) return 'unresolvable';
     try {
       const scope = resource.namespaced && namespace !== undefined ? { namespace } : {};
@@ -182,32 +187,34 @@ export function startOwnerGarbageCollector(context: ControllerContext): void {
     known.delete(uid);
   }
 
+  function see({ resource, type, object }: CustomChange): void {
+    const uid = object.metadata.uid ?? '';
+    const owners = new Set([
+      ...(known.get(uid)?.object.metadata.ownerReferences ?? []),
+      ...(object.metadata.ownerReferences ?? []),
+    ]);
+    forget(uid);
+    if (type === 'deleted') {
+      for (const dependent of dependents.get(uid) ?? []) queue.add(dependent);
+    } else {
+      known.set(uid, { resource, object });
+      for (const reference of object.metadata.ownerReferences ?? []) {
+        let set = dependents.get(reference.uid);
+        if (set === undefined) dependents.set(reference.uid, (set = new Set()));
+        set.add(uid);
+      }
+      if (type === 'added') tellStrangers(object);
+      queue.add(uid);
+    }
+    // An owner that waits for its dependents looks again.
+    for (const reference of owners) {
+      const owner = known.get(reference.uid)?.object;
+      if (owner?.metadata.deletionTimestamp !== undefined) queue.add(reference.uid);
+    }
+  }
+
   for (const resource of collectable()) {
-    context.informer(resource).onChange(({ type, object }) => {
-      const uid = object.metadata.uid ?? '';
-      const owners = new Set([
-        ...(known.get(uid)?.object.metadata.ownerReferences ?? []),
-        ...(object.metadata.ownerReferences ?? []),
-      ]);
-      forget(uid);
-      if (type === 'deleted') {
-        for (const dependent of dependents.get(uid) ?? []) queue.add(dependent);
-      } else {
-        known.set(uid, { resource, object });
-        for (const reference of object.metadata.ownerReferences ?? []) {
-          let set = dependents.get(reference.uid);
-          if (set === undefined) dependents.set(reference.uid, (set = new Set()));
-          set.add(uid);
-        }
-        if (type === 'added') tellStrangers(object);
-        queue.add(uid);
-      }
-      // An owner that waits for its dependents looks again.
-      for (const reference of owners) {
-        const owner = known.get(reference.uid)?.object;
-        if (owner?.metadata.deletionTimestamp !== undefined) queue.add(reference.uid);
-      }
-    });
+    context.informer(resource).onChange(({ type, object }) => see({ resource, type, object }));
   }
 }
 

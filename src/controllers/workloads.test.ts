@@ -9,7 +9,7 @@ import {
 } from '../../test/support/test-cluster.ts';
 import type { ClusterRole } from '../kube/cluster-role.ts';
 import type { ResourceType } from '../kube/client/kube-client.ts';
-import type { KubeObject } from '../kube/object.ts';
+import type { KubeObject, OwnerReference } from '../kube/object.ts';
 import type { Pod } from '../kube/pod.ts';
 import {
   CLAIMS,
@@ -17,6 +17,7 @@ import {
   CONFIG_MAPS,
   CONTROLLER_REVISIONS,
   DAEMON_SETS,
+  DEFINITIONS,
   DEPLOYMENTS,
   JOBS,
   NODES,
@@ -302,4 +303,69 @@ test('an owner in another namespace is told of and counts as absent, one in none
     (all) => !all.some(({ metadata }) => metadata.name === 'owned'),
   );
   assert.ok(left.some(({ metadata }) => metadata.name === 'of-node'));
+});
+
+test('custom objects own and are owned as others are', async () => {
+  await cluster.newNamespace('custom');
+  const group = 'example.org';
+  const create = <T extends KubeObject>(type: ResourceType, object: T): Promise<T> =>
+    cluster.api.client.create(type, object, cluster.signal);
+  const spec = {
+    group,
+    scope: 'Namespaced',
+    names: { plural: 'gadgets', singular: 'gadget', kind: 'Gadget' },
+    versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object' } } }],
+  };
+  const definition: KubeObject & { spec: object } = {
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: { name: `gadgets.${group}` },
+    spec,
+  };
+  await create(DEFINITIONS, definition);
+  await cluster.until(DEFINITIONS, '', (all) =>
+    ((statusOf(all[0])['conditions'] ?? []) as { type: string; status: string }[]).some(
+      ({ type, status }) => type === 'Established' && status === 'True',
+    ),
+  );
+  const gadgets: ResourceType = {
+    group,
+    version: 'v1',
+    resource: 'gadgets',
+    kind: 'Gadget',
+    namespaced: true,
+  };
+  const refer = ({ apiVersion, kind, metadata }: KubeObject): OwnerReference => ({
+    apiVersion,
+    kind,
+    name: metadata.name,
+    uid: metadata.uid ?? '',
+    blockOwnerDeletion: true,
+  });
+  const gadget = (name: string, owners: OwnerReference[] = []): Promise<KubeObject> =>
+    create(gadgets, {
+      apiVersion: `${group}/v1`,
+      kind: 'Gadget',
+      metadata: { name, namespace: 'custom', ownerReferences: owners },
+    });
+  const config = (name: string, owners: OwnerReference[]): Promise<KubeObject> =>
+    create(CONFIG_MAPS, {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name, namespace: 'custom', ownerReferences: owners },
+    });
+  const top = await gadget('top');
+  const middle = await gadget('middle', [refer(top)]);
+  await config('leaf', [refer(middle)]);
+  const loose = await gadget('loose');
+  await config('left', [refer(loose)]);
+  await cluster.remove(gadgets, 'custom', 'loose', 'Orphan');
+  await cluster.remove(gadgets, 'custom', 'top', 'Foreground');
+  await cluster.until(gadgets, 'custom', (all) => all.length === 0);
+  const configs = await cluster.until(
+    CONFIG_MAPS,
+    'custom',
+    (all) => !all.some(({ metadata }) => metadata.name === 'leaf'),
+  );
+  assert.equal(configs.find(({ metadata }) => metadata.name === 'left')?.metadata.ownerReferences, undefined);
 });
