@@ -31,10 +31,11 @@ export function startOwnerGarbageCollector(context: ControllerContext): void {
       if (entry === undefined) return;
       const { metadata } = entry.object;
       if (metadata.deletionTimestamp !== undefined) {
+        const isOrphaning = metadata.finalizers?.includes(ORPHAN) === true;
+        if (!isOrphaning && metadata.finalizers?.includes(FOREGROUND) !== true) return;
         // Of dependents not known yet an owner would let go too soon.
         await custom.synced();
-        if (metadata.finalizers?.includes(ORPHAN) === true) await orphan(entry, signal);
-        else if (metadata.finalizers?.includes(FOREGROUND) === true) await foreground(entry, signal);
+        await (isOrphaning ? orphan(entry, signal) : foreground(entry, signal));
         return;
       }
       await collect(entry, signal);
