@@ -162,3 +162,63 @@ test('a Pod that two budgets cover cannot be evicted, one that is still waiting 
     /This pod has more than one PodDisruptionBudget, which the eviction subresource does not support\./,
   );
 });
+
+test('a budget says when it covers nobody, Pods of nobody, or Pods whose number nobody knows', async () => {
+  const budget = (name: string, spec: object): Promise<RawAnswer> =>
+    send('POST', PDBS, {
+      apiVersion: 'policy/v1',
+      kind: 'PodDisruptionBudget',
+      metadata: { name },
+      spec: { selector: { matchLabels: { app: name } }, ...spec },
+    });
+  const told = async (reason: string, message: string): Promise<void> => {
+    interface Event {
+      reason: string;
+      message: string;
+    }
+    const events = '/api/v1/namespaces/default/events';
+    for (let round = 0; round < 20; round++) {
+      const answer = (await send('GET', events)).json<{
+        items: Event[];
+        metadata: { resourceVersion: string };
+      }>();
+      if (answer.items.some((event) => event.reason === reason && event.message === message)) return;
+      const since = answer.metadata.resourceVersion;
+      await send('GET', `${events}?watch=true&timeoutSeconds=1&resourceVersion=${since}`);
+    }
+    assert.fail(`never told: ${reason} ${message}`);
+  };
+  await budget('nobody', { minAvailable: 1 });
+  await told('NoPods', 'No matching pods found');
+  const containers = [{ name: 'c', image: 'i' }];
+  await send('POST', PODS, {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'stray', labels: { app: 'stray' } },
+    spec: { containers },
+  });
+  await budget('stray', { maxUnavailable: 1 });
+  await told(
+    'UnmanagedPods',
+    'Pods selected by this PodDisruptionBudget (selector: &LabelSelector{MatchLabels:map[string]string{app: stray,},MatchExpressions:[]LabelSelectorRequirement{},}) were found to be unmanaged. As a result, the status of the PDB cannot be calculated correctly, which may result in undefined behavior. To account for these pods please set ".spec.minAvailable" field of the PDB to an integer value.',
+  );
+  await send('POST', '/apis/batch/v1/namespaces/default/jobs', {
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: { name: 'job' },
+    spec: {
+      template: { metadata: { labels: { app: 'job' } }, spec: { containers, restartPolicy: 'Never' } },
+    },
+  });
+  await budget('job', { maxUnavailable: 1 });
+  const fault = 'jobs.batch does not implement the scale subresource';
+  await told('CalculateExpectedPodCountFailed', `Failed to calculate the number of expected pods: ${fault}`);
+  const { status } = (await send('GET', `${PDBS}/job`)).json<{
+    status: { disruptionsAllowed: number; conditions: { reason: string; message: string }[] };
+  }>();
+  assert.equal(status.disruptionsAllowed, 0);
+  assert.deepEqual(
+    status.conditions.map(({ reason, message }) => [reason, message]),
+    [['SyncFailed', fault]],
+  );
+});

@@ -1,14 +1,15 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { ResourceType } from '../kube/client/kube-client.ts';
 import { isApiError } from '../kube/client/kube-api-error.ts';
-import type { KubeObject } from '../kube/object.ts';
+import type { KubeObject, OwnerReference } from '../kube/object.ts';
 import { controllerOf } from '../kube/owner-reference.ts';
 import type { Pod } from '../kube/pod.ts';
 import { labelSelectorOf, type LabelSelectorObject } from '../kube/selector/label-selector.ts';
+import { findKind } from '../kube/resources.ts';
 import { formatTime, parseTime } from '../kube/time.ts';
 import { queueKey, splitKey, type ControllerContext } from './controller-context.ts';
 import { intOrPercent } from './int-or-percent.ts';
-import { isFinished, isReady } from './pod-state.ts';
+import { isReady } from './pod-state.ts';
 import {
   BUDGETS,
   DEPLOYMENTS,
@@ -20,18 +21,19 @@ import {
 
 /** How long an eviction counts although its Pod is still there. */
 const EVICTION_MS = 2 * 60_000;
+const COMPONENT = 'controllermanager';
 
 interface Condition {
   type: string;
   status: string;
-  observedGeneration: number;
+  observedGeneration?: number;
   lastTransitionTime: string;
   reason: string;
   message: string;
 }
 
 interface BudgetStatus {
-  observedGeneration: number;
+  observedGeneration?: number;
   disruptionsAllowed: number;
   currentHealthy: number;
   desiredHealthy: number;
@@ -76,6 +78,10 @@ export function startDisruptionController(context: ControllerContext): void {
     }
   });
 
+  function tell(budget: DisruptionBudget, type: 'Normal' | 'Warning', reason: string, message: string): void {
+    context.events.record(COMPONENT, budget, { type, reason, message });
+  }
+
   function statusOf(budget: DisruptionBudget, now: number): { status: BudgetStatus; recheck?: number } {
     const selector = labelSelectorOf(budget.spec?.selector);
     const covered = pods
@@ -84,7 +90,14 @@ export function startDisruptionController(context: ControllerContext): void {
         (pod) =>
           pod.metadata.namespace === budget.metadata.namespace && selector.matches(pod.metadata.labels),
       );
-    const { expected, desired, fault } = wanted(budget, covered);
+    if (covered.length === 0) tell(budget, 'Normal', 'NoPods', 'No matching pods found');
+    const { expected, desired, fault, strays } = wanted(budget, covered);
+    if (fault !== undefined) {
+      const message = `Failed to calculate the number of expected pods: ${fault}`;
+      tell(budget, 'Warning', 'CalculateExpectedPodCountFailed', message);
+      return { status: failedStatus(budget, fault, now) };
+    }
+    if (strays > 0) tell(budget, 'Warning', 'UnmanagedPods', unmanaged(budget.spec?.selector));
     const disrupted: Record<string, string> = {};
     const waits: number[] = [];
     for (const [name, time] of Object.entries(budget.status?.disruptedPods ?? {})) {
@@ -100,20 +113,10 @@ export function startDisruptionController(context: ControllerContext): void {
         pod.metadata.deletionTimestamp === undefined &&
         !Object.hasOwn(disrupted, pod.metadata.name),
     ).length;
-    const allowed = fault !== undefined || expected <= 0 ? 0 : Math.max(0, healthy - desired);
-    const reason = fault !== undefined ? 'SyncFailed' : allowed > 0 ? 'SufficientPods' : 'InsufficientPods';
+    const allowed = expected <= 0 ? 0 : Math.max(0, healthy - desired);
+    const reason = allowed > 0 ? 'SufficientPods' : 'InsufficientPods';
     const generation = budget.metadata.generation ?? 0;
-    const before = budget.status?.conditions?.find(({ type }) => type === 'DisruptionAllowed');
-    const state = allowed > 0 ? 'True' : 'False';
-    const since = before?.status === state ? before.lastTransitionTime : formatTime(now);
-    const condition: Condition = {
-      type: 'DisruptionAllowed',
-      status: state,
-      observedGeneration: generation,
-      lastTransitionTime: since,
-      reason,
-      message: fault ?? '',
-    };
+    const condition = conditionOf(budget, allowed > 0, generation, reason, '', now);
     return {
       status: {
         observedGeneration: generation,
@@ -132,36 +135,35 @@ export function startDisruptionController(context: ControllerContext): void {
   function wanted(
     { spec = {} }: DisruptionBudget,
     covered: readonly Pod[],
-  ): { expected: number; desired: number; fault?: string } {
+  ): { expected: number; desired: number; strays: number; fault?: string } {
     const { minAvailable, maxUnavailable } = spec;
     if (typeof minAvailable === 'number') {
-      return { expected: covered.filter((pod) => !isFinished(pod)).length, desired: minAvailable };
+      return { expected: covered.length, desired: minAvailable, strays: 0 };
     }
-    const { total, fault } = scaleOf(covered);
-    if (fault !== undefined) return { expected: 0, desired: 0, fault };
+    const { total, strays, fault } = scaleOf(covered);
+    if (fault !== undefined) return { expected: 0, desired: 0, strays, fault };
     if (maxUnavailable !== undefined) {
       const missing = intOrPercent(maxUnavailable, total, 'up');
-      return { expected: total, desired: Math.max(0, total - missing) };
+      return { expected: total, desired: Math.max(0, total - missing), strays };
     }
-    if (minAvailable !== undefined) {
-      return { expected: total, desired: intOrPercent(minAvailable, total, 'up') };
-    }
-    return { expected: total, desired: 0 };
+    const desired = minAvailable === undefined ? 0 : intOrPercent(minAvailable, total, 'up');
+    return { expected: total, desired, strays };
   }
 
-  /** Adds up what the controllers of the Pods are asked to keep; Pods without one count for nothing. */
-  function scaleOf(covered: readonly Pod[]): { total: number; fault?: string } {
+  /** Adds up what the controllers of the Pods are asked to keep; Pods without one are strays and count for nothing. */
+  function scaleOf(covered: readonly Pod[]): { total: number; strays: number; fault?: string } {
     const seen = new Map<string, number>();
+    let strays = 0;
     for (const pod of covered) {
       const reference = controllerOf(pod);
-      if (reference === undefined) continue;
+      if (reference === undefined) {
+        strays++;
+        continue;
+      }
       const keeper = keepers.get(reference.kind)?.get(pod.metadata.namespace, reference.name);
       if (keeper === undefined) {
         if (keepers.has(reference.kind)) continue;
-        return {
-          total: 0,
-          fault: `found no controller ref for pod "${pod.metadata.name}" that can be scaled`,
-        };
+        return { total: 0, strays, fault: whyNoScale(reference, pod) };
       }
       const above = controllerOf(keeper);
       const top =
@@ -169,7 +171,7 @@ export function startDisruptionController(context: ControllerContext): void {
       const counted = top ?? keeper;
       seen.set(counted.metadata.uid ?? '', counted.spec?.replicas ?? 1);
     }
-    return { total: [...seen.values()].reduce((sum, replicas) => sum + replicas, 0) };
+    return { total: [...seen.values()].reduce((sum, replicas) => sum + replicas, 0), strays };
   }
 
   budgets.onChange(({ object }) => queue.add(queueKey(object)));
@@ -189,4 +191,59 @@ export function startDisruptionController(context: ControllerContext): void {
       if (old === undefined || old.spec?.replicas !== object.spec?.replicas) touch(object.metadata.namespace);
     });
   }
+}
+
+function whyNoScale({ apiVersion, kind }: OwnerReference, pod: Pod): string {
+  const resource = findKind(apiVersion, kind);
+  if (resource === undefined) return `found no controllers for pod "${pod.metadata.name}"`;
+  const { resource: plural, group } = resource;
+  return `${group === '' ? plural : `${plural}.${group}`} does not implement the scale subresource`;
+}
+
+/** When it is not known how many there should be, nobody may go; what was counted before stays. */
+function failedStatus(budget: DisruptionBudget, fault: string, now: number): BudgetStatus {
+  const before = budget.status ?? { currentHealthy: 0, desiredHealthy: 0, expectedPods: 0 };
+  const { observedGeneration } = budget.status ?? {};
+  const condition = conditionOf(budget, false, observedGeneration, 'SyncFailed', fault, now);
+  return { ...before, disruptionsAllowed: 0, conditions: [condition] };
+}
+
+function conditionOf(
+  budget: DisruptionBudget,
+  isAllowed: boolean,
+  generation: number | undefined,
+  reason: string,
+  message: string,
+  now: number,
+): Condition {
+  const before = budget.status?.conditions?.find(({ type }) => type === 'DisruptionAllowed');
+  const status = isAllowed ? 'True' : 'False';
+  return {
+    type: 'DisruptionAllowed',
+    status,
+    ...(generation === undefined ? {} : { observedGeneration: generation }),
+    lastTransitionTime: before?.status === status ? before.lastTransitionTime : formatTime(now),
+    reason,
+    message,
+  };
+}
+
+function unmanaged(selector: LabelSelectorObject | undefined): string {
+  return (
+    `Pods selected by this PodDisruptionBudget (selector: ${printSelector(selector)}) were found to be unmanaged. ` +
+    'As a result, the status of the PDB cannot be calculated correctly, which may result in undefined behavior. ' +
+    'To account for these pods please set ".spec.minAvailable" field of the PDB to an integer value.'
+  );
+}
+
+/** Prints a selector as Go prints the struct. */
+function printSelector({ matchLabels = {}, matchExpressions = [] }: LabelSelectorObject = {}): string {
+  const labels = Object.entries(matchLabels)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, value]) => `${key}: ${value},`);
+  const expressions = matchExpressions.map(
+    ({ key, operator, values = [] }) =>
+      `LabelSelectorRequirement{Key:${key},Operator:${operator},Values:[${values.join(' ')}],},`,
+  );
+  return `&LabelSelector{MatchLabels:map[string]string{${labels.join('')}},MatchExpressions:[]LabelSelectorRequirement{${expressions.join('')}},}`;
 }

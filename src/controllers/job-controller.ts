@@ -27,7 +27,7 @@ import {
   type JobStatus,
 } from './job-verdict.ts';
 import { isTerminating, PodControl } from './pod-control.ts';
-import { compareForDeletion, isActive, isFinished, isReady } from './pod-state.ts';
+import { isActive, isFinished, isReady, sortForDeletion } from './pod-state.ts';
 import { JOBS, PODS } from './resource-types.ts';
 import { withoutZeros } from './workloads.ts';
 
@@ -164,7 +164,7 @@ export function startJobController(context: ControllerContext): void {
     else if (counted.succeeded > 0) wanted = active.length;
     const missing = Math.max(0, wanted) - active.length;
     if (missing < 0) {
-      const doomed = [...active].sort(compareForDeletion).slice(0, -missing);
+      const doomed = sortForDeletion(active, []).slice(0, -missing);
       await Promise.all(doomed.map((pod) => control.delete(job, pod, signal)));
       return active.filter((pod) => !doomed.includes(pod));
     }

@@ -5,7 +5,7 @@ import { resources, type ResourceInfo } from '../kube/resources.ts';
 import { isApiError } from '../kube/client/kube-api-error.ts';
 import { formatTime } from '../kube/time.ts';
 import { queueKey, splitKey, type ControllerContext } from './controller-context.ts';
-import { isEstablished } from './custom-objects.ts';
+import { isEstablished } from './custom-informers.ts';
 import { deletionConditions, type Leftovers } from './namespace-conditions.ts';
 import { DEFINITIONS, NAMESPACES, PODS } from './resource-types.ts';
 import { setCondition, type Condition } from './workloads.ts';

@@ -1,10 +1,9 @@
 import { LruMap } from '../base/lru-map.ts';
 import { isApiError } from '../kube/client/kube-api-error.ts';
-import type { InformerChange } from '../kube/client/kube-client.ts';
 import type { KubeObject, OwnerReference } from '../kube/object.ts';
 import { findKind, resources, type ResourceInfo } from '../kube/resources.ts';
 import { unless, type ControllerContext } from './controller-context.ts';
-import { CustomObjects } from './custom-objects.ts';
+import { CustomInformers, type CustomChange } from './custom-informers.ts';
 
 const ORPHAN = 'orphan';
 const FOREGROUND = 'foregroundDeletion';
@@ -37,14 +36,19 @@ export function startOwnerGarbageCollector(context: ControllerContext): void {
       if (entry === undefined) return;
       const { metadata } = entry.object;
       if (metadata.deletionTimestamp !== undefined) {
-        if (metadata.finalizers?.includes(ORPHAN) === true) await orphan(entry, signal);
-        else if (metadata.finalizers?.includes(FOREGROUND) === true) await foreground(entry, signal);
+        const isOrphaning = metadata.finalizers?.includes(ORPHAN) === true;
+        if (!isOrphaning && metadata.finalizers?.includes(FOREGROUND) !== true) return;
+        // Of dependents not known yet an owner would let go too soon.
+        await custom.synced();
+        await (isOrphaning ? orphan(entry, signal) : foreground(entry, signal));
         return;
       }
       await collect(entry, signal);
     },
     WORKERS,
   );
+
+  const custom = new CustomInformers(context, see);
 
   /** Deletes an object all of whose owners are gone; drops references to those of several that are. */
   async function collect(entry: Entry, signal: AbortSignal): Promise<void> {
@@ -80,12 +84,9 @@ export function startOwnerGarbageCollector(context: ControllerContext): void {
     if (seen !== undefined && isWithin(seen.object, namespace)) return seen.object;
     if (absent.has(reference.uid)) return undefined;
     // Not in our picture is not yet gone: it may be newer than the picture.
-    const resource =
-      seen?.resource ??
-      findKind(reference.apiVersion, reference.kind) ??
-      customObjects.find(reference.apiVersion, reference.kind);
-    if (resource === undefined)
-      throw new Error(`owner kind ${reference.apiVersion} ${reference.kind} is not served`);
+    const { apiVersion, kind } = reference;
+    const resource = seen?.resource ?? findKind(apiVersion, kind) ?? custom.find(apiVersion, kind);
+    if (resource === undefined) throw new Error(`owner kind ${apiVersion} ${kind} is not served`);
     if (resource.namespaced && namespace === undefined) return 'unresolvable';
     try {
       const scope = resource.namespaced && namespace !== undefined ? { namespace } : {};
@@ -193,7 +194,7 @@ export function startOwnerGarbageCollector(context: ControllerContext): void {
     known.delete(uid);
   }
 
-  function follow(resource: ResourceInfo, { type, object }: InformerChange<KubeObject>): void {
+  function see({ resource, type, object }: CustomChange): void {
     const uid = object.metadata.uid ?? '';
     const owners = new Set([
       ...(known.get(uid)?.object.metadata.ownerReferences ?? []),
@@ -219,9 +220,10 @@ export function startOwnerGarbageCollector(context: ControllerContext): void {
       if (owner?.metadata.deletionTimestamp !== undefined) queue.add(reference.uid);
     }
   }
-  for (const resource of collectable())
-    context.informer(resource).onChange((change) => follow(resource, change));
-  const customObjects = new CustomObjects(context, follow);
+
+  for (const resource of collectable()) {
+    context.informer(resource).onChange(({ type, object }) => see({ resource, type, object }));
+  }
 }
 
 function isWithin(owner: KubeObject, namespace: string | undefined): boolean {

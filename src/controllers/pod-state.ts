@@ -35,22 +35,32 @@ export function isAvailable(pod: Pod, minReadySeconds: number, now: number): boo
 }
 
 /**
- * Orders Pods by how little is lost when they go: without a node first, then pending, not ready, costing less by
- * annotation, ready for the shortest time, restarted more often, youngest.
+ * Sorts Pods by how little is lost when they go: without a node first, then pending, not ready, costing less by annotation,
+ * on a node with more of the same, ready for the shortest time, restarted more often, youngest.
+ *
+ * @param related Pods of the same purpose, the Pods themselves among them
  */
-export function compareForDeletion(a: Pod, b: Pod): number {
-  const rank = (pod: Pod): (number | string)[] => [
+export function sortForDeletion(pods: readonly Pod[], related: readonly Pod[]): Pod[] {
+  const crowd = new Map<string, number>();
+  for (const { spec } of related) crowd.set(spec.nodeName ?? '', (crowd.get(spec.nodeName ?? '') ?? 0) + 1);
+  const rank = (pod: Pod): number[] => [
     (pod.spec.nodeName ?? '') === '' ? 0 : 1,
-    pod.status?.phase === 'Running' ? 1 : 0,
+    ['Pending', 'Unknown', 'Running'].indexOf(pod.status?.phase ?? 'Pending'),
     isReady(pod) ? 1 : 0,
     Number(pod.metadata.annotations?.['controller.kubernetes.io/pod-deletion-cost'] ?? 0),
+    -(crowd.get(pod.spec.nodeName ?? '') ?? 0),
   ];
-  const left = rank(a);
-  const right = rank(b);
-  for (const [index, value] of left.entries()) {
-    const other = right[index] ?? 0;
-    if (value !== other) return value < other ? -1 : 1;
-  }
+  return [...pods].sort((a, b) => {
+    const right = rank(b);
+    for (const [index, value] of rank(a).entries()) {
+      const other = right[index] ?? 0;
+      if (value !== other) return value - other;
+    }
+    return compareByAge(a, b);
+  });
+}
+
+function compareByAge(a: Pod, b: Pod): number {
   const readySince = (pod: Pod): string => podCondition(pod, 'Ready')?.lastTransitionTime ?? '';
   if (isReady(a) && isReady(b) && readySince(a) !== readySince(b))
     return readySince(a) > readySince(b) ? -1 : 1;

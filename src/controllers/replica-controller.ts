@@ -11,7 +11,7 @@ import { claimObjects } from './claim-objects.ts';
 import { queueKey, splitKey, type ControllerContext } from './controller-context.ts';
 import { Expectations } from './expectations.ts';
 import { isTerminating, PodControl } from './pod-control.ts';
-import { compareForDeletion, isActive, isReady, untilAvailable } from './pod-state.ts';
+import { isActive, isReady, sortForDeletion, untilAvailable } from './pod-state.ts';
 import { PODS, REPLICA_SETS, REPLICATION_CONTROLLERS } from './resource-types.ts';
 import {
   setCondition,
@@ -106,9 +106,22 @@ function start<T extends KubeObject>(context: ControllerContext, keeper: Keeper<
         left -= count;
       }
     } else if (missing < 0) {
-      const doomed = [...active].sort(compareForDeletion).slice(0, Math.min(-missing, BURST));
+      const doomed = sortForDeletion(active, relatedTo(owner, active)).slice(0, Math.min(-missing, BURST));
       await Promise.all(doomed.map((pod) => control.delete(owner, pod, signal)));
     }
+  }
+
+  /** During a roll-out the Pods of all sets of a Deployment serve one purpose. */
+  function relatedTo(owner: T, active: readonly Pod[]): readonly Pod[] {
+    const above = controllerOf(owner)?.uid;
+    if (above === undefined) return active;
+    const siblings = new Set(
+      owners
+        .values()
+        .filter((other) => controllerOf(other)?.uid === above)
+        .map(({ metadata }) => metadata.uid),
+    );
+    return pods.values().filter((pod) => isActive(pod) && siblings.has(controllerOf(pod)?.uid));
   }
 
   async function writeStatus(

@@ -10,6 +10,7 @@ import { chooseNode } from './scheduling-choice.ts';
 import { fitPod, type Fit, type Node } from './scheduling-fit.ts';
 import { neighbourJudges } from './scheduling-neighbours.ts';
 import { findVictims, priorityOf, type Budget } from './scheduling-preemption.ts';
+import type { Surroundings } from './scheduling-terms.ts';
 import { claimFault, delayedClaims, volumeJudges, type Storage } from './scheduling-volumes.ts';
 import { nowhereMessage, unschedulableMessage } from './scheduling-words.ts';
 import { SchedulerWriter } from './scheduler-writer.ts';
@@ -62,7 +63,7 @@ export function startScheduler(context: ControllerContext): void {
       const judge = judgeOf(pod, placed);
       const fits = nodes.values().map((node) => ({ node, fit: judge(node) }));
       const fitting = fits.flatMap(({ node, fit }) => (fit.fits ? [node] : []));
-      const chosen = chooseNode(pod, fitting, placed);
+      const chosen = chooseNode(pod, fitting, surroundings(placed));
       if (chosen === undefined) {
         park(key);
         await leave(pod, fits, placed, signal);
@@ -103,6 +104,12 @@ export function startScheduler(context: ControllerContext): void {
     };
   }
 
+  function surroundings(placed: ReadonlyMap<string, readonly Pod[]>): Surroundings {
+    const labelsOfNamespace = (name: string): Record<string, string> | undefined =>
+      namespaces.get(undefined, name)?.metadata.labels;
+    return { nodes: nodes.values(), placed, labelsOfNamespace };
+  }
+
   /** Judges nodes as they are, and as they will be when those have come that they were promised to. */
   function judgeOf(pod: Pod, placed: ReadonlyMap<string, readonly Pod[]>): (node: Node) => Fit {
     const judge = plainJudge(pod, placed);
@@ -118,10 +125,7 @@ export function startScheduler(context: ControllerContext): void {
   }
 
   function plainJudge(pod: Pod, placed: ReadonlyMap<string, readonly Pod[]>): (node: Node) => Fit {
-    const labelsOfNamespace = (name: string): Record<string, string> | undefined =>
-      namespaces.get(undefined, name)?.metadata.labels;
-    const around = { nodes: nodes.values(), placed, labelsOfNamespace };
-    const judges = [...volumeJudges(pod, storageWith(placed)), ...neighbourJudges(pod, around)];
+    const judges = [...volumeJudges(pod, storageWith(placed)), ...neighbourJudges(pod, surroundings(placed))];
     return (node) => fitPod(pod, node, placed.get(node.metadata.name) ?? [], judges);
   }
 

@@ -1,42 +1,15 @@
-import type { Pod, PodSpec } from '../kube/pod.ts';
-import { matchesNodeSelection } from '../kube/scheduling/node-selection.ts';
+import type { Pod } from '../kube/pod.ts';
+import { refuse, type NodeJudge } from './scheduling-fit.ts';
 import {
-  labelSelectorOf,
-  type LabelSelector,
-  type LabelSelectorObject,
-} from '../kube/selector/label-selector.ts';
-import { untolerated } from '../kube/scheduling/taints.ts';
-import { refuse, type Node, type NodeJudge } from './scheduling-fit.ts';
+  isSpreadOver,
+  keyedSelector,
+  matcher,
+  termsOf,
+  type SpreadConstraint,
+  type Surroundings,
+} from './scheduling-terms.ts';
 
 /* What Pods say of other Pods: spread over a topology, near some, away from others. Pure: no clock, no network. */
-
-interface AffinityTerm {
-  topologyKey: string;
-  labelSelector?: LabelSelectorObject;
-  namespaces?: string[];
-  namespaceSelector?: LabelSelectorObject;
-  matchLabelKeys?: string[];
-  mismatchLabelKeys?: string[];
-}
-
-interface SpreadConstraint {
-  maxSkew: number;
-  topologyKey: string;
-  whenUnsatisfiable: string;
-  labelSelector?: LabelSelectorObject;
-  minDomains?: number;
-  nodeAffinityPolicy?: string;
-  nodeTaintsPolicy?: string;
-  matchLabelKeys?: string[];
-}
-
-/** What is known of the cluster while one Pod is placed. */
-export interface Surroundings {
-  readonly nodes: readonly Node[];
-  /** Pods by the name of their node, those included that were just sent there. */
-  readonly placed: ReadonlyMap<string, readonly Pod[]>;
-  labelsOfNamespace(name: string): Readonly<Record<string, string>> | undefined;
-}
 
 const SPREAD = "node(s) didn't match pod topology spread constraints";
 
@@ -84,13 +57,6 @@ function spreadJudge(pod: Pod, { nodes, placed }: Surroundings): NodeJudge {
   };
 }
 
-/** Tells whether a node is one of those over which a constraint spreads. */
-function isSpreadOver(spec: PodSpec, node: Node, constraint: SpreadConstraint): boolean {
-  const { nodeAffinityPolicy = 'Honor', nodeTaintsPolicy = 'Ignore' } = constraint;
-  if (nodeAffinityPolicy === 'Honor' && !matchesNodeSelection(spec, node)) return false;
-  return nodeTaintsPolicy !== 'Honor' || untolerated(spec.tolerations, node.spec?.taints ?? []) === undefined;
-}
-
 function affinityJudge(pod: Pod, around: Surroundings): NodeJudge {
   const near = termsOf(pod, 'podAffinity').map((term) => ({ term, fits: matcher(pod, term, around) }));
   const away = termsOf(pod, 'podAntiAffinity').map((term) => ({ term, fits: matcher(pod, term, around) }));
@@ -131,54 +97,4 @@ function affinityJudge(pod: Pod, around: Surroundings): NodeJudge {
     if (isHere(unwelcome)) return refuse("node(s) didn't satisfy existing pods anti-affinity rules", false);
     return undefined;
   };
-}
-
-function termsOf(pod: Pod, kind: 'podAffinity' | 'podAntiAffinity'): readonly AffinityTerm[] {
-  const affinity = pod.spec.affinity?.[kind] as
-    | { requiredDuringSchedulingIgnoredDuringExecution?: AffinityTerm[] }
-    | undefined;
-  return affinity?.requiredDuringSchedulingIgnoredDuringExecution ?? [];
-}
-
-/** Makes the test for whom a term of `owner` is about. */
-function matcher(owner: Pod, term: AffinityTerm, around: Surroundings): (other: Pod) => boolean {
-  const selector = keyedSelector(
-    term.labelSelector,
-    term.matchLabelKeys,
-    term.mismatchLabelKeys ?? [],
-    owner,
-  );
-  const named = new Set(term.namespaces ?? []);
-  const chosen = term.namespaceSelector === undefined ? undefined : labelSelectorOf(term.namespaceSelector);
-  if (named.size === 0 && chosen === undefined) named.add(owner.metadata.namespace ?? '');
-  return ({ metadata }) => {
-    const namespace = metadata.namespace ?? '';
-    const isMeant = named.has(namespace) || chosen?.matches(around.labelsOfNamespace(namespace)) === true;
-    return isMeant && selector.matches(metadata.labels);
-  };
-}
-
-/** Adds to a selector that some labels are to be those of the Pod itself, and some not. */
-function keyedSelector(
-  given: LabelSelectorObject | undefined,
-  same: readonly string[] | undefined,
-  different: readonly string[],
-  { metadata }: Pod,
-): LabelSelector {
-  if (given === undefined) return labelSelectorOf(undefined);
-  const own = (
-    keys: readonly string[],
-    operator: string,
-  ): { key: string; operator: string; values: string[] }[] =>
-    keys
-      .filter((key) => Object.hasOwn(metadata.labels ?? {}, key))
-      .map((key) => ({ key, operator, values: [metadata.labels?.[key] ?? ''] }));
-  return labelSelectorOf({
-    ...given,
-    matchExpressions: [
-      ...(given.matchExpressions ?? []),
-      ...own(same ?? [], 'In'),
-      ...own(different, 'NotIn'),
-    ],
-  });
 }

@@ -1,5 +1,6 @@
 import { systemClock, type Clock } from '../base/clock.ts';
 import type { KubeClient } from '../kube/client/kube-client.ts';
+import { startAccountTokenSecrets } from './account-token-secrets.ts';
 import type { SigningAuthority } from '../kube/certificates/sign-certificate.ts';
 import { startCertificateSigner } from './certificate-signer.ts';
 import { ControllerContext, type ControllerLogger } from './controller-context.ts';
@@ -23,7 +24,6 @@ import { startVolumeBinder } from './volume-binder.ts';
 import type { VolumeDirectories } from './volume-directories.ts';
 import { startVolumeReleaser } from './volume-releaser.ts';
 import { startScheduler } from './scheduler.ts';
-import { startTokenSecretController } from './token-secret-controller.ts';
 
 export interface ControllersOptions {
   /** PEM of the CA that signs the API server's certificate; published in each namespace. */
@@ -56,7 +56,7 @@ export function startControllers(
   startNamespaceController(context);
   startServiceAccountController(context);
   startRootCaController(context, options.rootCa);
-  startTokenSecretController(context, options.rootCa);
+  startAccountTokenSecrets(context, options.rootCa);
   startClusterRoleAggregation(context);
   startNodeLifecycle(context);
   startScheduler(context);

@@ -9,7 +9,7 @@ import {
 } from '../../test/support/test-cluster.ts';
 import type { ClusterRole } from '../kube/cluster-role.ts';
 import type { ResourceType } from '../kube/client/kube-client.ts';
-import type { KubeObject } from '../kube/object.ts';
+import type { KubeObject, OwnerReference } from '../kube/object.ts';
 import type { Pod } from '../kube/pod.ts';
 import {
   CLAIMS,
@@ -23,6 +23,8 @@ import {
   NODES,
   PODS,
   REPLICA_SETS,
+  SECRETS,
+  SERVICE_ACCOUNTS,
   STATEFUL_SETS,
 } from './resource-types.ts';
 
@@ -39,13 +41,6 @@ const QUOTAS: ResourceType = {
   version: 'v1',
   resource: 'resourcequotas',
   kind: 'ResourceQuota',
-  namespaced: true,
-};
-const BOXES: ResourceType = {
-  group: 'example.org',
-  version: 'v1',
-  resource: 'boxes',
-  kind: 'Box',
   namespaced: true,
 };
 const isUp = (pod: Pod): boolean =>
@@ -205,18 +200,55 @@ test('a Deployment out of quota and out of time says both', async () => {
   await cluster.make(DEPLOYMENTS, 'late', 'web', {
     ...workloadOf('web', 'x:1', { replicas: 2, progressDeadlineSeconds: 1 }),
   });
-  const [deployment] = await cluster.until(DEPLOYMENTS, 'late', ([found]) =>
-    ((statusOf(found)['conditions'] ?? []) as { reason: string }[]).some(
-      ({ reason }) => reason === 'ProgressDeadlineExceeded',
-    ),
-  );
-  const conditions = statusOf(deployment)['conditions'] as Record<string, string>[];
-  const words = conditions.map(({ type, status, reason }) => `${type} ${status} ${reason}`).sort();
-  assert.deepEqual(words, [
+  const wordsOf = (deployment: KubeObject | undefined): string[] =>
+    ((statusOf(deployment)['conditions'] ?? []) as Record<string, string>[])
+      .map(({ type, status, reason }) => `${type} ${status} ${reason}`)
+      .sort();
+  const expected = [
     'Available False MinimumReplicasUnavailable',
     'Progressing False ProgressDeadlineExceeded',
     'ReplicaFailure True FailedCreate',
-  ]);
+  ];
+  await cluster.until(DEPLOYMENTS, 'late', ([found]) => wordsOf(found).join() === expected.join());
+});
+
+test('a Secret for the token of an account is filled, and goes with the account', async () => {
+  await cluster.newNamespace('tokens');
+  const create = (type: ResourceType, object: KubeObject): Promise<KubeObject> =>
+    cluster.api.client.create(type, object, cluster.signal);
+  const secret = (name: string, account: string): KubeObject & { type: string } => ({
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: {
+      name,
+      namespace: 'tokens',
+      annotations: { 'kubernetes.io/service-account.name': account },
+    },
+    type: 'kubernetes.io/service-account-token',
+  });
+  const metadata = { name: 'robot', namespace: 'tokens' };
+  const account = await create(SERVICE_ACCOUNTS, { apiVersion: 'v1', kind: 'ServiceAccount', metadata });
+  await create(SECRETS, secret('of-nobody', 'nobody'));
+  await create(SECRETS, secret('of-robot', 'robot'));
+  type Secret = KubeObject & { data?: Record<string, string> };
+  const [filled] = await cluster.until<Secret>(
+    SECRETS,
+    'tokens',
+    (all) => all.length === 1 && all[0]?.data?.['token'] !== undefined,
+  );
+  const text = (key: string): string => Buffer.from(filled?.data?.[key] ?? '', 'base64').toString();
+  assert.equal(text('namespace'), 'tokens');
+  assert.equal(text('ca.crt'), cluster.api.pki.ca.cert);
+  const uid = filled?.metadata.annotations?.['kubernetes.io/service-account.uid'];
+  assert.equal(uid, account.metadata.uid);
+  const answer = await cluster.api.send('POST', '/apis/authentication.k8s.io/v1/selfsubjectreviews', {
+    anonymous: true,
+    headers: { authorization: `Bearer ${text('token')}` },
+    body: { apiVersion: 'authentication.k8s.io/v1', kind: 'SelfSubjectReview' },
+  });
+  assert.match(answer.text, /"username":"system:serviceaccount:tokens:robot"/);
+  await cluster.remove(SERVICE_ACCOUNTS, 'tokens', 'robot');
+  await cluster.until(SECRETS, 'tokens', (all) => all.length === 0);
 });
 
 test('a ClusterRole gathers the rules of those that bear its label', async () => {
@@ -273,65 +305,76 @@ test('an owner in another namespace is told of and counts as absent, one in none
   assert.ok(left.some(({ metadata }) => metadata.name === 'of-node'));
 });
 
-test('custom objects own and are owned, whatever version their owner is named in', async () => {
+test('custom objects own and are owned as others are', async () => {
   await cluster.newNamespace('custom');
-  const schema = {
-    openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true },
+  const group = 'example.org';
+  const create = <T extends KubeObject>(type: ResourceType, object: T): Promise<T> =>
+    cluster.api.client.create(type, object, cluster.signal);
+  const spec = {
+    group,
+    scope: 'Namespaced',
+    names: { plural: 'gadgets', singular: 'gadget', kind: 'Gadget' },
+    versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object' } } }],
   };
-  const definition = await cluster.api.client.create(
-    DEFINITIONS,
-    {
-      apiVersion: 'apiextensions.k8s.io/v1',
-      kind: 'CustomResourceDefinition',
-      metadata: { name: 'boxes.example.org' },
-      spec: {
-        group: 'example.org',
-        names: { plural: 'boxes', kind: 'Box' },
-        scope: 'Namespaced',
-        versions: ['v1', 'v1beta1'].map((name) => ({ name, served: true, storage: name === 'v1', schema })),
-      },
-    } as KubeObject,
-    cluster.signal,
-  );
+  const definition: KubeObject & { spec: object } = {
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: { name: `gadgets.${group}` },
+    spec,
+  };
+  await create(DEFINITIONS, definition);
   await cluster.until(DEFINITIONS, '', (all) =>
-    all.some((each) => JSON.stringify(statusOf(each)).includes('"status":"True","type":"Established"')),
+    ((statusOf(all[0])['conditions'] ?? []) as { type: string; status: string }[]).some(
+      ({ type, status }) => type === 'Established' && status === 'True',
+    ),
   );
-  const make = async (
-    type: ResourceType,
-    name: string,
-    owner?: { readonly apiVersion: string; readonly made: KubeObject },
-  ): Promise<KubeObject> => {
-    const ownerReferences =
-      owner === undefined
-        ? []
-        : [
-            {
-              apiVersion: owner.apiVersion,
-              kind: owner.made.kind,
-              name: owner.made.metadata.name,
-              uid: owner.made.metadata.uid ?? '',
-              blockOwnerDeletion: true,
-            },
-          ];
-    const apiVersion = type.group === '' ? type.version : `${type.group}/${type.version}`;
-    return cluster.api.client.create(
-      type,
-      { apiVersion, kind: type.kind, metadata: { name, namespace: 'custom', ownerReferences } },
-      cluster.signal,
-    );
+  const gadgets: ResourceType = {
+    group,
+    version: 'v1',
+    resource: 'gadgets',
+    kind: 'Gadget',
+    namespaced: true,
   };
-  const [outer, kept] = [await make(BOXES, 'outer'), await make(BOXES, 'kept')];
-  const inner = await make(BOXES, 'inner', { apiVersion: 'example.org/v1beta1', made: outer });
-  await make(CONFIG_MAPS, 'of-inner', { apiVersion: 'example.org/v1', made: inner });
-  await make(CONFIG_MAPS, 'of-kept', { apiVersion: 'example.org/v1beta1', made: kept });
-  const names = (all: readonly KubeObject[]): string[] =>
-    all.map(({ metadata }) => metadata.name).filter((name) => name !== 'kube-root-ca.crt');
-  await cluster.api.client.delete(BOXES, { namespace: 'custom', name: 'outer' }, cluster.signal, {
-    propagationPolicy: 'Foreground',
+  const refer = ({ apiVersion, kind, metadata }: KubeObject): OwnerReference => ({
+    apiVersion,
+    kind,
+    name: metadata.name,
+    uid: metadata.uid ?? '',
+    blockOwnerDeletion: true,
   });
-  await cluster.until(BOXES, 'custom', (boxes) => names(boxes).join() === 'kept');
-  await cluster.until(CONFIG_MAPS, 'custom', (maps) => names(maps).join() === 'of-kept');
-  // The last objects of a definition go with it, and what they own after them.
-  await cluster.api.client.delete(DEFINITIONS, { name: definition.metadata.name }, cluster.signal);
-  await cluster.until(CONFIG_MAPS, 'custom', (maps) => names(maps).length === 0);
+  const gadget = (name: string, owners: OwnerReference[] = []): Promise<KubeObject> =>
+    create(gadgets, {
+      apiVersion: `${group}/v1`,
+      kind: 'Gadget',
+      metadata: { name, namespace: 'custom', ownerReferences: owners },
+    });
+  const config = (name: string, owners: OwnerReference[]): Promise<KubeObject> =>
+    create(CONFIG_MAPS, {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name, namespace: 'custom', ownerReferences: owners },
+    });
+  const top = await gadget('top');
+  const middle = await gadget('middle', [refer(top)]);
+  await config('leaf', [refer(middle)]);
+  const loose = await gadget('loose');
+  await config('left', [refer(loose)]);
+  await cluster.remove(gadgets, 'custom', 'loose', 'Orphan');
+  await cluster.remove(gadgets, 'custom', 'top', 'Foreground');
+  await cluster.until(gadgets, 'custom', (all) => all.length === 0);
+  const configs = await cluster.until(
+    CONFIG_MAPS,
+    'custom',
+    (all) => !all.some(({ metadata }) => metadata.name === 'leaf'),
+  );
+  assert.equal(configs.find(({ metadata }) => metadata.name === 'left')?.metadata.ownerReferences, undefined);
+  // The last objects of a definition go with it, and what they own after them, whatever version it is named in.
+  const last = await gadget('last');
+  await config('of-last', [{ ...refer(last), apiVersion: `${group}/v1beta1` }]);
+  await cluster.remove(DEFINITIONS, '', definition.metadata.name);
+  await cluster.until(
+    CONFIG_MAPS,
+    'custom',
+    (all) => !all.some(({ metadata }) => metadata.name === 'of-last'),
+  );
 });

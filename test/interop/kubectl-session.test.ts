@@ -48,6 +48,20 @@ async function withCluster(
   }
 }
 
+/** A DaemonSet or StatefulSet of one image, with the cause of its last change. */
+function numbered(kind: string, name: string, tag: string): string {
+  return `apiVersion: apps/v1
+kind: ${kind}
+metadata: {name: ${name}, annotations: {kubernetes.io/change-cause: to ${tag}}}
+spec:
+  selector: {matchLabels: {app: ${name}}}
+  ${kind === 'StatefulSet' ? 'serviceName: s' : 'minReadySeconds: 0'}
+  template:
+    metadata: {labels: {app: ${name}}}
+    spec: {terminationGracePeriodSeconds: 0, containers: [{name: a, image: 'app:${tag}'}]}
+`;
+}
+
 const DEPLOYMENT = `apiVersion: apps/v1
 kind: Deployment
 metadata: {name: web}
@@ -108,6 +122,36 @@ for (const binary of kubectls.length === 0 ? ['kubectl'] : kubectls) {
       });
     },
   );
+
+  test(`${label}: roll out, look back and undo for DaemonSets and StatefulSets`, { skip }, async () => {
+    await withCluster(binary, async (kubectl) => {
+      for (const [kind, name] of [
+        ['DaemonSet', 'daemonset.apps/ds'],
+        ['StatefulSet', 'statefulset.apps/sts'],
+      ] as const) {
+        const [, short = ''] = name.split('/');
+        const manifest = (tag: string): string => numbered(kind, short, tag);
+        assert.equal((await kubectl('apply -f -', manifest('v1'))).out, `${name} created\n`);
+        const done = async (): Promise<void> => {
+          const status = await kubectl(`rollout status ${name} --timeout=20s`);
+          assert.equal(status.code, 0, status.err);
+          assert.match(status.out, /successfully rolled out|roll out complete/);
+        };
+        await done();
+        assert.equal((await kubectl('apply -f -', manifest('v2'))).out, `${name} configured\n`);
+        await done();
+        const history = await kubectl(`rollout history ${name}`);
+        assert.match(history.out, /^1 +to v1\n2 +to v2$/m);
+        const second = await kubectl(`rollout history ${name} --revision=2`);
+        assert.match(second.out, /revision #2\n(.*\n)*.*Image:\s+app:v2/);
+        assert.match((await kubectl(`rollout undo ${name}`)).out, /rolled back/);
+        await done();
+        const image = `get ${name} -o 'jsonpath={.spec.template.spec.containers[0].image}'`;
+        assert.equal((await kubectl(image)).out, 'app:v1');
+        assert.match((await kubectl(`rollout history ${name}`)).out, /^2 +to v2\n3 +to v1$/m);
+      }
+    });
+  });
 
   test(`${label}: apply, roll out, undo, scale, wait, describe, delete`, { skip }, async () => {
     await withCluster(binary, async (kubectl) => {

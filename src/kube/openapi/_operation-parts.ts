@@ -44,9 +44,8 @@ export function bodySchema(
   operation: ApiOperation,
   info: ResourceInfo,
 ): Fragment | undefined {
+  if (operation.body === undefined) return undefined;
   switch (operation.body) {
-    case undefined:
-      return undefined;
     case 'Patch':
       return reference(patchDefinition, version);
     case 'DeleteOptions':
