@@ -71,6 +71,35 @@ test('through the socket an image service answers as it does without', async (t)
   assert.equal(await remote.imageStatus(spec, signal), undefined);
 });
 
+test('3.2 12.2 all that is said of an image and of a credential arrives', async (t) => {
+  const asked: unknown[] = [];
+  const client = await connected(t, {
+    imageStatus: (spec) => Promise.resolve(void asked.push(spec)),
+    pullImage: (...[spec, auth]) => {
+      asked.push(spec, auth);
+      return Promise.resolve('sha256:a');
+    },
+  });
+  const spec = {
+    image: 'r.example/a:1',
+    annotations: { team: 'a' },
+    userSpecifiedImage: 'a',
+    runtimeHandler: 'kata',
+    imageRef: 'sha256:a',
+  };
+  const auth = {
+    username: 'u',
+    password: 'p',
+    auth: 'dTpw',
+    serverAddress: 'r.example',
+    identityToken: 'i',
+    registryToken: 'r',
+  };
+  await client.imageStatus(spec, signal);
+  await client.pullImage(spec, auth, signal);
+  assert.deepEqual(asked, [spec, spec, auth]);
+});
+
 test('a user that is a number and one that is a name arrive as such', async (t) => {
   const base = { repoTags: [], repoDigests: [], size: 5, pinned: true };
   const images = [

@@ -26,7 +26,7 @@ import {
   type WireSandbox,
   type WireStatus,
 } from './runtime-messages.ts';
-import { refusalOf } from './runtime-refusal.ts';
+import { refusalOf, startRefusalOf } from './runtime-refusal.ts';
 import { streamedSession } from './streamed-session.ts';
 
 /** Label by which containers are found by Pod; the kubelet's own, so that other tools find them too. */
@@ -87,22 +87,27 @@ export class CriRuntimeService implements RuntimeService, SessionRuntime {
         'NOT_FOUND',
         `Cannot create container "${config.name}": no sandbox ${sandboxId}`,
       );
-    const { containerId } = await this.#connection.call<{ containerId: string }>(
-      'CreateContainer',
-      {
-        podSandboxId: sandboxId,
-        config: containerToWire(config),
-        sandboxConfig: sandboxToWire(sandboxFromWire(sandbox).config),
-      },
-      signal,
-    );
+    const request = {
+      podSandboxId: sandboxId,
+      config: containerToWire(config),
+      sandboxConfig: sandboxToWire(sandboxFromWire(sandbox).config),
+    };
+    const { containerId } = await this.#starting<{ containerId: string }>('CreateContainer', request, signal);
     if (containerId === '')
       throw new CriError('BAD_ANSWER', `ContainerId is not set for container "${config.name}"`);
     return containerId;
   }
 
   async startContainer(id: string, signal: AbortSignal): Promise<void> {
-    await this.#connection.call('StartContainer', { containerId: id }, signal);
+    await this.#starting('StartContainer', { containerId: id }, signal);
+  }
+
+  async #starting<T>(call: string, request: object, signal: AbortSignal): Promise<T> {
+    try {
+      return await this.#connection.call<T>(call, request, signal);
+    } catch (error) {
+      throw startRefusalOf(error);
+    }
   }
 
   async stopContainer(id: string, timeoutMs: number, signal: AbortSignal): Promise<void> {

@@ -9,3 +9,14 @@ export function refusalOf(error: unknown): unknown {
   if (error.status === 'NotFound') return new RuntimeError('NOT_FOUND', error.description, { cause: error });
   return error;
 }
+
+/**
+ * Says why a runtime did not make or start a container: its words without gRPC's, which is what a kubelet shows of these two calls
+ * and of no other.
+ */
+export function startRefusalOf(error: unknown): unknown {
+  const refusal = refusalOf(error);
+  return refusal instanceof CriCallError
+    ? new RuntimeError('START_FAILED', refusal.description, { cause: refusal })
+    : refusal;
+}

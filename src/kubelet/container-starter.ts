@@ -155,7 +155,8 @@ export class ContainerStarter {
       await this.#options.runtime.startContainer(id, signal);
     } catch (error) {
       signal.throwIfAborted();
-      warn(`Error: ${messageOf(error)}`);
+      // An ID is another each time, and would make each failure an event of its own.
+      warn(`Error: ${messageOf(error).replaceAll(id, container.name)}`);
       return { reason: 'RunContainerError', message: messageOf(error) };
     }
     say('Started', 'Container started');

@@ -98,6 +98,25 @@ const cases: {
   },
   { name: 'all is well', runs: ['a'], expected: '' },
   { name: 'a container failed', runs: ['a:1'], expected: 'start a' },
+  {
+    name: 'a sidecar ended, in a Pod that starts nothing again',
+    spec: { restartPolicy: 'Never', initContainers: [sidecar] },
+    runs: ['s:0', 'a'],
+    expected: 'init s',
+  },
+  {
+    name: 'a sidecar failed, in a Pod that starts nothing again',
+    spec: { restartPolicy: 'Never', initContainers: [sidecar] },
+    runs: ['s:1', 'a'],
+    expected: 'init s',
+  },
+  {
+    name: 'a sidecar had failed when the sandbox was lost, in a Pod that starts nothing again',
+    spec: { restartPolicy: 'Never', initContainers: [sidecar] },
+    runs: ['s:1'],
+    sandbox: 'none',
+    expected: 'sandbox, init s',
+  },
   { name: 'a container ended well and is wanted for ever', runs: ['a:0'], expected: 'start a' },
   {
     name: 'OnFailure and it ended well',

@@ -31,7 +31,12 @@ test('conditions of others stay, reasons that are over go, and the order is the 
     ],
   };
   const to: PodStatus = {
-    conditions: [condition('Ready', 'True'), condition('PodScheduled', 'True'), theirs],
+    // What somebody else has said meanwhile is not for us to say again.
+    conditions: [
+      condition('Ready', 'True'),
+      condition('PodScheduled', 'True'),
+      { ...theirs, status: 'False' },
+    ],
   };
   const patch = statusPatch('u', from, to) as { status: Record<string, unknown> };
   assert.deepEqual(patch.status['conditions'], [

@@ -8,7 +8,8 @@ import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { criRuntimeService } from '../../src/cri/cri-runtime-service.ts';
 import { PullError } from '../../src/pull/pull-error.ts';
-import type { RuntimeEvent, RuntimeService } from '../../src/runtime/runtime-service.ts';
+import { RuntimeError } from '../../src/runtime/runtime-error.ts';
+import type { ContainerConfig, RuntimeEvent, RuntimeService } from '../../src/runtime/runtime-service.ts';
 import { containerdBench } from '../support/containerd-bench.ts';
 import { freePort } from '../support/free-port.ts';
 import { makeRoot, removeRoot } from '../support/running-system.ts';
@@ -108,28 +109,25 @@ describe('containerd over CRI', { skip }, () => {
           if (event.kind === 'stopped') return;
         }
       })();
-      const container = await runtime.createContainer(
-        sandbox,
-        {
-          name: 'c',
-          attempt: 2,
-          userSpecifiedImage: image,
-          imageRef: config,
-          command: [],
-          args: ['echo "$GREETING from $(id -u)"; while [ ! -e /tmp/go ]; do sleep 0.1; done; exit 3'],
-          workingDir: '/',
-          env: [{ key: 'GREETING', value: 'hello' }],
-          mounts: [],
-          labels,
-          annotations: {},
-          logPath: 'c.log',
-          stdin: false,
-          tty: false,
-          user: { uid: 0, gid: 0 },
-          resources: { memoryBytes: 64 * MI, cpuShares: 256 },
-        },
-        signal,
-      );
+      const wanted: ContainerConfig = {
+        name: 'c',
+        attempt: 2,
+        userSpecifiedImage: image,
+        imageRef: config,
+        command: [],
+        args: ['echo "$GREETING from $(id -u)"; while [ ! -e /tmp/go ]; do sleep 0.1; done; exit 3'],
+        workingDir: '/',
+        env: [{ key: 'GREETING', value: 'hello' }],
+        mounts: [],
+        labels,
+        annotations: {},
+        logPath: 'c.log',
+        stdin: false,
+        tty: false,
+        user: { uid: 0, gid: 0 },
+        resources: { memoryBytes: 64 * MI, cpuShares: 256 },
+      };
+      const container = await runtime.createContainer(sandbox, wanted, signal);
       await runtime.startContainer(container, signal);
       const running = await runtime.containerStatus(container, signal);
       assert.equal(running?.state, 'running');
@@ -175,6 +173,15 @@ describe('containerd over CRI', { skip }, () => {
       assert.match(readFileSync(ended?.logPath ?? '', 'utf8'), / stdout F hello from 0\n/);
       await runtime.removeContainer(container, signal);
       await runtime.removeContainer(container, signal);
+
+      const wrong = { ...wanted, name: 'd', command: ['/nosuch'], logPath: 'd.log' };
+      const unstartable = await runtime.createContainer(sandbox, wrong, signal);
+      await assert.rejects(runtime.startContainer(unstartable, signal), (error) => {
+        assert.ok(error instanceof RuntimeError && error.code === 'START_FAILED');
+        assert.match(error.message, /^failed to create containerd task: .*exec: "\/nosuch"/);
+        return true;
+      });
+      await runtime.removeContainer(unstartable, signal);
       assert.equal(await runtime.containerStatus(container, signal), undefined);
       assert.deepEqual(await runtime.listContainers({ podUid: 'uid-1' }, signal), []);
     }
