@@ -54,6 +54,19 @@ test('aliases that multiply are refused before they fill the memory', () => {
   assert.throws(() => parseYaml(levels.join('\n')), YamlError);
 });
 
+test('an alias is the last node before it that has its name, in values, keys and merges', () => {
+  const text = ['a: &x 1', 'b: [*x, &x two, *x]', '*x : &y {k: *x}', 'd: {<<: *y, e: &x 5}', 'f: *x'].join(
+    '\n',
+  );
+  assert.deepEqual(parseYaml(text).value, {
+    a: 1,
+    b: [1, 'two', 'two'],
+    two: { k: 'two' },
+    d: { k: 'two', e: 5 },
+    f: 5,
+  });
+});
+
 test('an alias of itself is refused', () => {
   assert.throws(() => parseYaml('a: &a [*a]'), YamlError);
 });

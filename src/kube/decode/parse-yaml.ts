@@ -6,6 +6,8 @@ import {
   isSeq,
   parseAllDocuments,
   parseDocument,
+  visit,
+  type Alias,
   type Document,
   type DocumentOptions,
   type Node,
@@ -85,10 +87,29 @@ function read(document: Document, lines: LineCounter, text: string): ParsedYaml 
   return { value: reader.read(document.contents, 0), duplicates };
 }
 
+/**
+ * Finds what each alias stands for, in one walk: the last node before it with its anchor. The library walks over the whole document for each,
+ * and a hostile one of a kilobyte would keep the server busy for seconds.
+ */
+function targetsOf(document: Document): ReadonlyMap<Alias, Node> {
+  const anchors = new Map<string, Node>();
+  const targets = new Map<Alias, Node>();
+  visit(document, {
+    Node: (_key, node) => {
+      if (isAlias(node)) {
+        const target = anchors.get(node.source);
+        if (target !== undefined) targets.set(node, target);
+      } else if (node.anchor !== undefined) anchors.set(node.anchor, node);
+    },
+  });
+  return targets;
+}
+
 class Reader {
   readonly #document: Document;
   readonly #lines: LineCounter;
   readonly #duplicates: string[];
+  #targets: ReadonlyMap<Alias, Node> | undefined;
   #nodes = 0;
 
   constructor(document: Document, lines: LineCounter, duplicates: string[]) {
@@ -102,11 +123,16 @@ class Reader {
     if (depth > maxBodyDepth) throw new YamlError('BAD_YAML', 'yaml: exceeded max depth');
     if (this.#nodes > MAX_NODES)
       throw new YamlError('BAD_YAML', 'yaml: document contains excessive aliasing');
-    if (isAlias(node)) return this.read(node.resolve(this.#document), depth + 1);
+    if (isAlias(node)) return this.read(this.#target(node), depth + 1);
     if (isSeq(node)) return node.items.map((item) => this.read(item, depth + 1));
     if (isMap(node)) return this.#map(node, depth);
     if (isScalar(node)) return scalarValue(node.value);
     return null;
+  }
+
+  #target(alias: Alias): Node | undefined {
+    this.#targets ??= targetsOf(this.#document);
+    return this.#targets.get(alias);
   }
 
   #map(node: YAMLMap, depth: number): Record<string, unknown> {
@@ -136,7 +162,7 @@ class Reader {
       const value = scalarValue(node.value);
       return typeof value === 'string' ? value : JSON.stringify(value);
     }
-    if (isAlias(node)) return this.#key(node.resolve(this.#document));
+    if (isAlias(node)) return this.#key(this.#target(node));
     throw new YamlError('BAD_YAML', 'yaml: invalid map key: not a scalar');
   }
 

@@ -188,9 +188,9 @@ const credentials: fc.Arbitrary<RecordedCredentials> = fc.record(
   {
     kubernetesSecrets: fc.array(
       fc.tuple(identities, words).map(([identity, credentialHash]) => ({ ...identity, credentialHash })),
-      { maxLength: 4 },
+      { maxLength: 3 },
     ),
-    kubernetesServiceAccounts: fc.array(identities, { maxLength: 3 }),
+    kubernetesServiceAccounts: fc.array(identities, { maxLength: 2 }),
     nodePodsAccessible: fc.boolean(),
   },
   { noNullPrototype: true },
@@ -198,7 +198,7 @@ const credentials: fc.Arbitrary<RecordedCredentials> = fc.record(
 
 test('what is written is read back the same, whatever the names', () => {
   fc.assert(
-    fc.property(fc.array(fc.tuple(words, credentials), { maxLength: 4 }), words, (mapping, imageRef) => {
+    fc.property(fc.array(fc.tuple(words, credentials), { maxLength: 3 }), words, (mapping, imageRef) => {
       const value: PulledRecord = {
         imageRef,
         lastUpdatedTime: '2025-01-01T00:00:00Z',
