@@ -62,15 +62,20 @@ const VIEW: PolicyRule[] = [
     ],
     READ,
   ),
+  rule(['autoscaling'], ['horizontalpodautoscalers', 'horizontalpodautoscalers/status'], READ),
   rule(['batch'], ['cronjobs', 'cronjobs/status', 'jobs', 'jobs/status'], READ),
   rule(['discovery.k8s.io'], ['endpointslices'], READ),
   rule(['networking.k8s.io'], ['ingresses', 'ingresses/status', 'networkpolicies'], READ),
   rule(['policy'], ['poddisruptionbudgets', 'poddisruptionbudgets/status'], READ),
 ];
 const EDIT: PolicyRule[] = [
-  rule([''], ['pods/attach', 'pods/exec', 'pods/portforward', 'secrets'], READ),
+  rule(
+    [''],
+    ['pods/attach', 'pods/exec', 'pods/portforward', 'pods/proxy', 'secrets', 'services/proxy'],
+    READ,
+  ),
   rule([''], ['serviceaccounts'], ['impersonate']),
-  rule([''], ['pods', 'pods/attach', 'pods/exec', 'pods/portforward'], WRITE),
+  rule([''], ['pods', 'pods/attach', 'pods/exec', 'pods/portforward', 'pods/proxy'], WRITE),
   rule([''], ['pods/eviction', 'serviceaccounts/token'], ['create']),
   rule(
     [''],
@@ -83,6 +88,7 @@ const EDIT: PolicyRule[] = [
       'secrets',
       'serviceaccounts',
       'services',
+      'services/proxy',
     ],
     WRITE,
   ),
@@ -100,6 +106,7 @@ const EDIT: PolicyRule[] = [
     ],
     WRITE,
   ),
+  rule(['autoscaling'], ['horizontalpodautoscalers'], WRITE),
   rule(['batch'], ['cronjobs', 'jobs'], WRITE),
   rule(['networking.k8s.io'], ['ingresses', 'networkpolicies'], WRITE),
   rule(['policy'], ['poddisruptionbudgets'], WRITE),

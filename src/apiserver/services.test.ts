@@ -33,7 +33,7 @@ test('a Service gets an address of its own and defaults, and keeps both', async 
   const answer = await create('web', WEB);
   assert.equal(answer.code, 201, answer.text);
   const { spec } = answer.json<Service>();
-  assert.match(spec.clusterIP ?? '', /^10\.(9[6-9]|10\d|111)\.\d+\.\d+$/);
+  assert.match(spec.clusterIP ?? '', /^10\.(9[6-9]|10\d|11[01])\.\d+\.\d+$/);
   const { clusterIP, clusterIPs, ...rest } = spec;
   assert.deepEqual(clusterIPs, [clusterIP]);
   assert.deepEqual(rest, {

@@ -2,6 +2,7 @@ import { systemClock, type Clock } from '../base/clock.ts';
 import type { KubeClient } from '../kube/client/kube-client.ts';
 import type { SigningAuthority } from '../kube/certificates/sign-certificate.ts';
 import { startCertificateSigner } from './certificate-signer.ts';
+import { startAutoscalerController } from './autoscaler-controller.ts';
 import { ControllerContext, type ControllerLogger } from './controller-context.ts';
 import { EventRecorder } from './event-recorder.ts';
 import { startRootCaController, startServiceAccountController } from './namespace-content.ts';
@@ -60,6 +61,7 @@ export function startControllers(
   startJobController(context);
   startCronJobController(context);
   startDisruptionController(context);
+  startAutoscalerController(context);
   startVolumeController(context, options.directories);
   if (options.clientAuthority !== undefined) startCertificateSigner(context, options.clientAuthority);
   startOwnerGarbageCollector(context);
