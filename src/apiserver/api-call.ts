@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts';
 import type { FieldManager } from '../kube/apply/managed-fields.ts';
-import { managerOf } from '../kube/apply/managed-fields.ts';
+import { managerOf, structOfObject } from '../kube/apply/managed-fields.ts';
+import { convertAutoscaler } from '../kube/autoscaler-conversion.ts';
 import type { DefaultOptions } from '../kube/default/set-defaults.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { findResource, formatApiVersion, structOfResource, type ResourceInfo } from '../kube/resources.ts';
@@ -62,7 +63,7 @@ export function keyOf(resource: ResourceInfo, namespace: string, name: string): 
 /** Returns a stored object in the form that the resource serves. */
 export function asServed(resource: ResourceInfo, object: KubeObject): KubeObject {
   if (resource.custom !== undefined) return inVersion(object, resource.apiVersion);
-  return resource.storedAs === undefined ? object : convertEvent(object, resource.apiVersion);
+  return resource.storedAs === undefined ? object : converted(object, resource.apiVersion);
 }
 
 /** Versions of a custom kind differ in nothing but their name. */
@@ -84,7 +85,14 @@ export function asStoredInOrder(resource: ResourceInfo, object: KubeObject): Kub
   if ('selfLink' in placed.metadata) delete placed.metadata.selfLink;
   if (custom !== undefined) return inKeyOrder(inVersion(placed, custom.storedVersion));
   if (storedAs === undefined) return withOrderedMetadata(placed);
-  return convertEvent(placed, formatApiVersion(storedAs.group, storedAs.version));
+  return converted(placed, formatApiVersion(storedAs.group, storedAs.version));
+}
+
+/** Returns an object of a kind that is served in several forms in another of them. */
+function converted(object: KubeObject, apiVersion: string): KubeObject {
+  const form = convertAutoscaler(convertEvent(object, apiVersion), apiVersion);
+  const struct = form === object ? undefined : structOfObject(form);
+  return struct === undefined ? form : inFieldOrder(form, struct);
 }
 
 /** Returns an object with its fields in the order in which the API declares them. */

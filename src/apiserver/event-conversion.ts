@@ -1,6 +1,4 @@
-import { structOfObject } from '../kube/apply/managed-fields.ts';
 import type { KubeObject } from '../kube/object.ts';
-import { inFieldOrder } from '../kube/schema/field-order.ts';
 
 /*
  * Events are served by two groups and stored once, as core/v1:
@@ -34,7 +32,5 @@ export function convertEvent(object: KubeObject, apiVersion: string): KubeObject
     Object.hasOwn(names, key) ? (names[key] ?? key) : key,
     value,
   ]);
-  const event: KubeObject = { ...(Object.fromEntries(converted) as unknown as KubeObject), apiVersion };
-  const struct = structOfObject(event);
-  return struct === undefined ? event : inFieldOrder(event, struct);
+  return { ...(Object.fromEntries(converted) as unknown as KubeObject), apiVersion };
 }

@@ -97,7 +97,7 @@ export class RegisteredVersions {
         ...(group === '' ? {} : { group }),
         version,
         groupPriorityMinimum: (isBuiltIn ? PRIORITIES[group] : undefined) ?? CUSTOM_PRIORITY,
-        versionPriority: isBuiltIn ? (group === '' ? 1 : 15) : 100,
+        versionPriority: isBuiltIn ? (group === '' ? 1 : 15 * Number(/\d+/.exec(version)?.[0])) : 100,
       },
     } as KubeObject;
     setDefaults(object, this.#defaults);

@@ -23,6 +23,7 @@ export const DEPLOYMENTS = typeOf('apps', 'v1', 'deployments');
 export const STATEFUL_SETS = typeOf('apps', 'v1', 'statefulsets');
 export const DAEMON_SETS = typeOf('apps', 'v1', 'daemonsets');
 export const CONTROLLER_REVISIONS = typeOf('apps', 'v1', 'controllerrevisions');
+export const AUTOSCALERS = typeOf('autoscaling', 'v2', 'horizontalpodautoscalers');
 export const JOBS = typeOf('batch', 'v1', 'jobs');
 export const CRON_JOBS = typeOf('batch', 'v1', 'cronjobs');
 export const BUDGETS = typeOf('policy', 'v1', 'poddisruptionbudgets');

@@ -3,6 +3,7 @@ import type { KubeClient } from '../kube/client/kube-client.ts';
 import { startAccountTokenSecrets } from './account-token-secrets.ts';
 import type { SigningAuthority } from '../kube/certificates/sign-certificate.ts';
 import { startCertificateSigner } from './certificate-signer.ts';
+import { startAutoscalerController } from './autoscaler-controller.ts';
 import { ControllerContext, type ControllerLogger } from './controller-context.ts';
 import { EventRecorder } from './event-recorder.ts';
 import { startRootCaController, startServiceAccountController } from './namespace-content.ts';
@@ -72,6 +73,7 @@ export function startControllers(
   startVolumeReleaser(context, options.directories);
   startStorageProtection(context);
   startEphemeralClaims(context);
+  startAutoscalerController(context);
   if (options.clientAuthority !== undefined) startCertificateSigner(context, options.clientAuthority);
   startOwnerGarbageCollector(context);
   void runPodGarbageCollector(context).catch((error: unknown) =>

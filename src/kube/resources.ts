@@ -217,6 +217,17 @@ export const resources: readonly ResourceInfo[] = [
   declare('authorization.k8s.io/v1', 'SelfSubjectAccessReview', 'Cluster', { verbs: CREATE }),
   declare('authorization.k8s.io/v1', 'SelfSubjectRulesReview', 'Cluster', { verbs: CREATE }),
   declare('authorization.k8s.io/v1', 'SubjectAccessReview', 'Cluster', { verbs: CREATE }),
+  declare('autoscaling/v2', 'HorizontalPodAutoscaler', 'Namespaced', {
+    shortNames: ['hpa'],
+    categories: ALL,
+    subresources: [status('HorizontalPodAutoscaler')],
+  }),
+  declare('autoscaling/v1', 'HorizontalPodAutoscaler', 'Namespaced', {
+    shortNames: ['hpa'],
+    categories: ALL,
+    subresources: [status('HorizontalPodAutoscaler')],
+    storedAs: { group: 'autoscaling', version: 'v2' },
+  }),
   declare('batch/v1', 'CronJob', 'Namespaced', {
     shortNames: ['cj'],
     categories: ALL,

@@ -167,6 +167,8 @@ function convert<T>(
   if (actual.kind !== expect.kind || actual.group !== expect.group) {
     throw cannot(unknownConversion(struct, expect));
   }
+  // Evictions are taken in every version in which they ever were.
+  if (actual.version !== expect.version && expect.kind !== 'Eviction') throw otherVersion(actual, expect);
   const { apiVersion: _apiVersion, kind: _kind, ...rest } = object;
   const typed = {
     kind: expect.kind,
@@ -187,6 +189,14 @@ export function notRegistered({ group, version, kind }: GroupVersionKind, scheme
   );
 }
 
+function otherVersion(actual: GroupVersionKind, expect: GroupVersionKind): StatusError {
+  const given = formatApiVersion(actual.group, actual.version);
+  const wanted = formatApiVersion(expect.group, expect.version);
+  return badRequest(
+    `the API version in the data (${given}) does not match the expected API version (${wanted})`,
+  );
+}
+
 /** An object of a custom kind must say what it is; it is decoded by the schema of its definition. */
 function convertToCustom<T>(
   value: Readonly<Record<string, unknown>>,
@@ -201,12 +211,7 @@ function convertToCustom<T>(
 ): Decoded<T> {
   const { expect, actual, custom, fieldValidation } = options;
   const wanted = formatApiVersion(expect.group, expect.version);
-  const given = formatApiVersion(actual.group, actual.version);
-  if (given !== wanted) {
-    throw badRequest(
-      `the API version in the data (${given}) does not match the expected API version (${wanted})`,
-    );
-  }
+  if (formatApiVersion(actual.group, actual.version) !== wanted) throw otherVersion(actual, expect);
   if (actual.kind !== expect.kind) {
     throw badRequest(`unable to decode: expected kind ${expect.kind}, but got ${actual.kind}`);
   }

@@ -1,5 +1,6 @@
 import { objectAt, objectsAt, stringAt, type JsonObject } from '../json/json-object.ts';
 import type { KubeObject } from '../object.ts';
+import { setAutoscalerDefaults, setOlderAutoscalerDefaults } from './autoscaler-defaults.ts';
 import { setDefault, setDefaultText } from './_set-default.ts';
 import type { DefaultOptions } from './default-options.ts';
 import { setPodOnlyDefaults, setPodSpecDefaults } from './pod-defaults.ts';
@@ -57,6 +58,8 @@ const byKind = new Map<string, SetKindDefaults>([
   ['apps/v1/DaemonSet', onSpec(setDaemonSetDefaults)],
   ['apps/v1/StatefulSet', onSpec(setStatefulSetDefaults)],
   ['apps/v1/ReplicaSet', onSpec(setReplicaSetDefaults)],
+  ['autoscaling/v1/HorizontalPodAutoscaler', onSpec(setOlderAutoscalerDefaults)],
+  ['autoscaling/v2/HorizontalPodAutoscaler', onSpec(setAutoscalerDefaults)],
   ['batch/v1/Job', setJobDefaults],
   ['batch/v1/CronJob', onSpec(setCronJobDefaults)],
   ['apiextensions.k8s.io/v1/CustomResourceDefinition', onSpec(setDefinitionDefaults)],

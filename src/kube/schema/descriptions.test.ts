@@ -8,7 +8,7 @@ const read = <T>(name: string): Record<string, T> =>
 
 const fields = new Map<string, string[]>(
   readdirSync(new URL('.', import.meta.url))
-    .filter((name) => /-v1\w*\.json$/.test(name))
+    .filter((name) => /-v\d\w*\.json$/.test(name))
     .flatMap((name) => {
       const file = name.slice(0, -'.json'.length).replace('-', '.');
       const structs = Object.entries(read<{ f: object }>(name));

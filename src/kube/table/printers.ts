@@ -1,3 +1,4 @@
+import { autoscaler } from './_autoscaler-printer.ts';
 import { binding, generic, lease, plain, role } from './_access-printers.ts';
 import { event, namespace, node } from './_cluster-printers.ts';
 import type { Printer } from './_columns.ts';
@@ -81,6 +82,7 @@ const printers: ReadonlyMap<string, Printer> = new Map([
   ['PodTemplate', podTemplate],
   ['ComponentStatus', componentStatus],
   ['APIService', apiService],
+  ['HorizontalPodAutoscaler', autoscaler],
   ['CertificateSigningRequest', certificateRequest],
 ]);
 

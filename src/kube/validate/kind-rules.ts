@@ -12,6 +12,7 @@ import {
   validateStorageClassUpdate,
 } from './classes.ts';
 import { validateApiService, validateApiServiceStatus } from './api-services.ts';
+import { validateAutoscaler, validateAutoscalerStatus, validateAutoscalerUpdate } from './autoscalers.ts';
 import { validateCertificateRequest, validateDecision } from './certificate-requests.ts';
 import type { NameRule } from './metadata.ts';
 import { labelNameFaults, pathSegmentFaults } from './name-rules.ts';
@@ -57,6 +58,14 @@ export const policyRules: readonly (readonly [string, KindRules])[] = [
   [
     'APIService',
     { name: pathSegmentFaults, check: validateApiService, checkStatus: validateApiServiceStatus },
+  ],
+  [
+    'HorizontalPodAutoscaler',
+    {
+      check: validateAutoscaler,
+      checkUpdate: validateAutoscalerUpdate,
+      checkStatus: validateAutoscalerStatus,
+    },
   ],
   // Signers choose the names of what they are asked, so any will do.
   [
