@@ -18,6 +18,7 @@ const policy = {
     resourceRules: [{ apiGroups: [''], apiVersions: ['v1'], operations: ['CREATE'], resources: ['pods'] }],
   },
 };
+const target = { apiVersion: 'apps/v1', kind: 'Deployment', name: 'web' };
 const binding = { roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'view' } };
 const webhook = {
   webhooks: [
@@ -90,6 +91,11 @@ const NEEDED: Readonly<Record<string, object | undefined>> = {
       signerName: 'kubernetes.io/kube-apiserver-client',
       usages: ['client auth'],
     },
+  },
+  'autoscaling/v1 HorizontalPodAutoscaler': { spec: { scaleTargetRef: target, maxReplicas: 2 } },
+  'autoscaling/v2 HorizontalPodAutoscaler': {
+    metadata: { name: 'newer' },
+    spec: { scaleTargetRef: target, maxReplicas: 2 },
   },
   'discovery.k8s.io/v1 EndpointSlice': { addressType: 'IPv4', endpoints: [] },
   'networking.k8s.io/v1 Ingress': {
