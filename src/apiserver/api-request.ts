@@ -96,7 +96,6 @@ export function parseApiRequest(method: string, url: string): ApiRequest | undef
   }
   const [resource = '', name = '', ...sub] = rest;
   const isProxy = sub[0] === 'proxy';
-  if (isOldWatch && method !== 'GET') return other;
   const verb = isOldWatch ? 'watch' : verbOf(method, name, query);
   return {
     type: 'resource',

@@ -180,7 +180,19 @@ test('the older path of a watch watches too: all objects, or the one that is nam
     for (const name of expected) assert.equal((await stream.next())?.object.metadata.name, name);
     stream.close();
   }
-  assert.equal((await api.send('DELETE', old)).code, 404);
+  const refused = await api.send('DELETE', old);
+  assert.deepEqual(
+    [refused.code, refused.json().message],
+    [405, 'the server does not allow this method on the requested resource'],
+  );
+});
+
+test('a watch is not written in YAML', async () => {
+  const path = await newNamespace();
+  const answer = await api.send('GET', `${path}?watch=1`, { accept: 'application/yaml, application/json' });
+  assert.equal(answer.code, 406);
+  const told = /only the following media types are accepted: application\/json;stream=watch\W/;
+  assert.match(answer.text, told);
 });
 
 test('a watch ends by itself after timeoutSeconds', async () => {

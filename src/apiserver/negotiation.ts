@@ -11,8 +11,10 @@ export interface Representation {
 
 /** Media types of objects. */
 export const MEDIA_TYPES = ['application/json', 'application/yaml'] as const;
+/** Media types of watches. */
+export const STREAM_MEDIA_TYPES = ['application/json;stream=watch'] as const;
 /** Media types of what can be watched. */
-const LIST_MEDIA_TYPES = [...MEDIA_TYPES, 'application/json;stream=watch'] as const;
+const LIST_MEDIA_TYPES = [...MEDIA_TYPES, ...STREAM_MEDIA_TYPES] as const;
 
 /** More alternatives than any client sends; the rest of a hostile header is ignored. */
 const MAX_CLAUSES = 32;

@@ -7,6 +7,7 @@ import {
   forbiddenPath,
   internalError,
   methodNotAllowed,
+  onlyAcceptable,
   StatusError,
   unknownResource,
   verbNotSupported,
@@ -19,7 +20,7 @@ import { authenticate, credentialsOf, type TokenAuthenticator } from './authenti
 import { refusal, type Attempt } from './authorizer.ts';
 import { HttpResponder } from './http-responder.ts';
 import { actingUser } from './impersonation.ts';
-import { negotiate, unacceptable, type Representation } from './negotiation.ts';
+import { negotiate, STREAM_MEDIA_TYPES, unacceptable, type Representation } from './negotiation.ts';
 import { answerPath } from './path-handlers.ts';
 import type { KubeletProxy } from './pod-log.ts';
 import { isSession, type PodSessions, type Upgrade } from './pod-sessions.ts';
@@ -228,6 +229,8 @@ async function answerCall(
     includeObject: call.request.query.get('includeObject'),
   });
   if (call.request.verb === 'watch' && call.request.subresource === '') {
+    // The older paths of watches mean one by whatever method.
+    if (call.request.method !== 'GET' && call.request.method !== 'HEAD') throw methodNotAllowed();
     if (!call.resource.verbs.includes('watch')) {
       throw call.resource.verbs.includes('list')
         ? verbNotSupported('watch', call.resource)
@@ -235,6 +238,7 @@ async function answerCall(
     }
     checkTableOptions(options(call.resource));
     const start = watchObjects(context, narrowed(call));
+    if (representation.encoding === 'yaml') throw onlyAcceptable(STREAM_MEDIA_TYPES);
     responder.head('application/json');
     start(new WatchStream(response, () => options(call.resource)));
     return;
