@@ -265,6 +265,7 @@ test('4.11 4.14 while an init container cannot be started the others wait with P
   });
 });
 
+const PODS = { group: '', version: 'v1', resource: 'pods', kind: 'Pod', namespaced: true };
 const CLAIMS = {
   group: '',
   version: 'v1',
@@ -340,8 +341,9 @@ test('environment, volumes and the service account’s token reach the container
     const [volume = ''] = await readdir(volumes);
     assert.equal(await readFile(join(volumes, volume, 'file'), 'utf8'), 'kept\n');
 
-    // The directory was made for the claim, and goes with it.
+    // The directory was made for the claim, and goes with it once no Pod names it any more, not even one that has ended.
     await system.client.delete(CLAIMS, { namespace: 'default', name: 'data' }, system.signal);
+    await system.client.delete(PODS, { namespace: 'default', name: 'p' }, system.signal);
     while ((await readdir(volumes)).length > 0) await setImmediate();
   });
 });
