@@ -86,7 +86,7 @@ test('what a selector prints selects the same', () => {
         assert.equal(again.matches(someLabels), selector.matches(someLabels));
       },
     ),
-    { numRuns: Number(process.env['FUZZ_RUNS'] ?? 1000) },
+    { numRuns: Math.min(30_000, Number(process.env['FUZZ_RUNS'] ?? 1000)) },
   );
 });
 
@@ -99,7 +99,7 @@ test('any text is read or refused with a SelectorError, in time that grows with 
         assert.ok(error instanceof SelectorError);
       }
     }),
-    { numRuns: Number(process.env['FUZZ_RUNS'] ?? 1000) },
+    { numRuns: Math.min(30_000, Number(process.env['FUZZ_RUNS'] ?? 1000)) },
   );
   assert.throws(() => parseLabelSelector('a='.repeat(100_000)), SelectorError);
 });
