@@ -13,6 +13,8 @@ import { containerOf, type KubeletTls } from './pod-log.ts';
 /** Parts of a Pod that are sessions with it. */
 const SESSIONS = new Set(['attach', 'exec', 'portforward']);
 
+/** How long the other end may take to close a connection that was ended here. */
+const LINGER_MS = 2_000;
 /** A node that does not answer the request for a session is given up after this long. */
 const ANSWER_MS = 40_000;
 
@@ -97,7 +99,7 @@ export class PodSessions {
       from.on('error', () => to.destroy());
       from.once('close', () => {
         this.#open.delete(from);
-        to.destroy();
+        end(to);
       });
     }
     client.socket.write(head);
@@ -130,6 +132,18 @@ export class PodSessions {
       asked.end();
     });
   }
+}
+
+/**
+ * Ends a connection whose counterpart is over. What was passed on last is still on its way: were it closed with something unread in it, the
+ * other end would be told of a reset in place of how its session ended.
+ */
+function end(socket: Duplex): void {
+  if (socket.destroyed) return;
+  socket.end();
+  socket.resume();
+  const late = setTimeout(() => socket.destroy(), LINGER_MS);
+  socket.once('close', () => clearTimeout(late));
 }
 
 /** Writes the head of a node's answer to the client as it is. */

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { createServer, connect, type AddressInfo, type Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { test, type TestContext } from 'node:test';
@@ -53,6 +54,34 @@ test('streams carry bytes both ways, end each way by itself and know their heade
   assert.deepEqual(await Promise.all(answers), [`a:${big}`, `b:${big}`, `c:${big}`]);
   await client.finish();
   await server.closed;
+});
+
+test('what was sent last arrives, also where the other end sent what nobody read', async (t) => {
+  const [near, far] = await pair(t);
+  const opened: SpdyStream[] = [];
+  const both = Promise.withResolvers<void>();
+  const server = new SpdyConnection(far, {
+    server: true,
+    onStream: (stream) => {
+      opened.push(stream);
+      if (opened.length === 2) both.resolve();
+    },
+  });
+  const client = new SpdyConnection(near, { server: false, onStream: () => undefined });
+  const [input, errors] = [await client.open(headers('stdin')), await client.open(headers('error'))];
+  await both.promise;
+  const failures: Error[] = [];
+  near.on('error', (error) => failures.push(error));
+  input.on('error', () => undefined);
+  // More than the server takes of a stream that nobody reads.
+  input.write(Buffer.alloc(8 * 1024 * 1024));
+  await once(far, 'data');
+  opened.find((stream) => stream.headers.get('streamtype') === 'error')?.end('it failed');
+  const finished = server.finish();
+  assert.equal(await textOf(errors), 'it failed');
+  await client.finish();
+  await finished;
+  assert.deepEqual(failures, [], 'the connection was reset');
 });
 
 test('the end of a connection ends its streams, and nothing can be opened any more', async (t) => {

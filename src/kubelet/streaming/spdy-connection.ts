@@ -22,6 +22,9 @@ const MAX_FRAME_BYTES = 2 * 1024 * 1024;
 /** Streams of one connection at one time: a port-forward has two for each forwarded connection. */
 const MAX_STREAMS = 2000;
 
+/** How long the other end may take to close a connection that was ended here, in milliseconds. */
+const LINGER_MS = 2_000;
+
 /** Reasons in RST_STREAM. @see section 2.6.3 */
 const REFUSED_STREAM = 3;
 const CANCEL = 5;
@@ -42,6 +45,8 @@ export class SpdyConnection implements SpdySender {
   #next: number;
   #sending: Promise<void> = Promise.resolve();
   #ended = false;
+  /** Nothing that still comes is of interest. */
+  #finishing = false;
 
   /**
    * @param options.onStream is given each stream that the other end opens
@@ -98,11 +103,19 @@ export class SpdyConnection implements SpdySender {
     );
   }
 
-  /** Sends what is under way, then ends the connection. */
+  /**
+   * Sends what is under way, then ends the connection once the other end has closed it too, or has had time to: a connection that is
+   * closed while something lies in it unread is reset, and what was sent last, which tells how the session ended, would be lost.
+   */
   async finish(): Promise<void> {
     await this.#sending.catch(() => undefined);
-    if (!this.#ended) await new Promise<void>((resolve) => this.#wire.end(resolve));
-    this.close();
+    if (this.#ended) return;
+    this.#finishing = true;
+    for (const stream of this.#streams.values()) stream.cut();
+    this.#wire.end();
+    const late = setTimeout(() => this.close(), LINGER_MS);
+    await this.closed;
+    clearTimeout(late);
   }
 
   /** Ends the connection and all its streams. */
@@ -138,6 +151,7 @@ export class SpdyConnection implements SpdySender {
     let rest = head;
     try {
       for await (const chunk of this.#wire) {
+        if (this.#finishing) continue;
         rest = rest.length === 0 ? (chunk as Buffer) : Buffer.concat([rest, chunk as Buffer]);
         while (rest.length >= HEAD_BYTES) {
           const length = payloadLength(rest);
