@@ -158,11 +158,16 @@ async function starts(name: string): Promise<number> {
   return text.split('\n').filter((line) => line !== '').length;
 }
 
-/** Checks what must hold once a Pod runs after the agent was killed, whatever the moment was. */
-async function assertSettled(name: string): Promise<string> {
+/**
+ * Checks what must hold once a Pod runs after the agent was killed, whatever the moment was.
+ *
+ * @param most restarts that may be counted: none where the container was started, or never made
+ */
+async function assertSettled(name: string, most = 0): Promise<string> {
   const id = await running(name);
   assert.equal(await until('it has begun', async () => (await starts(name)) || undefined), 1);
-  assert.equal(state(name)?.containerStatuses?.[0]?.restartCount, 0);
+  const restarts = state(name)?.containerStatuses?.[0]?.restartCount ?? NaN;
+  assert.ok(restarts <= most, `${restarts} restarts`);
   assert.deepEqual(await readdir(own('image_manager', 'pulling')), [], 'intents of pulls');
   assert.deepEqual(await readdir(own('layers', 'staging')), [], 'half-unpacked layers');
   assert.deepEqual(await readdir(own('content', 'ingest')), [], 'half-fetched content');
@@ -279,7 +284,8 @@ for (const [phase, reach] of Object.entries(START_PHASES)) {
     const before = state(name)?.containerStatuses?.[0]?.containerID;
     await killed();
     node = await start();
-    const id = await assertSettled(name);
+    // One that was made and not started is made again, as a kubelet does it, and that counts.
+    const id = await assertSettled(name, phase === 'has its container created' ? 1 : 0);
     if (before !== undefined && before !== '') assert.equal(id, before);
     await assertGone(name);
   });
