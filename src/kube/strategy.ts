@@ -285,7 +285,9 @@ function preparePod(object: JsonObject, old: JsonObject, subresource: string | u
   if (subresource === 'resize') keepAllButResources(object, old);
   const status = objectAt(object, 'status');
   if (status !== undefined && (subresource !== 'status' || stringAt(status, 'qosClass') === '')) {
-    status['qosClass'] = objectAt(old, 'status')?.['qosClass'] ?? qosClassOf(objectAt(object, 'spec'));
+    const qosClass = objectAt(old, 'status')?.['qosClass'] ?? qosClassOf(objectAt(object, 'spec'));
+    // The status may be the stored one, which others read too.
+    object['status'] = { ...status, qosClass };
   }
 }
 
