@@ -53,7 +53,7 @@ export async function answerScale(context: ApiContext, call: ApiCall): Promise<A
     fitToPath(call, scale);
     return scaled(current, scale, resource, isApply);
   };
-  const answer = await changeObject(context, call, options, change, isApply);
+  const answer = await changeObject(context, call, options, (copy) => change(copy()), isApply);
   return { code: 200, value: scaleOf(answer.value as KubeObject, resource) };
 }
 

@@ -95,7 +95,7 @@ async function bindPod(context: RouterContext, call: ApiCall): Promise<Answer> {
     return pod;
   };
   // What a binding sets is nobody's: managedFields stay as they are.
-  await changeObject(context, podCall, options, assign, true);
+  await changeObject(context, podCall, options, (copy) => assign(copy()), true);
   return { code: 201, value: success(201) };
 }
 

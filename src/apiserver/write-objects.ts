@@ -161,8 +161,8 @@ export async function patchStored(context: MakingContext, call: ApiCall): Promis
   };
   if (!apply) {
     const patch = { mediaType: type, resource, fieldValidation: options.fieldValidation };
-    const answer = await changeObject(context, call, options, (current) => {
-      const patched = keep(patchObject(current, body.bytes, patch));
+    const answer = await changeObject(context, call, options, (copy) => {
+      const patched = keep(patchObject(copy(), body.bytes, patch));
       fitToPath(call, patched);
       return patched;
     });
@@ -179,7 +179,7 @@ export async function patchStored(context: MakingContext, call: ApiCall): Promis
   const key = keyOf(resource, call.request.namespace, call.request.name);
   let answer: Answer;
   if (context.store.get(key) !== undefined)
-    answer = await changeObject(context, call, options, applyTo, true);
+    answer = await changeObject(context, call, options, (copy) => applyTo(copy()), true);
   else if (call.request.subresource !== '') throw notFound(resource, call.request.name);
   else {
     const object = applyTo(undefined);
@@ -208,19 +208,19 @@ function patchMediaType(mediaType: string): PatchMediaType | 'application/apply-
  * Reads, changes, checks and writes back an object. When another write comes between, it starts again,
  * unless the change itself says which resourceVersion it is for.
  *
- * @param change makes the new object from a copy of the stored one
+ * @param change makes the new object; may ask for a copy of the stored one, which an update does without
  */
 export async function changeObject(
   context: ApiContext,
   call: ApiCall,
   options: WriteOptions,
-  change: (current: KubeObject) => KubeObject,
+  change: (copy: () => KubeObject) => KubeObject,
   applied = false,
 ): Promise<Answer> {
   for (let attempt = 1; ; attempt++) {
     const stored = mustGet(context, call);
     const old = asServed(call.resource, stored.object);
-    const object = change(copyOf(old));
+    const object = change(() => copyOf(old));
     checkRevision(call, object.metadata.resourceVersion ?? '', stored.revision);
     try {
       return await replaceObject(context, call, options, stored, old, object, applied);
